@@ -1,0 +1,54 @@
+# Powerhouse: every task of a working day. `make` alone explains them.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := services gateway embedded protos tests
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
+
+.PHONY: help run setup test lint format protos protos-baseline migrate lock clean
+
+help: ## Explain every target
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
+
+run: setup protos ## Start everything on this machine at http://127.0.0.1:8080 (POWERHOUSE_PORT changes it); Ctrl-C stops it
+	@exec $(BIN)/python -m embedded
+
+setup: ## Make or refresh .venv from the hashed lock
+	@$(PYTHON) embedded/toolchain.py
+
+test: setup protos ## Run every test; ARGS="tests/unit -k policy" narrows it
+	@exec $(BIN)/python -m pytest $(ARGS)
+
+lint: setup protos ## Check style, types, import rules and contracts
+	$(BIN)/ruff check $(wildcard $(CODE))
+	$(BIN)/ruff format --check $(wildcard $(CODE))
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint gen/image.binpb --config protos/buf.yaml
+	$(BIN)/buf breaking gen/image.binpb --config protos/buf.yaml --against protos/baseline.binpb
+
+format: setup ## Rewrite the code in the house style
+	@$(BIN)/ruff check --fix $(wildcard $(CODE))
+	@$(BIN)/ruff format $(wildcard $(CODE))
+
+protos: setup ## Generate gen/ from protos/ when the contracts have changed
+	@$(BIN)/python protos/generate.py
+
+protos-baseline: protos ## Accept the contracts of today as what `make lint` compares with
+	@$(BIN)/buf build gen/image.binpb --exclude-source-info --output protos/baseline.binpb
+
+migrate: setup protos ## Bring the databases named by POWERHOUSE_DATABASE_URL up to date
+	@$(BIN)/python -m embedded.migrate
+
+lock: setup ## Renew both locks from pyproject.toml
+	$(BIN)/$(LOCK) --extra embedded --output-file requirements.lock
+	$(BIN)/$(LOCK) --extra embedded --extra dev --output-file requirements-dev.lock
+
+clean: ## Remove what can be made again: .venv, gen, caches. Keeps var/ (your data)
+	@rm -rf $(VENV) gen .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage*
+	@find . -name __pycache__ -type d -not -path './.git/*' -prune -exec rm -rf {} +
