@@ -6,7 +6,6 @@ Run as `python protos/generate.py` (`make protos`). Does nothing when neither th
 
 import hashlib
 import os
-import shutil
 import sys
 import sysconfig
 import tempfile
@@ -56,26 +55,47 @@ def _generate(sources: list[str], target: Path) -> int:
     validate = target.parent / "validate.binpb"
     validate.write_bytes(_validate_descriptors())
     site_packages = sysconfig.get_path("purelib")
-    include = [f"-I{PROTOS}", f"-I{site_packages}", f"-I{Path(protoc.__file__).parent / '_proto'}"]
+    include = [
+        f"-I{PROTOS}",
+        f"-I{site_packages}",
+        f"-I{Path(protoc.__file__).parent / '_proto'}",
+    ]
     programs = Path(sysconfig.get_path("scripts"))
     common = ["protoc", f"--descriptor_set_in={validate}", *include]
     messages = [f"--python_out={target}", f"--mypy_out=quiet:{target}"]
     services = [f"--grpc_python_out={target}", f"--mypy_grpc_out=quiet:{target}"]
     plugins = [f"--plugin={name}={programs / name}" for name in ("protoc-gen-mypy", "protoc-gen-mypy_grpc")]
-    image = [f"--descriptor_set_out={target / 'image.binpb'}", "--include_imports", "--include_source_info"]
+    image = [
+        f"--descriptor_set_out={target / 'image.binpb'}",
+        "--include_imports",
+        "--include_source_info",
+    ]
     with_rpcs = [source for source in sources if "\nservice " in (PROTOS / source).read_text()]
     runs = [
         [*common, *plugins, *messages, *image, *sources],
         [*common, *plugins, *services, *with_rpcs],
-        ["protoc", f"--descriptor_set_in={validate}", *plugins, *messages, "buf/validate/validate.proto"],
+        [
+            "protoc",
+            f"--descriptor_set_in={validate}",
+            *plugins,
+            *messages,
+            "buf/validate/validate.proto",
+        ],
     ]
     return next((status for run in runs if (status := protoc.main(run))), 0)
 
 
 def _validate_descriptors() -> bytes:
     """`buf/validate/validate.proto` and what it imports, as protovalidate's wheel carries it: no network."""
-    from google.protobuf import descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2
-    from protovalidate._gen.buf.validate import validate_pb  # the wheel ships no other form of it
+    from google.protobuf import (
+        descriptor_pb2,
+        duration_pb2,
+        field_mask_pb2,
+        timestamp_pb2,
+    )
+    from protovalidate._gen.buf.validate import (
+        validate_pb,
+    )  # the wheel ships no other form of it
 
     files = descriptor_pb2.FileDescriptorSet()
     for module in (descriptor_pb2, duration_pb2, field_mask_pb2, timestamp_pb2):

@@ -1,0 +1,1 @@
+"""What `make run` adds and production leaves out: PostgreSQL, a broker, certificates, provider sandboxes, the supervisor."""
