@@ -1,0 +1,26 @@
+"""Places where a test makes a process die, to prove that nothing is lost or doubled there. Without effect otherwise."""
+
+import os
+
+from services.chassis.config import ConfigurationError
+from services.chassis.settings import PRODUCTION
+
+CRASHPOINTS = (
+    "relay_after_publish",  # the broker has the events, the outbox does not know it yet
+    "inbox_after_commit",  # the effect is committed, the broker does not know it yet
+    "dispatcher_after_announce",  # rows are marked announced, the broker was just told
+    "worker_after_claim",  # jobs are marked running, none has run
+    "worker_after_handler",  # a job has run, its outcome is not recorded
+)
+
+_armed = os.environ.get("POWERHOUSE_CRASHPOINT", "")
+if _armed and os.environ.get("POWERHOUSE_PROFILE") == PRODUCTION:
+    raise ConfigurationError("POWERHOUSE_CRASHPOINT is refused in production")
+if _armed and _armed not in CRASHPOINTS:
+    raise ConfigurationError(f"POWERHOUSE_CRASHPOINT names no crash point; there are {', '.join(CRASHPOINTS)}")
+
+
+def crashpoint(name: str) -> None:
+    """Ends the process here and now, as `kill -9` would, when POWERHOUSE_CRASHPOINT names this place."""
+    if name == _armed:
+        os._exit(137)
