@@ -1,0 +1,35 @@
+"""What a service's Alembic migrations share: the chassis' tables, row level security, grants, SQL functions."""
+
+from pathlib import Path
+
+from alembic import op
+
+# Tables of the chassis that serve all studios at once; everything else with a tenant is guarded.
+CHASSIS_TABLES = ("outbox", "inbox", "feed_positions", "dead_letters", "jobs", "idempotency")
+
+
+def create_chassis_tables(app_role: str) -> None:
+    """Creates outbox, inbox, jobs, idempotency and audit for a new service."""
+    op.execute((Path(__file__).parent / "sql" / "chassis_v1.sql").read_text(encoding="utf-8"))
+    for table in CHASSIS_TABLES:
+        op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {app_role}")
+    guard("audit_entries", app_role, privileges="SELECT, INSERT")
+
+
+def guard(table: str, app_role: str, *, privileges: str = "SELECT, INSERT, UPDATE") -> None:
+    """Forces row level security on a tenant table: only rows of `app.tenants` exist for the app role.
+
+    The cast is strict: without `app.tenants` a query is an error and never an empty answer.
+    """
+    op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
+    op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
+    op.execute(
+        f"CREATE POLICY tenant ON {table} USING (tenant_id = ANY (current_setting('app.tenants')::uuid[]))"
+        f" WITH CHECK (tenant_id = ANY (current_setting('app.tenants')::uuid[]))"
+    )
+    op.execute(f"GRANT {privileges} ON {table} TO {app_role}")
+
+
+def install_function(sql_file: Path) -> None:
+    """Installs a hot path's SQL function from `sql/<name>_v<n>.sql`."""
+    op.execute(sql_file.read_text(encoding="utf-8"))
