@@ -1,1 +1,1 @@
-"""What `make run` adds and production leaves out: PostgreSQL, a broker, certificates, provider sandboxes, the supervisor."""
+"""What `make run` adds and production leaves out: databases, broker, certificates, sandboxes, the supervisor."""

@@ -1,6 +1,6 @@
 """The keys of a machine's own: a private CA, one certificate per process, the token key pair and the services' secrets.
 
-`python -m embedded.certificates <directory>` makes what is missing. Tests share the same code.
+Tests share the same code.
 """
 
 import ipaddress
@@ -8,7 +8,6 @@ import json
 import os
 import secrets
 import shutil
-import sys
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -144,7 +143,3 @@ def _write(file: Path, content: bytes) -> None:
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with open(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as output:
         output.write(content)
-
-
-if __name__ == "__main__":
-    Certificates(Path(sys.argv[1])).make()

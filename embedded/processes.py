@@ -61,7 +61,7 @@ def spawn(
         stdout=output,
         stderr=output,
         start_new_session=True,
-        preexec_fn=_dies_with_parent(parting),  # noqa: PLW1509 - prctl allocates nothing, and Popen has no other way
+        preexec_fn=_dies_with_parent(parting),
         **(unprivileged() if as_nobody else {}),
     )
 

@@ -35,7 +35,10 @@ class RabbitMQ:
 
     @contextmanager
     def running(self) -> Iterator[Server]:
-        """The node, with its AMQP address as `url`; `os.killpg(process.pid, SIGKILL)` is its sudden death. Raises Unusable when the package is not installed."""
+        """The node, with its AMQP address as `url`. Raises Unusable when the package is not installed.
+
+        Its sudden death is `os.killpg(server.process.pid, SIGKILL)`.
+        """
         program, mapper = _programs()
         base = home(self.var / "rabbitmq")
         secret = password(base / "password")

@@ -1,4 +1,4 @@
-"""Makes and refreshes `.venv` from the hashed lock. Run by `make setup` with any Python 3, so it speaks an old dialect."""
+"""Makes and refreshes `.venv` from the hashed lock. `make setup` runs it with any Python 3: it speaks an old dialect."""
 
 import hashlib
 import os
@@ -60,7 +60,18 @@ def _install() -> None:
     pip = [PYTHON, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     uv = shutil.which("uv") or os.path.join(VENV, "bin", "uv")
     if os.path.exists(uv) or subprocess.call([*pip, UV]) == 0:
-        command = [uv, "pip", "install", "--quiet", "--python", PYTHON, "--require-hashes", "-r", LOCK]
+        command = [
+            uv,
+            "pip",
+            "install",
+            "--quiet",
+            "--compile-bytecode",
+            "--python",
+            PYTHON,
+            "--require-hashes",
+            "-r",
+            LOCK,
+        ]
         if subprocess.call(command) == 0:
             return
         print("uv could not install the lock; trying pip, which takes a minute ...", flush=True)

@@ -18,7 +18,10 @@ CREATE TABLE IF NOT EXISTS messages (
     body TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS messages_by_key ON messages (idempotency_key, number);
-CREATE TABLE IF NOT EXISTS recipients (address TEXT NOT NULL, number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE);
+CREATE TABLE IF NOT EXISTS recipients (
+    address TEXT NOT NULL,
+    number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE
+);
 CREATE INDEX IF NOT EXISTS recipients_by_address ON recipients (address, number);
 """
 SELECT = """

@@ -1,0 +1,172 @@
+"""Which processes a run consists of, and what each of them is told: no more than it needs."""
+
+import os
+import secrets
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from embedded.certificates import Certificates
+from embedded.children import Child, program
+from embedded.processes import free_port, log_file
+from services.chassis.db.urls import service_url
+
+SERVICES = ("identity", "scheduling", "booking", "notify")
+# Stages of the end: what takes requests first, the databases last.
+GATEWAY, WORK, SERVE, SANDBOX, SERVERS = range(5)
+PASSED_ON = (
+    *("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "SSL_CERT_FILE", "COVERAGE_PROCESS_START", "COVERAGE_PROCESS_CONFIG"),
+    *("POWERHOUSE_PROFILE", "POWERHOUSE_BIND_HOST", "POWERHOUSE_CLOCK_FILE"),
+    *("POWERHOUSE_OTLP_ENDPOINT", "POWERHOUSE_TRACE_SAMPLE_RATIO"),
+)
+MAIL_PROVIDER = ("RESEND_API_KEY", "RESEND_API_KEY_FILE", "RESEND_API_URL")
+
+
+class Ports:
+    """Free loopback ports by name; those of the last run are taken again while nobody else has them."""
+
+    def __init__(self, remembered: Mapping[str, int]) -> None:
+        self.chosen: dict[str, int] = {}
+        self._remembered = remembered
+
+    def __getitem__(self, name: str) -> int:
+        if name not in self.chosen:
+            port = free_port(self._remembered.get(name))
+            while port in self.chosen.values():
+                port = free_port()
+            self.chosen[name] = port
+        return self.chosen[name]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run: its directory, its servers, its ports and keys. `environ` is what the person who started it has set."""
+
+    var: Path
+    port: int
+    database_url: str
+    broker_url: str
+    ports: Ports
+    certificates: Certificates
+    environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
+    mail_key: str = field(default_factory=lambda: f"re_{secrets.token_urlsafe(18)}")
+
+    @property
+    def public_url(self) -> str:
+        """Where people find this run."""
+        return self.environ.get("POWERHOUSE_PUBLIC_URL", f"http://127.0.0.1:{self.port}")
+
+    def migration(self) -> Child:
+        """Brings all databases up to date; the one child that may act as administrator."""
+        environment = {**self._common(), **self._overrides()}
+        environment |= {"POWERHOUSE_DATABASE_URL": self.database_url, "POWERHOUSE_BROKER_URL": self.broker_url}
+        return self._program("migrate", SERVE, ["embedded.migrate"], environment)
+
+    def demo(self) -> Child:
+        """Loads the demo studios when there are none, through the gateway and the services."""
+        environment = {
+            **self._common(),
+            **self._targets(),
+            "POWERHOUSE_PORT": str(self.port),
+            "POWERHOUSE_PUBLIC_URL": self.public_url,
+            "POWERHOUSE_VAR_DIR": str(self.var),
+            "POWERHOUSE_TLS_DIR": str(self.certificates.tls("gateway")),
+            "POWERHOUSE_SANDBOX_URL": self._sandbox_url(),
+        }
+        return self._program("demo", GATEWAY, ["embedded.demo"], environment)
+
+    def programs(self) -> Iterable[Child]:
+        """Everything that keeps running."""
+        if not self.sends_real_mail:
+            yield self._sandbox()
+        for service in SERVICES:
+            yield self._serve(service)
+            yield self._work(service)
+        yield self._gateway()
+
+    @property
+    def sends_real_mail(self) -> bool:
+        """Whether the person named a mail provider of their own."""
+        return any(self.environ.get(name) for name in MAIL_PROVIDER)
+
+    def _serve(self, service: str) -> Child:
+        environment = {
+            **self._of_service(service),
+            "POWERHOUSE_GRPC_PORT": str(self.ports[f"{service}.grpc"]),
+            "POWERHOUSE_PUBLIC_GRPC_PORT": str(self.ports[f"{service}.public_grpc"]),
+        }
+        return self._probed(f"{service}.serve", SERVE, [f"services.{service}", "serve"], environment)
+
+    def _work(self, service: str) -> Child:
+        return self._probed(f"{service}.work", WORK, [f"services.{service}", "work"], self._of_service(service))
+
+    def _gateway(self) -> Child:
+        environment = {
+            **self._common(),
+            **self._keys("gateway"),
+            **self._targets(),
+            "POWERHOUSE_PORT": str(self.port),
+            "POWERHOUSE_PUBLIC_URL": self.public_url,
+        }
+        if not self.sends_real_mail:
+            environment["POWERHOUSE_SANDBOX_URL"] = self._sandbox_url()
+        return self._probed("gateway", GATEWAY, ["gateway"], environment)
+
+    def _sandbox(self) -> Child:
+        port = self.ports["sandbox"]
+        environment = {**self._common(), "RESEND_API_KEY": self.mail_key}
+        arguments = ["embedded.sandboxes.mail", "--port", str(port), "--directory", str(self.var / "mail")]
+        child = self._program("sandbox", SANDBOX, arguments, environment)
+        child.probe = port
+        return child
+
+    def _sandbox_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['sandbox']}"
+
+    def _of_service(self, service: str) -> dict[str, str]:
+        environment = {
+            **self._common(),
+            **self._keys(service),
+            **self._targets(),
+            f"POWERHOUSE_{service.upper()}_DATABASE_URL": service_url(
+                service, "app", {**self._overrides(), "POWERHOUSE_DATABASE_URL": self.database_url}
+            ),
+            "POWERHOUSE_BROKER_URL": self.broker_url,
+            "POWERHOUSE_PUBLIC_URL": self.public_url,
+        }
+        if service == "identity":
+            environment["POWERHOUSE_TOKEN_PRIVATE_KEY_FILE"] = str(self.certificates.token_key)
+        if service == "notify":
+            environment |= self._mail()
+        return environment
+
+    def _mail(self) -> dict[str, str]:
+        if self.sends_real_mail:
+            return {name: self.environ[name] for name in MAIL_PROVIDER if name in self.environ}
+        return {"RESEND_API_KEY": self.mail_key, "RESEND_API_URL": self._sandbox_url()}
+
+    def _common(self) -> dict[str, str]:
+        return {name: self.environ[name] for name in PASSED_ON if name in self.environ}
+
+    def _overrides(self) -> dict[str, str]:
+        return {name: value for name, value in self.environ.items() if name.endswith("_DATABASE_URL")}
+
+    def _keys(self, name: str) -> dict[str, str]:
+        return {
+            "POWERHOUSE_TLS_DIR": str(self.certificates.tls(name)),
+            "POWERHOUSE_SECRET_FILE": str(self.certificates.secret(name)),
+            "POWERHOUSE_TOKEN_JWKS_FILE": str(self.certificates.jwks),
+        }
+
+    def _targets(self) -> dict[str, str]:
+        return {f"POWERHOUSE_{name.upper()}_TARGET": f"127.0.0.1:{self.ports[f'{name}.grpc']}" for name in SERVICES}
+
+    def _probed(self, name: str, stage: int, module: list[str], environment: dict[str, str]) -> Child:
+        port = self.ports[f"{name}.metrics"]
+        child = self._program(name, stage, module, {**environment, "POWERHOUSE_METRICS_PORT": str(port)})
+        child.probe = port
+        return child
+
+    def _program(self, name: str, stage: int, module: list[str], environment: dict[str, str]) -> Child:
+        return program(name, stage, [sys.executable, "-m", *module], environment, log_file(self.var, name))
