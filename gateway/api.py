@@ -1,0 +1,236 @@
+"""The API: one HTTP request, one RPC."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import code_pb2, error_details_pb2, status_pb2
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from gateway.observe import REQUEST_ID, ROUTE
+from gateway.sessions import (
+    CSRF_HEADER,
+    FRESH,
+    Credential,
+    CsrfGuard,
+    Token,
+    Tokens,
+    credential_of,
+    session_cookie,
+)
+from gateway.transcoding.bindings import Binding, Match
+from gateway.transcoding.decode import decode_request
+from gateway.transcoding.encode import encode_error, encode_response
+from gateway.transcoding.errors import HTTP_STATUS, HttpError
+from gateway.upstreams import Metadata, Route, Upstreams, status_of
+from powerhouse.policy.v1.policy_pb2 import MethodPolicy
+from services.chassis.clock import monotonic
+from services.chassis.errors import DomainError, InvalidArgument, Unauthenticated
+from services.chassis.rpc.policy import has_option
+from services.chassis.rpc.status import to_status
+
+MAX_BODY = 1024 * 1024
+MAX_TARGET = 8 * 1024
+MAX_HEADERS = 32 * 1024
+# Seconds in which a body must have arrived.
+BODY_TIMEOUT = 30.0
+
+_SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
+_STALE_TOKEN = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+
+class Api:
+    """The ASGI application behind every annotated path."""
+
+    def __init__(self, upstreams: Upstreams, tokens: Tokens, csrf: CsrfGuard, *, behind_proxy: bool) -> None:
+        """`behind_proxy`: a proxy of ours adds the caller's address as the last X-Forwarded-For entry."""
+        self._upstreams, self._tokens, self._csrf, self._behind_proxy = upstreams, tokens, csrf, behind_proxy
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
+        try:
+            response = await self._answer(request)
+        except DomainError as error:
+            response = error_response(to_status(error), error)
+            if isinstance(error, Unauthenticated) and "cookie" in request.headers:
+                response.headers.append("Set-Cookie", session_cookie(""))
+        except grpc.aio.AioRpcError as error:
+            response = error_response(status_of(error))
+        await response(scope, receive, send)
+
+    async def _answer(self, request: Request) -> Response:
+        match = self._match(request)
+        route = self._upstreams.route(match.binding)
+        credential = self._admit(request, route)
+        deadline = monotonic() + _timeout(request, route)
+        body = await _read_body(request, match.binding)
+        message = decode_request(match, request.scope["query_string"], body, request.headers.get("content-type", ""))
+        if route.method.needs_key:
+            _set_request_id(message, request.headers.get("idempotency-key", ""))
+        metadata = self._metadata(request)
+        if credential is None:
+            response = await _call(route, message, metadata, None, deadline)
+        else:
+            response = await self._call_as(credential, route, message, metadata, deadline)
+        return self._render(match.binding, response, credential)
+
+    def _match(self, request: Request) -> Match:
+        raw_path: bytes = request.scope["raw_path"]
+        if len(raw_path) + len(request.scope["query_string"]) > MAX_TARGET:
+            raise HttpError(
+                414, grpc.StatusCode.INVALID_ARGUMENT, "URI_TOO_LONG", f"path and query exceed {MAX_TARGET} bytes"
+            )
+        if sum(len(name) + len(value) for name, value in request.headers.raw) > MAX_HEADERS:
+            raise HttpError(
+                431, grpc.StatusCode.INVALID_ARGUMENT, "HEADERS_TOO_LARGE", f"the headers exceed {MAX_HEADERS} bytes"
+            )
+        try:
+            match = self._upstreams.router.match(request.method, raw_path)
+        except ValueError as error:
+            raise InvalidArgument("path", str(error)) from None
+        if isinstance(match, Match):
+            request.scope[ROUTE] = match.binding.path
+            return match
+        if not match:
+            raise HttpError(404, grpc.StatusCode.NOT_FOUND, "NO_SUCH_PATH", "there is nothing at this path")
+        allow = ", ".join(sorted(match))
+        raise HttpError(
+            405,
+            grpc.StatusCode.UNIMPLEMENTED,
+            "METHOD_NOT_ALLOWED",
+            f"this path allows {allow}",
+            {"Allow": allow},
+        )
+
+    def _admit(self, request: Request, route: Route) -> Credential | None:
+        """Who calls, once it is sure that no other site makes them; None for a method open to all."""
+        if route.method.policy.scope == MethodPolicy.PUBLIC:
+            self._csrf.check_origin(request)
+            return None
+        credential = credential_of(request)
+        if credential is None:
+            raise Unauthenticated("sign in first", reason="NOT_SIGNED_IN")
+        if credential.is_session:
+            self._csrf.check_origin(request)
+            self._csrf.check_token(request, credential.secret)
+        return credential
+
+    def _metadata(self, request: Request) -> Metadata:
+        hops = request.headers.get("x-forwarded-for", "").split(",") if self._behind_proxy else []
+        peer = request.client.host if request.client else ""
+        address = (hops[-1].strip() if hops else "") or peer
+        return (("x-request-id", request.scope[REQUEST_ID]), ("x-forwarded-for", address))
+
+    async def _call_as(
+        self, credential: Credential, route: Route, message: Message, metadata: Metadata, deadline: float
+    ) -> Message:
+        token = await self._tokens.get(credential, route.audience, metadata)
+        try:
+            return await _call(route, message, metadata, token, deadline)
+        except grpc.aio.AioRpcError as error:
+            # A role given a moment ago works at once: an older token may not know it yet.
+            if error.code() not in _STALE_TOKEN or monotonic() - token.obtained < FRESH:
+                raise
+        self._tokens.forget(credential)
+        token = await self._tokens.get(credential, route.audience, metadata)
+        return await _call(route, message, metadata, token, deadline)
+
+    def _render(self, binding: Binding, message: Message, credential: Credential | None) -> Response:
+        hidden = frozenset(f.name for f in message.DESCRIPTOR.fields if has_option(f, "session_cookie"))
+        body, content_type = encode_response(binding, message, hidden)
+        response = Response(body, media_type=content_type)
+        session = credential.secret if credential and credential.is_session else ""
+        for name in hidden:
+            session = getattr(message, name)
+            response.headers.append("Set-Cookie", session_cookie(session))
+            if credential and not session:
+                self._tokens.forget(credential)
+        if session:
+            response.headers[CSRF_HEADER] = self._csrf.token(session)
+        return response
+
+
+def error_response(status: status_pb2.Status, error: DomainError | None = None) -> Response:
+    """A status as HTTP; `error` is the refusal of the gateway's own that it came from."""
+    http_status, headers = HTTP_STATUS.get(status.code, 500), dict[str, str]()
+    if isinstance(error, HttpError):
+        http_status, headers = error.http_status, error.headers
+    if status.code == code_pb2.UNAUTHENTICATED:
+        headers["WWW-Authenticate"] = "Bearer"
+    retry = error_details_pb2.RetryInfo()
+    if any(detail.Unpack(retry) for detail in status.details):
+        headers["Retry-After"] = str(max(1, -(-retry.retry_delay.ToMilliseconds() // 1000)))
+    return Response(encode_error(status, http_status), http_status, headers, "application/json")
+
+
+async def _call(route: Route, message: Message, metadata: Metadata, token: Token | None, deadline: float) -> Message:
+    if token:
+        metadata = (*metadata, ("authorization", f"Bearer {token.value}"))
+    response: Message = await route.call(message, metadata=metadata, timeout=max(deadline - monotonic(), 0))
+    return response
+
+
+def _timeout(request: Request, route: Route) -> float:
+    """Seconds this call may take: what the caller gives it, at most what the method's policy does."""
+    given = request.headers.get("x-request-timeout")
+    if given is None:
+        return route.method.deadline
+    if not _SECONDS.fullmatch(given) or float(given) == 0:
+        raise InvalidArgument("X-Request-Timeout", "must be a number of seconds")
+    return min(float(given), route.method.deadline)
+
+
+async def _read_body(request: Request, binding: Binding) -> bytes:
+    body = bytearray()
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT):
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY:
+                    raise HttpError(
+                        413,
+                        grpc.StatusCode.INVALID_ARGUMENT,
+                        "BODY_TOO_LARGE",
+                        f"the body exceeds {MAX_BODY} bytes",
+                        {"Connection": "close"},
+                    )
+    except TimeoutError:
+        raise HttpError(
+            408,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            "BODY_TOO_SLOW",
+            f"the body took longer than {BODY_TIMEOUT:.0f} s",
+            {"Connection": "close"},
+        ) from None
+    except ClientDisconnect:
+        raise HttpError(499, grpc.StatusCode.CANCELLED, "CLIENT_GONE", "the client went away") from None
+    if body and not binding.raw_request:
+        _check_json(request.headers)
+    return bytes(body)
+
+
+def _check_json(headers: Mapping[str, str]) -> None:
+    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
+    charset = parameters.replace(" ", "").replace('"', "").removeprefix("charset=")
+    if media_type.strip() != "application/json" or charset not in ("", "utf-8") or "content-encoding" in headers:
+        raise HttpError(
+            415,
+            grpc.StatusCode.INVALID_ARGUMENT,
+            "UNSUPPORTED_MEDIA_TYPE",
+            "the body must be application/json in UTF-8, not compressed",
+            {"Accept": "application/json"},
+        )
+
+
+def _set_request_id(message: Any, key: str) -> None:
+    """Takes over the Idempotency-Key; without one the service asks for it, as it does with every caller."""
+    if key and message.request_id and key != message.request_id:
+        raise InvalidArgument("request_id", "differs from the Idempotency-Key header")
+    message.request_id = key or message.request_id

@@ -1,0 +1,57 @@
+"""The whole HTTP face: the API, the page, the probes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.requests import Request
+from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp
+
+from gateway.api import Api
+from gateway.observe import ROUTE, Observed
+from gateway.sandbox import sandbox_routes
+from gateway.sessions import CsrfGuard, Tokens
+from gateway.settings import Settings
+from gateway.upstreams import Upstreams
+
+WEB = Path(__file__).parent / "web"
+
+
+def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
+    """The application. Call inside the event loop that serves it."""
+
+    async def healthz(_request: Request) -> Response:
+        return PlainTextResponse("ok\n")
+
+    async def readyz(_request: Request) -> Response:
+        away = await upstreams.unhealthy()
+        return JSONResponse({"ready": not away, "notServing": away}, 503 if away else 200)
+
+    async def metrics(_request: Request) -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    async def page(request: Request) -> Response:
+        request.scope[ROUTE] = request.url.path
+        return FileResponse(WEB / (request.url.path.lstrip("/") or "index.html"))
+
+    routes = [
+        Route("/healthz", healthz),
+        Route("/readyz", readyz),
+        *(Route(path, page) for path in ("/", "/app.js", "/app.css")),
+    ]
+    if not settings.production:
+        routes.append(Route("/metrics", metrics))
+    if settings.sandbox_url and not settings.production:
+        routes += sandbox_routes(settings.sandbox_url)
+    api = Api(
+        upstreams,
+        Tokens(upstreams.channels["identity"]),
+        CsrfGuard(settings.secret, settings.public_origin),
+        behind_proxy=settings.production,
+    )
+    return Observed(
+        Router(routes, default=api, redirect_slashes=False), https=settings.public_origin.startswith("https://")
+    )

@@ -1,0 +1,45 @@
+"""The only place where the gateway reads its environment."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from services.chassis.config import ConfigurationError, env
+from services.chassis.settings import PRODUCTION
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """The environment of one gateway."""
+
+    profile: str = env("POWERHOUSE_PROFILE", "embedded")
+    tls_dir: Path = env("POWERHOUSE_TLS_DIR")
+    # Key of the CSRF tokens; the same for all replicas.
+    secret: str = env("POWERHOUSE_SECRET")
+    public_url: str = env("POWERHOUSE_PUBLIC_URL", "http://127.0.0.1:8080")
+    bind_host: str = env("POWERHOUSE_BIND_HOST", "127.0.0.1")
+    port: int = env("POWERHOUSE_PORT", 8080)
+    metrics_port: int = env("POWERHOUSE_METRICS_PORT", 0)
+    otlp_endpoint: str | None = env("POWERHOUSE_OTLP_ENDPOINT", None)
+    trace_sample_ratio: float = env("POWERHOUSE_TRACE_SAMPLE_RATIO", 1.0)
+    sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
+    identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
+    scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
+    booking_target: str = env("POWERHOUSE_BOOKING_TARGET")
+    notify_target: str = env("POWERHOUSE_NOTIFY_TARGET")
+
+    def __post_init__(self) -> None:
+        if len(self.secret) < 32:
+            raise ConfigurationError("POWERHOUSE_SECRET is shorter than 32 characters")
+        if self.production and self.sandbox_url:
+            raise ConfigurationError("POWERHOUSE_SANDBOX_URL is refused in production")
+
+    @property
+    def production(self) -> bool:
+        return self.profile == PRODUCTION
+
+    @property
+    def public_origin(self) -> str:
+        """Scheme, host and port of the public URL, as a browser's Origin header spells them."""
+        parts = urlsplit(self.public_url)
+        return f"{parts.scheme}://{parts.netloc}"

@@ -1,0 +1,126 @@
+"""The services behind the gateway: their channels, their methods, their health."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
+from google.rpc import status_pb2
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from gateway.settings import Settings
+from gateway.transcoding.bindings import Binding, Router, Unbindable
+from powerhouse.booking.v1 import booking_service_pb2
+from powerhouse.identity.v1 import identity_service_pb2
+from powerhouse.notify.v1 import notify_service_pb2
+from powerhouse.policy.v1.policy_pb2 import MethodPolicy
+from powerhouse.scheduling.v1 import scheduling_service_pb2
+from services.chassis.rpc.policy import Method, read_methods
+from services.chassis.rpc.status import DETAILS_KEY
+from services.chassis.rpc.stubs import Tls, open_channel
+
+SERVICES: Mapping[str, ServiceDescriptor] = {
+    "identity": identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
+    "scheduling": scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
+    "booking": booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+    "notify": notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
+}
+HEALTH_TIMEOUT = 1.0
+
+# What gRPC itself says in these cases names addresses and internals.
+_PLAIN_WORDS: Mapping[grpc.StatusCode, str] = {
+    grpc.StatusCode.UNAVAILABLE: "a part of the system is away; try again",
+    grpc.StatusCode.DEADLINE_EXCEEDED: "it took too long; whether it happened is not known",
+    grpc.StatusCode.UNKNOWN: "something went wrong on our side",
+    grpc.StatusCode.UNIMPLEMENTED: "this is not available here",
+    grpc.StatusCode.CANCELLED: "the call was cancelled",
+}
+
+Metadata = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Where a binding's calls go."""
+
+    # Name of the service: the audience of its tokens.
+    audience: str
+    method: Method
+    call: grpc.aio.UnaryUnaryMultiCallable[Any, Any]
+
+
+class Upstreams:
+    """Routes of every annotated method, over one channel for each service."""
+
+    def __init__(
+        self, channels: Mapping[str, grpc.aio.Channel], services: Mapping[str, ServiceDescriptor] = SERVICES
+    ) -> None:
+        """Raises Unbindable or PolicyError for a contract that cannot be served."""
+        self.channels = channels
+        self.router = Router(services.values())
+        audiences = {service.full_name: name for name, service in services.items()}
+        methods = {path: method for service in services.values() for path, method in read_methods(service).items()}
+        self._routes = {
+            binding.rpc: _route(
+                binding, audiences[binding.method.containing_service.full_name], methods[binding.rpc], channels
+            )
+            for binding in self.router.bindings
+        }
+
+    def route(self, binding: Binding) -> Route:
+        """Where calls of a binding go."""
+        return self._routes[binding.rpc]
+
+    async def unhealthy(self) -> list[str]:
+        """Names of the services that do not serve right now."""
+        serving = await asyncio.gather(*(_serving(channel) for channel in self.channels.values()))
+        return [name for name, healthy in zip(self.channels, serving, strict=True) if not healthy]
+
+    async def close(self) -> None:
+        await asyncio.gather(*(channel.close() for channel in self.channels.values()))
+
+
+def connect(settings: Settings) -> Upstreams:
+    """Channels to all services; they connect when first used. Call inside the event loop."""
+    tls = Tls(settings.tls_dir)
+    return Upstreams(
+        {
+            name: open_channel(service, name, getattr(settings, f"{name}_target"), tls)
+            for name, service in SERVICES.items()
+        }
+    )
+
+
+def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
+    """What a call that failed says to the outside."""
+    for key, value in error.trailing_metadata() or ():
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            return status_pb2.Status.FromString(value)
+    code = error.code()
+    message = _PLAIN_WORDS.get(code) or error.details() or code.name
+    return status_pb2.Status(code=code.value[0], message=message)
+
+
+def _route(binding: Binding, audience: str, method: Method, channels: Mapping[str, grpc.aio.Channel]) -> Route:
+    if method.policy.scope == MethodPolicy.SYSTEM:
+        raise Unbindable(f"{binding.rpc} is for services only and must not have a path")
+    call = channels[audience].unary_unary(
+        binding.rpc,
+        request_serializer=Message.SerializeToString,
+        response_deserializer=binding.response_class.FromString,
+    )
+    return Route(audience, method, call)
+
+
+async def _serving(channel: grpc.aio.Channel) -> bool:
+    health: Any = health_pb2_grpc.HealthStub(channel)
+    try:
+        answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=HEALTH_TIMEOUT)
+    except grpc.aio.AioRpcError:
+        return False
+    return bool(answer.status == health_pb2.HealthCheckResponse.SERVING)
