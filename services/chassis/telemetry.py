@@ -62,7 +62,7 @@ def flush() -> None:
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:
     """A logger: `log.info("relay_published", count=3)`. Values are ids, counts and names, never personal data."""
-    return structlog.stdlib.get_logger(name)  # type: ignore[no-any-return]  # structlog types it as Any
+    return structlog.stdlib.get_logger(name)
 
 
 def current_traceparent() -> str | None:
@@ -87,7 +87,7 @@ def span(
 
 
 def _setup_logging(service: str, process: str) -> None:
-    shared = [
+    shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True, key="time"),

@@ -104,7 +104,7 @@ def _tenant_field(policy: MethodPolicy, path: str, request: Descriptor) -> tuple
         if name in request.fields_by_name:
             return (name,)
     for field in request.fields:
-        if field.type == FieldDescriptor.TYPE_MESSAGE and "name" in field.message_type.fields_by_name:
+        if field.message_type is not None and "name" in field.message_type.fields_by_name:
             return (field.name, "name")
     first = request.fields[0] if request.fields else None
     if first is not None and first.type == FieldDescriptor.TYPE_STRING:
