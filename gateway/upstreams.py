@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 from google.protobuf.descriptor import ServiceDescriptor
-from google.protobuf.message import Message
 from google.rpc import status_pb2
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
@@ -111,7 +110,7 @@ def _route(binding: Binding, audience: str, method: Method, channels: Mapping[st
         raise Unbindable(f"{binding.rpc} is for services only and must not have a path")
     call = channels[audience].unary_unary(
         binding.rpc,
-        request_serializer=Message.SerializeToString,
+        request_serializer=binding.request_class.SerializeToString,
         response_deserializer=binding.response_class.FromString,
     )
     return Route(audience, method, call)

@@ -1,0 +1,93 @@
+"""The gateway as a process: real sockets, real signals."""
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import httpx
+
+from tests.integration.gateway.house import BOOKINGS, House
+
+
+@dataclass
+class Gateway:
+    process: asyncio.subprocess.Process
+    port: int
+
+
+@asynccontextmanager
+async def _gateway(house: House) -> AsyncIterator[Gateway]:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environ = {**os.environ, **house.environ, "POWERHOUSE_PORT": str(port)}
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "gateway", env=environ, stdout=asyncio.subprocess.PIPE
+    )
+    try:
+        async with asyncio.timeout(20):
+            while not await _open(port):  # noqa: ASYNC110 - another process has no Event for us
+                await asyncio.sleep(0.05)
+        yield Gateway(process, port)
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def _open(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return False
+    writer.close()
+    return True
+
+
+async def _raw(port: int, request: bytes) -> bytes:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(request)
+    answer = await asyncio.wait_for(reader.read(), 10)
+    writer.close()
+    return answer
+
+
+async def test_a_running_request_ends_before_the_process_does(house: House) -> None:
+    house.sign_in("key-1")
+    headers = {"authorization": "Bearer key-1", "idempotency-key": "k", "x-request-timeout": "1"}
+    async with _gateway(house) as gateway:
+        url = f"http://127.0.0.1:{gateway.port}{BOOKINGS}"
+        async with httpx.AsyncClient() as client:
+            body = {"classSession": "x", "spot": "slow"}
+            running = asyncio.create_task(client.post(url, json=body, headers=headers))
+            await asyncio.wait_for(house.booking.arrived.wait(), 10)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert (await running).status_code == 504
+        output, _ = await asyncio.wait_for(gateway.process.communicate(), 10)
+        assert gateway.process.returncode == 0
+    lines = [json.loads(line) for line in output.splitlines()]
+    assert all({"time", "level", "service", "process", "event"} <= line.keys() for line in lines)
+    [request] = [line for line in lines if line["event"] == "request"]
+    assert request["route"] == "/v1/{parent=studios/*}/bookings"
+    assert (request["status"], request["method"]) == (504, "POST")
+    assert "key-1" not in str(output)
+    assert BOOKINGS not in str(output)
+
+
+async def test_broken_http_is_answered_and_leaves_no_stuck_call(house: House) -> None:
+    async with _gateway(house) as gateway:
+        head = f"POST {BOOKINGS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\n"
+        head = (head + "Content-Type: application/json\r\n").encode()
+        assert b" 400 " in await _raw(gateway.port, b"NONSENSE\r\n\r\n")
+        assert b" 401 " in await _raw(gateway.port, head + b"Content-Length: 2\r\n\r\n{}")
+        house.sign_in("k")
+        endless = b"Transfer-Encoding: chunked\r\n\r\n"
+        chunk = b"10000\r\n" + b"x" * 0x10000 + b"\r\n"
+        assert b" 413 " in await _raw(gateway.port, head + endless + chunk * 17)
+        assert not house.booking.requests
