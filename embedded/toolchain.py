@@ -1,4 +1,4 @@
-"""Makes and refreshes `.venv` from the hashed lock. `make setup` runs it with any Python 3: it speaks an old dialect."""
+"""Makes and refreshes `.venv` from the hashed lock. `make setup` runs it with any Python 3, so its dialect is old."""
 
 import hashlib
 import os
