@@ -11,6 +11,7 @@ CRASHPOINTS = (
     "dispatcher_after_announce",  # rows are marked announced, the broker was just told
     "worker_after_claim",  # jobs are marked running, none has run
     "worker_after_handler",  # a job has run, its outcome is not recorded
+    "notify_after_provider",  # the mail provider has accepted, notify does not know it yet
 )
 
 _armed = os.environ.get("POWERHOUSE_CRASHPOINT", "")

@@ -1,0 +1,33 @@
+"""What notify consists of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
+from services.chassis.resources import Resources
+from services.chassis.rpc.server import Servicer
+from services.chassis.service import Service
+from services.notify.consumers import consumers
+from services.notify.jobs import jobs
+from services.notify.rpc.notify_servicer import NotifyServicer
+from services.notify.settings import NotifySettings
+
+
+def _servicers(resources: Resources) -> Sequence[Servicer]:
+    return [
+        Servicer(
+            notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
+            notify_service_pb2_grpc.add_NotifyServiceServicer_to_server,
+            NotifyServicer(resources.database, resources.pager),
+        )
+    ]
+
+
+SERVICE = Service(
+    name="notify",
+    folder=Path(__file__).parent,
+    settings=NotifySettings,
+    servicers=_servicers,
+    consumers=consumers,
+    jobs=jobs,
+)
