@@ -29,7 +29,7 @@ class Cancelled:
 
 @dataclass(frozen=True)
 class Retry:
-    """Not now. Tried again after `after_seconds` of real time, by default with growing pauses, until attempts are used up."""
+    """Not now. Tried again after `after_seconds` of real time (default: growing pauses) until attempts are used up."""
 
     reason: str
     after_seconds: float | None = None
@@ -96,7 +96,7 @@ class Jobs:
         return register
 
     def every(self, name: str, interval: timedelta) -> Callable[[TickHandler], TickHandler]:
-        """Registers `async def handler(work, tick_at)`, called at the multiples of `interval` since 1970 UTC, business time.
+        """Registers `async def handler(work, tick_at)`, for the multiples of `interval` since 1970 UTC, business time.
 
         Any number of processes make each tick once. Of ticks missed within 24 hours only the latest is made.
         """

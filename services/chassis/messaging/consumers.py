@@ -11,12 +11,11 @@ from google.protobuf.message import Message
 from services.chassis.db.unit_of_work import UnitOfWork
 
 M = TypeVar("M", bound=Message)
-Handler = Callable[[UnitOfWork, "Event[M]"], Awaitable[None]]
 
 
 @dataclass(frozen=True)
 class Event(Generic[M]):
-    """One change at another service. `create_time` is real time at its owner; `version` is the aggregate's after the change."""
+    """One change at another service: `create_time` in real time, `version` of the aggregate after it."""
 
     event_id: UUID
     # None when the event is of no studio.
@@ -27,6 +26,9 @@ class Event(Generic[M]):
     create_time: datetime
     traceparent: str | None
     payload: M
+
+
+Handler = Callable[[UnitOfWork, Event[M]], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -40,8 +42,8 @@ class Consumer:
 class Consumers:
     """The event types a service listens to.
 
-    Events come in any order and more than once, but each has its effect once: the handler's changes and the mark that it
-    was here commit together. A handler only applies the event and enqueues jobs; it may not wait for anything but the
+    Events come in any order and more than once, but each has its effect once: the handler's changes and the mark that
+    it was here commit together. A handler only applies the event and enqueues jobs; it waits for nothing but the
     database. One that raises rolls back alone and is parked as a dead letter.
     """
 
