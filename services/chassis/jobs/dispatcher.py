@@ -20,11 +20,11 @@ _CATCH_UP = timedelta(hours=24)
 
 _IS_DUE = "state = 'queued' AND due_at <= $1 AND (retry_at IS NULL OR retry_at <= clock_timestamp())"
 _ANNOUNCE = (
-    f"WITH due AS (SELECT id FROM jobs WHERE {_IS_DUE} AND kind = ANY($2::text[])"
+    f"WITH due AS (SELECT id FROM jobs WHERE {_IS_DUE} AND kind = ANY($2::text[])"  # noqa: S608 - constants only
     " AND (announced_at IS NULL OR announced_at < clock_timestamp() - make_interval(secs => $3))"
     f" ORDER BY due_at, id LIMIT {_JOBS_PER_ROUND} FOR UPDATE SKIP LOCKED)"
     " UPDATE jobs SET announced_at = clock_timestamp() FROM due WHERE jobs.id = due.id"
-    " RETURNING jobs.id, jobs.due_at"  # noqa: S608 - constants only
+    " RETURNING jobs.id, jobs.due_at"
 )
 _TAKE_BACK = "UPDATE jobs SET announced_at = NULL WHERE id = ANY($1::uuid[]) AND state = 'queued'"
 _OLDEST = f"SELECT min(due_at) AS due_at FROM jobs WHERE {_IS_DUE}"  # noqa: S608 - constants only

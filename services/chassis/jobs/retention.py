@@ -28,8 +28,8 @@ async def delete_old_rows(work: Work, _tick_at: datetime) -> None:
     """Deletes in small statements, so that nobody waits for a long one."""
     for table, (condition, age) in _KEPT.items():
         statement = (
-            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {condition}"
-            f" LIMIT {_ROWS_PER_STATEMENT})) RETURNING 1"  # noqa: S608 - constants only
+            f"DELETE FROM {table} WHERE ctid = ANY (ARRAY(SELECT ctid FROM {table} WHERE {condition}"  # noqa: S608 - constants only
+            f" LIMIT {_ROWS_PER_STATEMENT})) RETURNING 1"
         )
         deleted = 0
         while rows := await work.database.hot(statement, real_now() - age):

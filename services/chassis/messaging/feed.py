@@ -26,8 +26,8 @@ _WINDOW = "type = ANY($1::text[]) AND {time} >= $2 AND {time} < $3"
 _COUNT_THERE = f"SELECT count(*) FROM outbox WHERE {_WINDOW.format(time='create_time')}"  # noqa: S608 - constants only
 _COUNT_HERE = f"SELECT count(*) FROM inbox WHERE {_WINDOW.format(time='source_time')}"  # noqa: S608 - constants only
 _NEXT = (
-    f"SELECT {COLUMNS} FROM outbox WHERE {_WINDOW.format(time='create_time')} AND (create_time, event_id) > ($4, $5)"
-    f" ORDER BY create_time, event_id LIMIT {_EVENTS_PER_RESPONSE}"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM outbox WHERE {_WINDOW.format(time='create_time')} AND (create_time, event_id) > ($4, $5)"  # noqa: S608 - constants only
+    f" ORDER BY create_time, event_id LIMIT {_EVENTS_PER_RESPONSE}"
 )
 _READ_POSITION = "SELECT checked_until FROM feed_positions WHERE source = $1"
 _MOVE_POSITION = (

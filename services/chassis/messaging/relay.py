@@ -19,8 +19,8 @@ _EVENTS_PER_ROUND = 500
 _OLDEST = "SELECT create_time FROM outbox WHERE publish_time IS NULL ORDER BY create_time LIMIT 1"
 # By state and never by "newer than the last one": transactions do not commit in the order of their times.
 _CLAIM = text(
-    f"SELECT {COLUMNS} FROM outbox WHERE publish_time IS NULL ORDER BY create_time LIMIT {_EVENTS_PER_ROUND}"
-    " FOR UPDATE SKIP LOCKED"  # noqa: S608 - constants only
+    f"SELECT {COLUMNS} FROM outbox WHERE publish_time IS NULL ORDER BY create_time LIMIT {_EVENTS_PER_ROUND}"  # noqa: S608 - constants only
+    " FOR UPDATE SKIP LOCKED"
 )
 _MARK = text("UPDATE outbox SET publish_time = clock_timestamp() WHERE event_id = ANY(CAST(:ids AS uuid[]))")
 

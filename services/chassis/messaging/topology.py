@@ -80,8 +80,9 @@ def declare(broker_url: str, service: str, consumers: Consumers) -> None:
     with make_app(broker_url, service, consumers).connection_for_write(heartbeat=0) as connection:
         connection.ensure_connection(max_retries=1, timeout=BROKER_TIMEOUT)
         channel = connection.default_channel
-        for declared in (EVENTS, _DEAD_QUEUE, *_queues(service, consumers)):
-            declared.bind(channel).declare()
+        EVENTS.bind(channel).declare()
+        for queue in (_DEAD_QUEUE, *_queues(service, consumers)):
+            queue.bind(channel).declare()
 
 
 def _queues(service: str, consumers: Consumers) -> list[Queue]:
