@@ -23,10 +23,12 @@ def var() -> Iterator[Path]:
 
 
 def test_asks_for_its_password_and_keeps_it(var: Path) -> None:
-    with Broker(var).running() as server:
-        with socket.create_connection(("127.0.0.1", server.port), timeout=5) as stranger:
-            stranger.sendall(b"KEYS *\r\n")
-            assert stranger.recv(100).startswith(b"-NOAUTH")
+    with (
+        Broker(var).running() as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=5) as stranger,
+    ):
+        stranger.sendall(b"KEYS *\r\n")
+        assert stranger.recv(100).startswith(b"-NOAUTH")
     assert is_free(server.port)
     with Broker(var, server.port).running() as again:
         assert again.url == server.url
