@@ -1,0 +1,5 @@
+"""Alembic's entry point."""
+
+from services.chassis.db.alembic_env import run
+
+run()
