@@ -3,16 +3,31 @@
 import asyncio
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 
 from services.chassis.db.urls import database_name, derived_url, role_name, role_password, service_url, sqlalchemy_url
+from services.chassis.messaging.topology import declare
+
+if TYPE_CHECKING:
+    from services.chassis.service import Service
+
+
+def prepare(service: "Service") -> None:
+    """The command `migrate`: the database, then the broker's queues and bindings, before anything is published."""
+    migrate(service.name, service.folder)
+    if broker_url := os.environ.get("POWERHOUSE_BROKER_URL"):
+        declare(broker_url, service.name, service.consumers)
 
 
 def migrate(service: str, folder: Path) -> None:
-    """Safe to run again and while the service runs. Raises ConfigurationError when no database is named."""
+    """Brings the database up to date; safe to run again and while the service runs.
+
+    Raises ConfigurationError when no database is named.
+    """
     admin_url = os.environ.get("POWERHOUSE_DATABASE_URL")
     owner_url = service_url(service, "owner")
     if admin_url and owner_url == derived_url(admin_url, service, "owner"):

@@ -46,9 +46,9 @@ def main(service: Service) -> None:
     command = parser.parse_args().command
     try:
         if command == "migrate":
-            from services.chassis.migrate import migrate  # Alembic is dear to import and only needed here
+            from services.chassis.migrate import prepare  # Alembic is dear to import and only needed here
 
-            migrate(service.name, service.folder)
+            prepare(service)
         elif command == "serve":
             uvloop.run(_serve(service, config.load(service.settings)))
         else:

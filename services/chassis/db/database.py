@@ -1,5 +1,6 @@
 """The database of a service: transactions with their tenant, and the one-call hot path beside them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
@@ -33,6 +34,8 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
+            # Values of a failed statement may be personal; its error ends up in the log.
+            hide_parameters=True,
             hide_parameters=True,  # they hold personal data, and errors are logged
             connect_args={
                 "server_settings": {"statement_timeout": "30000", "idle_in_transaction_session_timeout": "30000"}
@@ -40,7 +43,8 @@ class Database:
         )
         self._pool_size = pool_size
         POOL_IN_USE.set_function(self.engine.pool.checkedout)  # type: ignore[attr-defined]  # of QueuePool
-        self._hot: asyncpg.Pool | None = None
+        self._hot: asyncpg.Pool[asyncpg.Record] | None = None
+        self._opening = asyncio.Lock()
 
     @asynccontextmanager
     async def transaction(self, *tenants: UUID) -> AsyncIterator[UnitOfWork]:
@@ -81,21 +85,26 @@ class Database:
 
     async def hot(self, statement: str, *args: Any) -> list[asyncpg.Record]:
         """One statement, one round trip, its own transaction: a call of a SQL function that sets its tenants itself."""
-        if self._hot is None:
-            pool = self._hot = await asyncpg.create_pool(
-                self._url,
-                min_size=1,
-                max_size=self._pool_size,
-                reset=_keep,
-                server_settings={"statement_timeout": "10000"},
-            )
-            HOT_POOL_IN_USE.set_function(lambda: pool.get_size() - pool.get_idle_size())
-        return list(await self._hot.fetch(statement, *args))
+        pool = self._hot or await self._open_hot()
+        return list(await pool.fetch(statement, *args))
 
     async def close(self) -> None:
         if self._hot is not None:
             await self._hot.close()
         await self.engine.dispose()
+
+    async def _open_hot(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._hot is None:
+                pool = self._hot = await asyncpg.create_pool(
+                    self._url,
+                    min_size=1,
+                    max_size=self._pool_size,
+                    reset=_keep,
+                    server_settings={"statement_timeout": "10000"},
+                )
+                HOT_POOL_IN_USE.set_function(lambda: pool.get_size() - pool.get_idle_size())
+            return self._hot
 
 
 async def _keep(_connection: Any) -> None:

@@ -6,20 +6,19 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import grpc
 import protovalidate
 from google.protobuf.message import Message
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as SQLTimeoutError
 
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from services.chassis.auth.principal import ANONYMOUS, Principal
 from services.chassis.auth.tokens import TokenVerifier
 from services.chassis.clock import monotonic
 from services.chassis.errors import DomainError, InvalidArgument, PermissionDenied, Unauthenticated, Unavailable
-from services.chassis.ids import NO_TENANT
+from services.chassis.ids import NO_TENANT, new_id
+from services.chassis.outages import is_outage
 from services.chassis.rpc.call import Call, set_current_call
 from services.chassis.rpc.policy import Method
 from services.chassis.rpc.status import DETAILS_KEY, to_status
@@ -173,8 +172,10 @@ def _principal(verifier: TokenVerifier, context: Context) -> Principal:
 
 
 def _address(context: Context) -> str:
+    """Only a member of the mesh is believed about others; on the public port anyone could make up an address per call."""
     metadata = dict(context.invocation_metadata() or ())
-    return str(metadata.get("x-forwarded-for", "")) or str(context.peer())
+    forwarded = str(metadata.get("x-forwarded-for", "")) if "x509_common_name" in context.auth_context() else ""
+    return forwarded or str(context.peer())
 
 
 def _time_left(method: Method, context: Context) -> float:
@@ -188,14 +189,14 @@ async def _refuse(method: Method, context: Context, error: BaseException) -> Non
         return
     if isinstance(error, TimeoutError):
         await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "it took too long; whether it happened is not known")
-    if isinstance(error, OSError | SQLTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
+    if is_outage(error):
         log.warning("dependency_unavailable", method=method.path, error=type(error).__name__)
         error = Unavailable("a part of the system is away; try again", reason="DEPENDENCY_UNAVAILABLE", retry_after=1)
     if isinstance(error, DomainError):
         status = to_status(error)
         context.set_trailing_metadata(((DETAILS_KEY, status.SerializeToString()),))
         await context.abort(error.code, error.message)
-    error_id = uuid4().hex[:12]
+    error_id = new_id().hex[-12:]
     log.error("unexpected_error", method=method.path, error_id=error_id, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, f"something went wrong on our side (error {error_id})")
 
