@@ -72,7 +72,8 @@ def _install() -> None:
             "-r",
             LOCK,
         ]
-        if subprocess.call(command) == 0:
+        # Behind a company's own certificate authority the machine knows it, and uv's built-in list does not.
+        if subprocess.call(command, env={**os.environ, "UV_SYSTEM_CERTS": "1"}) == 0:
             return
         print("uv could not install the lock; trying pip, which takes a minute ...", flush=True)
     if subprocess.call([*pip, "--require-hashes", "-r", LOCK]) != 0:
