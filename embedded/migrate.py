@@ -1,20 +1,18 @@
-"""Brings the databases of all services up to date in one process: `python -m embedded.migrate` (`make migrate`)."""
+"""Makes the databases and queues of all services in one process: `python -m embedded.migrate` (`make migrate`)."""
 
 import sys
+from importlib import import_module
 
-from services.booking.service import SERVICE as BOOKING
+from embedded.programs import SERVICES
 from services.chassis.config import ConfigurationError
 from services.chassis.migrate import prepare
-from services.identity.service import SERVICE as IDENTITY
-from services.notify.service import SERVICE as NOTIFY
-from services.scheduling.service import SERVICE as SCHEDULING
 
 
 def main() -> None:
-    """Migrates one service after another; the first failure ends it."""
+    """Prepares one service after another; the first failure ends it."""
     try:
-        for service in (IDENTITY, SCHEDULING, BOOKING, NOTIFY):
-            prepare(service)
+        for name in SERVICES:
+            prepare(import_module(f"services.{name}.service").SERVICE)
     except ConfigurationError as error:
         sys.exit(f"migrate: {error}")
 

@@ -34,8 +34,6 @@ class Database:
             max_overflow=0,
             pool_timeout=5,
             pool_pre_ping=True,
-            # Values of a failed statement may be personal; its error ends up in the log.
-            hide_parameters=True,
             hide_parameters=True,  # they hold personal data, and errors are logged
             connect_args={
                 "server_settings": {"statement_timeout": "30000", "idle_in_transaction_session_timeout": "30000"}

@@ -135,11 +135,25 @@ def _authorize(method: Method, request: Message, principal: Principal) -> UUID:
 
 
 def _validate(request: Message) -> None:
-    violations = _validator.collect_violations(request)
+    violations = [
+        violation
+        for violation in _validator.collect_violations(request)
+        if _is_in_force(violation.proto.field, request)
+    ]
     if violations:
         raise InvalidArgument.of_fields(
             [(_field_path(violation.proto.field), violation.proto.message) for violation in violations]
         )
+
+
+def _is_in_force(path: Any, request: Message) -> bool:
+    """Whether a field's rule holds: in an update (AIP-134) only for the fields of the resource that it changes."""
+    mask = getattr(request, "update_mask", None)
+    if mask is None or path is None or len(path.elements) < 2:
+        return True
+    resource: Message = getattr(request, path.elements[0].field_name)
+    changed = mask.paths or [field.name for field, _ in resource.ListFields()]
+    return "*" in changed or path.elements[1].field_name in changed
 
 
 def _field_path(path: Any) -> str:
@@ -172,7 +186,7 @@ def _principal(verifier: TokenVerifier, context: Context) -> Principal:
 
 
 def _address(context: Context) -> str:
-    """Only a member of the mesh is believed about others; on the public port anyone could make up an address per call."""
+    """Only a member of the mesh is believed about others: on the public port anyone could make one up."""
     metadata = dict(context.invocation_metadata() or ())
     forwarded = str(metadata.get("x-forwarded-for", "")) if "x509_common_name" in context.auth_context() else ""
     return forwarded or str(context.peer())
