@@ -1,0 +1,59 @@
+"""What scheduling tells the mesh of its sessions: the whole state after each change."""
+
+from sqlalchemy import update
+
+from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.rpc.codec import to_timestamp
+from services.scheduling import timetable
+from services.scheduling.models import Catalogued, ClassSession
+from services.scheduling.timetable import Entry
+
+
+async def publish(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Change.ValueType) -> None:
+    """Tells the session's state as of its present version."""
+    await tx.publish(
+        ClassSessionChanged(change=change, class_session=state(entry)),
+        aggregate="class_session",
+        aggregate_id=entry.session.id,
+        version=entry.session.version,
+    )
+
+
+async def republish_users(tx: UnitOfWork, row: Catalogued) -> None:
+    """Something shown of the row has changed: a new version and state of every session that uses it and is not over."""
+    await tx.session.flush()
+    changed = await tx.session.scalars(
+        update(ClassSession)
+        .where(timetable.still_to_come(tx), timetable.uses(row))
+        .values(version=ClassSession.version + 1, update_time=tx.now())
+        .returning(ClassSession.id)
+        .execution_options(synchronize_session=False)
+    )
+    for entry in await timetable.list_some(tx, changed.all()):
+        await publish(tx, entry, ClassSessionChanged.DETAILS_CHANGED)
+
+
+def state(entry: Entry) -> ClassSessionState:
+    """All that a projection needs."""
+    session, plan = entry.session, entry.plan
+    return ClassSessionState(
+        class_session_id=str(session.id),
+        version=session.version,
+        time_version=session.time_version,
+        class_type_id=str(session.class_type_id),
+        class_type_display_name=plan.class_type.display_name,
+        room_id=str(session.room_id),
+        room_display_name=plan.room.display_name,
+        location_id=str(plan.location.id),
+        location_display_name=plan.location.display_name,
+        instructor_id=str(session.instructor_id),
+        instructor_display_name=plan.instructor.display_name,
+        instructor_account_id=str(plan.instructor.account_id or ""),
+        start_time=to_timestamp(session.start_at),
+        end_time=to_timestamp(session.end_at),
+        time_zone=plan.location.time_zone,
+        capacity=session.capacity,
+        spots=plan.room.spots,
+        cancelled=session.cancelled,
+    )
