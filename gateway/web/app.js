@@ -42,6 +42,17 @@ async function call(method, path, body) {
   return document;
 }
 
+async function all(path, field) {
+  const items = [];
+  let token = "";
+  do {
+    const page = await call("GET", `${path}${path.includes("?") ? "&" : "?"}pageSize=200&pageToken=${encodeURIComponent(token)}`);
+    items.push(...page[field]);
+    token = page.nextPageToken;
+  } while (token);
+  return items;
+}
+
 function say(text, bad = false) {
   $("notice").textContent = text;
   $("notice").classList.toggle("bad", bad);
@@ -113,7 +124,7 @@ async function start() {
 }
 
 async function showStudios() {
-  const { studios } = await call("GET", "studios");
+  const studios = await all("studios", "studios");
   for (const name of remembered()) {
     if (studios.some((studio) => studio.name === name)) continue;
     const studio = await call("GET", name).catch(() => null);
@@ -129,10 +140,10 @@ async function showStudios() {
 async function showStudio() {
   const studio = $("studios").value;
   const staff = roles.some((binding) => binding.name.startsWith(studio) && STAFF.includes(binding.role));
-  const [{ bookableSessions }, { bookings }, { clients }] = await Promise.all([
-    call("GET", `${studio}/bookableSessions?pageSize=200`),
-    staff ? { bookings: [] } : call("GET", `${studio}/bookings?activeOnly=true`),
-    staff ? { clients: [] } : call("GET", `${studio}/clients`),
+  const [sessions, bookings, clients] = await Promise.all([
+    all(`${studio}/bookableSessions`, "bookableSessions"),
+    staff ? [] : all(`${studio}/bookings?activeOnly=true`, "bookings"),
+    staff ? [] : all(`${studio}/clients`, "clients"),
   ]);
   if (studio !== $("studios").value) return;
   $("join").hidden = staff || clients.length > 0;
@@ -140,7 +151,7 @@ async function showStudio() {
   $("bookings").replaceChildren(
     ...(bookings.length ? bookings.map(bookingRow) : [empty(staff ? "You work here: rosters are under /v1." : "Nothing booked. Pick a class below.")]),
   );
-  showWeek(bookableSessions);
+  showWeek(sessions);
 }
 
 function showWeek(sessions) {
