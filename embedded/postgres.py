@@ -27,6 +27,8 @@ from embedded.processes import (
 )
 
 OLDEST_MAJOR = 15
+# Seconds that an earlier server on the same directory gets to finish stopping.
+PATIENCE = 5.0
 # Also the name of the database that a URL without one opens.
 ADMIN = "postgres"
 
@@ -133,7 +135,7 @@ def _check_major(programs: Path, data: Path) -> None:
 def _check_alone(data: Path) -> None:
     """Waits a moment for a server that is just stopping, and removes a pid file that names none."""
     pid_file = data / "postmaster.pid"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while pid_file.exists():
         pid = int(pid_file.read_text().partition("\n")[0] or 0)
         if not is_alive(pid) or not _is_postgres(pid):

@@ -8,6 +8,7 @@ import json
 import sys
 from pathlib import Path
 
+from embedded import supervisor as supervisor_module
 from embedded.broker import Broker
 from embedded.children import Child, program, server
 from embedded.console import Console
@@ -18,6 +19,7 @@ from embedded.supervisor import Stopped, Supervisor
 
 def main() -> None:
     var = Path(sys.argv[1])
+    supervisor_module.GRACE = 2.0
     with Supervisor(Console()) as supervisor:
         family: list[Child] = []
         for name, launcher in (("postgres", Postgres(var)), ("broker", Broker(var))):

@@ -69,7 +69,8 @@ def test_names_both_versions_when_the_data_is_of_another_major(var: Path) -> Non
         Postgres(var).start()
 
 
-def test_says_that_another_instance_runs(used_var: Path) -> None:
+def test_says_that_another_instance_runs(used_var: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launcher, "PATIENCE", 0.2)
     with (
         Postgres(used_var).running() as server,
         pytest.raises(Unusable, match=rf"Another PostgreSQL \(process {server.process.pid}\) already runs"),
