@@ -72,8 +72,9 @@ class Run:
             "POWERHOUSE_PUBLIC_URL": self.public_url,
             "POWERHOUSE_VAR_DIR": str(self.var),
             "POWERHOUSE_TLS_DIR": str(self.certificates.tls("gateway")),
-            "POWERHOUSE_SANDBOX_URL": self._sandbox_url(),
         }
+        if not self.sends_real_mail:
+            environment["POWERHOUSE_SANDBOX_URL"] = self._sandbox_url()
         return self._program("demo", GATEWAY, ["embedded.demo"], environment)
 
     def programs(self) -> Iterable[Child]:

@@ -1,0 +1,1 @@
+"""The demo studios that `make run` loads."""

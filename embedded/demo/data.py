@@ -1,0 +1,140 @@
+"""What the demo consists of: two studios with their rooms, people and weeks. The same at every load, up to the date."""
+
+import random
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+
+DOMAIN = "demo.powerhouse.example"
+SEED = 20261122
+WEEKS = 5  # the running one and four to come
+
+
+@dataclass(frozen=True)
+class Room:
+    """A room; with `has_spots` each place is a named reformer."""
+
+    display_name: str
+    capacity: int
+    has_spots: bool = False
+
+    @property
+    def spots(self) -> list[str]:
+        return [f"Reformer {number}" for number in range(1, self.capacity + 1)] if self.has_spots else []
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A class that takes place on some days of each week (Monday is 0). Indices point into the studio's lists."""
+
+    days: Sequence[int]
+    start: time
+    room: int
+    class_type: int
+
+
+@dataclass(frozen=True)
+class Studio:
+    """One brand with one location."""
+
+    display_name: str
+    time_zone: str
+    currency_code: str
+    location: str
+    address: str
+    rooms: Sequence[Room]
+    # Name and minutes.
+    class_types: Sequence[tuple[str, int]]
+    instructors: Sequence[str]
+    slots: Sequence[Slot]
+    clients: int
+    # How many of them have a class pack and a booking.
+    packs: int
+
+
+@dataclass(frozen=True)
+class PlannedSession:
+    """One class of the timetable, in wall time."""
+
+    local_start: str
+    room: int
+    class_type: int
+    instructor: int
+
+
+WORKDAYS, SATURDAY = (0, 1, 2, 3, 4), (5,)
+
+BERLIN = Studio(
+    display_name="Kiez Pilates Berlin",
+    time_zone="Europe/Berlin",
+    currency_code="EUR",
+    location="Kreuzberg",
+    address="Oranienstraße 12, 10999 Berlin",
+    rooms=(Room("Reformer Room", 8, has_spots=True), Room("Mat Room", 14)),
+    class_types=(("Reformer Flow", 50), ("Mat Foundations", 55), ("Reformer Strong", 50)),
+    instructors=("Jana Vogt", "Milan Petrov", "Leyla Aydın", "Tom Becker"),
+    slots=(
+        Slot(WORKDAYS, time(7, 30), 0, 0),
+        Slot(WORKDAYS, time(9), 1, 1),
+        Slot(WORKDAYS, time(17, 30), 0, 2),
+        Slot(WORKDAYS, time(18), 1, 1),
+        Slot(SATURDAY, time(10), 0, 0),
+        Slot(SATURDAY, time(10, 30), 1, 1),
+    ),
+    clients=180,
+    packs=90,
+)
+NEW_YORK = Studio(
+    display_name="Hudson Pilates New York",
+    time_zone="America/New_York",
+    currency_code="USD",
+    location="Chelsea",
+    address="220 W 23rd St, New York, NY 10011",
+    rooms=(Room("Reformer Loft", 10, has_spots=True), Room("Mat Studio", 16)),
+    class_types=(("Reformer Flow", 50), ("Mat Burn", 45)),
+    instructors=("Grace Kim", "Daniel Ortiz", "Amara Cole", "Noah Stein"),
+    slots=(
+        Slot(WORKDAYS, time(6, 45), 0, 0),
+        Slot(WORKDAYS, time(12), 1, 1),
+        Slot(WORKDAYS, time(18, 15), 0, 0),
+        Slot(SATURDAY, time(9), 0, 0),
+    ),
+    clients=120,
+    packs=50,
+)
+
+FIRST_NAMES = """
+Ada Aisha Anna Bruno Carla Chen Clara David Elif Emma Felix Finn Greta Hana Hugo Ida Ines Iris Jonas Julia Kemal Lena
+Liam Lina Luca Maja Marek Maria Mia Mira Nadia Nico Nora Olga Omar Paula Pia Priya Rosa Sam Sara Sofia Theo Yuki Zoe
+"""
+LAST_NAMES = """
+Adler Arslan Bauer Berg Brandt Brown Chen Costa Diaz Ebert Fischer Fuchs Garcia Green Haas Hartmann Hoffmann Ivanov
+Jansen Jones Kaya Keller Klein Koch Krause Lang Lee Lopez Maier Martin Meyer Miller Moreau Müller Nguyen Novak Okafor
+Park Patel Peters Reed Richter Rossi Roth Sato Schmidt Schulz Silva Smith Sommer Vogel Wagner Walker Weber Wolf Young
+"""
+
+
+def planned_sessions(studio: Studio, monday: date) -> Iterator[PlannedSession]:
+    """The timetable of WEEKS weeks. Classes of one day are taught by different people, so nothing overlaps."""
+    for day in range(7 * WEEKS):
+        on = monday + timedelta(days=day)
+        todays = [slot for slot in studio.slots if on.weekday() in slot.days]
+        for position, slot in enumerate(todays):
+            yield PlannedSession(
+                local_start=f"{on.isoformat()}T{slot.start:%H:%M}",
+                room=slot.room,
+                class_type=slot.class_type,
+                instructor=(day + position) % len(studio.instructors),
+            )
+
+
+def clients(studio: Studio) -> list[tuple[str, str]]:
+    """Name and address of each client. One in ten has none: children, and people who prefer the telephone."""
+    chance = random.Random(f"{SEED} {studio.display_name}")  # noqa: S311 - the same people each time
+    first_names, last_names = FIRST_NAMES.split(), LAST_NAMES.split()
+    people = []
+    for number in range(studio.clients):
+        first, last = chance.choice(first_names), chance.choice(last_names)
+        local = f"{first}.{last}.{number}".lower().replace("ü", "ue")
+        people.append((f"{first} {last}", "" if number % 10 == 9 else f"{local}@{DOMAIN}"))
+    return people

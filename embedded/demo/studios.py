@@ -1,0 +1,185 @@
+"""Building one demo studio in the name of its owner."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import grpc
+from google.protobuf.message import Message
+
+from embedded.demo import data
+from embedded.demo.people import Mesh, Person, eventually
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2
+from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
+
+# Days from tomorrow on whose classes get bookings.
+BOOKED_DAYS = 7
+
+
+class Builder:
+    """Makes one studio in the name of its owner."""
+
+    def __init__(self, mesh: Mesh, owner: Person, plan: data.Studio) -> None:
+        self._mesh, self._owner, self._plan = mesh, owner, plan
+        self._monday = _monday(plan.time_zone)
+        self.name = ""
+        self._location = ""
+
+    async def found(self) -> None:
+        """Creates the studio and its location; the founder becomes owner by an event, so this waits for it."""
+        plan, scheduling = self._plan, self._mesh.scheduling
+        studio = studio_pb2.Studio(
+            display_name=plan.display_name, time_zone=plan.time_zone, currency_code=plan.currency_code
+        )
+        self.name = (
+            await self._owner.call(scheduling.CreateStudio, scheduling_service_pb2.CreateStudioRequest(studio=studio))
+        ).name
+        location = studio_pb2.Location(display_name=plan.location, address=plan.address, time_zone=plan.time_zone)
+
+        async def create_location() -> str | None:
+            request = scheduling_service_pb2.CreateLocationRequest(parent=self.name, location=location)
+            try:
+                return str((await self._owner.call(scheduling.CreateLocation, request)).name)
+            except grpc.aio.AioRpcError as error:
+                if error.code() is not grpc.StatusCode.PERMISSION_DENIED:
+                    raise
+                self._owner.forget_tokens()
+                return None
+
+        self._location = await eventually(create_location, f"the owner's role in {plan.display_name}")
+
+    async def build(self, instructor_account: str) -> None:
+        """Timetable, clients with packs, and some bookings. The first instructor gets the account, if there is one."""
+        _, clients = await asyncio.gather(self._schedule(instructor_account), self._enrol())
+        await self._book(clients)
+
+    async def grant(self, client: str, credits: int) -> None:
+        """Gives a class pack."""
+        pack = booking_service_pb2.NewClientPackage(
+            client=client, display_name=f"{credits} classes", credits=credits, valid_days=180, reason="Demo"
+        )
+        request = booking_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=pack)
+        await self._owner.call(self._mesh.booking.GrantClientPackage, request)
+
+    async def _schedule(self, instructor_account: str) -> None:
+        plan, scheduling, pb = self._plan, self._mesh.scheduling, scheduling_service_pb2
+        rooms, class_types, instructors = await asyncio.gather(
+            self._create_all(
+                scheduling.CreateRoom,
+                [
+                    pb.CreateRoomRequest(
+                        parent=self.name,
+                        room=studio_pb2.Room(
+                            display_name=room.display_name,
+                            location=self._location,
+                            capacity=room.capacity,
+                            spots=room.spots,
+                        ),
+                    )
+                    for room in plan.rooms
+                ],
+            ),
+            self._create_all(
+                scheduling.CreateClassType,
+                [
+                    pb.CreateClassTypeRequest(
+                        parent=self.name, class_type=studio_pb2.ClassType(display_name=name, duration_minutes=minutes)
+                    )
+                    for name, minutes in plan.class_types
+                ],
+            ),
+            self._create_all(
+                scheduling.CreateInstructor,
+                [
+                    pb.CreateInstructorRequest(
+                        parent=self.name,
+                        instructor=studio_pb2.Instructor(
+                            display_name=name, account="" if position else instructor_account
+                        ),
+                    )
+                    for position, name in enumerate(plan.instructors)
+                ],
+            ),
+        )
+        await self._create_all(
+            scheduling.CreateClassSession,
+            [
+                pb.CreateClassSessionRequest(
+                    parent=self.name,
+                    class_session=pb.NewClassSession(
+                        class_type=class_types[session.class_type],
+                        room=rooms[session.room],
+                        instructor=instructors[session.instructor],
+                        local_start=session.local_start,
+                    ),
+                )
+                for session in data.planned_sessions(plan, self._monday)
+            ],
+        )
+
+    async def _enrol(self) -> list[str]:
+        """Creates the clients and gives the first of them a pack; the names of those."""
+        clients = await self._create_all(
+            self._mesh.booking.CreateClient,
+            [
+                booking_service_pb2.CreateClientRequest(
+                    parent=self.name, client=booking_pb2.Client(display_name=name, email=email)
+                )
+                for name, email in data.clients(self._plan)
+            ],
+        )
+        with_pack = clients[: self._plan.packs]
+        await asyncio.gather(*(self.grant(client, 10 if number % 3 else 5) for number, client in enumerate(with_pack)))
+        return with_pack
+
+    async def _book(self, clients: Sequence[str]) -> None:
+        """Fills one class with spots to the last place, and spreads other bookings over the coming days."""
+        sessions = await eventually(self._bookable, f"the timetable of {self._plan.display_name} at booking")
+        full = next(session for session in sessions if session.free_spots)
+        others = [session for session in sessions if session is not full]
+        chosen = [full] * full.capacity
+        chosen += [others[number % len(others)] for number in range(len(clients) - full.capacity)]
+        await asyncio.gather(
+            *(
+                self._owner.call(
+                    self._mesh.booking.CreateBooking,
+                    booking_service_pb2.CreateBookingRequest(
+                        parent=self.name,
+                        booking=booking_service_pb2.NewBooking(class_session=session.class_session, client=client),
+                    ),
+                )
+                for session, client in zip(chosen, clients, strict=True)
+            )
+        )
+
+    async def _bookable(self) -> list[booking_pb2.BookableSession] | None:
+        """Sessions of the days after today, once booking knows them all."""
+        start = datetime.combine(
+            datetime.now(ZoneInfo(self._plan.time_zone)).date() + timedelta(days=1),
+            datetime.min.time(),
+            ZoneInfo(self._plan.time_zone),
+        ).astimezone(UTC)
+        end = start + timedelta(days=BOOKED_DAYS)
+        request = booking_service_pb2.ListBookableSessionsRequest(parent=self.name, page_size=200)
+        request.start_time.FromDatetime(start)
+        request.end_time.FromDatetime(end)
+        answer = await self._owner.call(self._mesh.booking.ListBookableSessions, request)
+        zone = ZoneInfo(self._plan.time_zone)
+        expected = [
+            session
+            for session in data.planned_sessions(self._plan, self._monday)
+            if start <= datetime.fromisoformat(session.local_start).replace(tzinfo=zone) < end
+        ]
+        known = list(answer.bookable_sessions)
+        return known if len(known) >= len(expected) else None
+
+    async def _create_all(self, method: Callable[..., Awaitable[Any]], requests: Sequence[Message]) -> list[str]:
+        made = await asyncio.gather(*(self._owner.call(method, request) for request in requests))
+        return [resource.name for resource in made]
+
+
+def _monday(zone: str) -> date:
+    today = datetime.now(ZoneInfo(zone)).date()
+    return today - timedelta(days=today.weekday())
