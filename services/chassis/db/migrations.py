@@ -1,8 +1,10 @@
 """What a service's Alembic migrations share: the chassis' tables, row level security, grants, SQL functions."""
 
 from pathlib import Path
+from typing import Any
 
 from alembic import op
+from sqlalchemy.util import await_only
 
 # Tables of the chassis that serve all studios at once; everything else with a tenant is guarded.
 CHASSIS_TABLES = ("outbox", "inbox", "feed_positions", "dead_letters", "jobs", "idempotency")
@@ -10,7 +12,7 @@ CHASSIS_TABLES = ("outbox", "inbox", "feed_positions", "dead_letters", "jobs", "
 
 def create_chassis_tables(app_role: str) -> None:
     """Creates outbox, inbox, jobs, idempotency and audit for a new service."""
-    op.execute((Path(__file__).parent / "sql" / "chassis_v1.sql").read_text(encoding="utf-8"))
+    run_script((Path(__file__).parent / "sql" / "chassis_v1.sql").read_text(encoding="utf-8"))
     for table in CHASSIS_TABLES:
         op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON {table} TO {app_role}")
     guard("audit_entries", app_role, privileges="SELECT, INSERT")
@@ -32,4 +34,12 @@ def guard(table: str, app_role: str, *, privileges: str = "SELECT, INSERT, UPDAT
 
 def install_function(sql_file: Path) -> None:
     """Installs a hot path's SQL function from `sql/<name>_v<n>.sql`."""
-    op.execute(sql_file.read_text(encoding="utf-8"))
+    run_script(sql_file.read_text(encoding="utf-8"))
+
+
+def run_script(sql: str) -> None:
+    """Runs several statements at once, in the migration's transaction; `op.execute` prepares and so takes only one."""
+    connection = op.get_bind()
+    connection.exec_driver_sql("SELECT 1")  # begins the transaction that the driver below must be in
+    driver: Any = connection.connection.driver_connection
+    await_only(driver.execute(sql))
