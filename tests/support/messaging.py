@@ -70,9 +70,7 @@ class Sample:
                 change.class_session.class_session_id = str(session)
                 change.class_session.version = version
                 change.class_session.capacity = capacity
-                await tx.of(tenant).publish(
-                    change, aggregate="class_session", aggregate_id=session, version=version
-                )
+                await tx.of(tenant).publish(change, aggregate="class_session", aggregate_id=session, version=version)
 
     async def outbox(self) -> list[Envelope]:
         """Every event ever committed, in order."""
@@ -91,7 +89,9 @@ class Sample:
         async with self.database.transaction() as tx:
             for key, args in zip(keys, arguments, strict=True):
                 await tx.enqueue("count", key, args=args)
-        rows = await self.sql("SELECT id FROM jobs WHERE dedup_key = ANY($1) ORDER BY array_position($1, dedup_key)", keys)
+        rows = await self.sql(
+            "SELECT id FROM jobs WHERE dedup_key = ANY($1) ORDER BY array_position($1, dedup_key)", keys
+        )
         return [row["id"] for row in rows]
 
 

@@ -21,7 +21,8 @@ from services.chassis.settings import ServiceSettings
 NAME = "scheduling"
 TABLES = """
 CREATE TABLE projection (
-    tenant_id uuid NOT NULL, id uuid NOT NULL, version bigint NOT NULL, capacity int NOT NULL, PRIMARY KEY (tenant_id, id)
+    tenant_id uuid NOT NULL, id uuid NOT NULL, version bigint NOT NULL, capacity int NOT NULL,
+    PRIMARY KEY (tenant_id, id)
 );
 CREATE TABLE facts (event_id uuid NOT NULL);
 CREATE TABLE runs (job_id uuid NOT NULL, attempt int NOT NULL);

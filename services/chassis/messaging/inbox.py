@@ -20,14 +20,12 @@ from services.chassis.telemetry import DEAD_LETTERS, EVENTS_APPLIED, logger, spa
 
 log = logger(__name__)
 
-# One round trip: marks the event as known and lets the transaction see the event's studio alone.
+# A whole batch before any handler, in one order: workers with overlapping batches wait, and never deadlock.
 _RECEIVE = text(
-    "WITH fresh AS (INSERT INTO inbox (event_id, type, source_time)"
-    " VALUES (CAST(:event_id AS uuid), :type, CAST(:source_time AS timestamptz))"
-    " ON CONFLICT (event_id) DO NOTHING RETURNING true)"
-    " SELECT set_config('app.tenants', :tenants, true), EXISTS (SELECT FROM fresh) AS is_fresh"
+    "INSERT INTO inbox (event_id, type, source_time)"
+    " SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:types AS text[]), CAST(:times AS timestamptz[])) AS e (id)"
+    " ORDER BY id ON CONFLICT (event_id) DO NOTHING RETURNING event_id::text"
 )
-_KNOWN = text("SELECT event_id::text FROM inbox WHERE event_id = ANY(CAST(:ids AS uuid[]))")
 _PARK = text(
     "INSERT INTO dead_letters (event_id, type, event, error)"
     " VALUES (CAST(:event_id AS uuid), :type, CAST(:event AS jsonb), :error)"
@@ -48,16 +46,17 @@ async def apply(database: Database, consumers: Consumers, envelopes: Sequence[En
     batch = [envelope for envelope in envelopes if consumers.get(envelope.type)]
     if not batch:
         return 0
-    # Every worker takes locks in the same order, and versions of an aggregate come in theirs.
-    batch.sort(key=lambda envelope: (envelope.aggregate_id, envelope.version, envelope.event_id))
+    # Handlers of every worker lock aggregates in the same order, and versions of an aggregate come in theirs.
+    batch.sort(key=lambda envelope: (envelope.aggregate_id, envelope.version))
     applied: Counter[str] = Counter()
     parked: Counter[str] = Counter()
     async with database.transaction() as tx:
-        known = set(await tx.session.scalars(_KNOWN, {"ids": [envelope.event_id for envelope in batch]}))
+        fresh = await _receive(tx, batch)
         for envelope in batch:
             consumer = consumers.get(envelope.type)
-            if consumer is None or envelope.event_id in known or not await _receive(tx, envelope):
+            if consumer is None or envelope.event_id not in fresh:
                 continue
+            fresh.remove(envelope.event_id)
             outcome = applied if await _handle(tx, consumer, envelope) else parked
             outcome[envelope.type] += 1
     crashpoint("inbox_after_commit")
@@ -83,7 +82,6 @@ async def replay(database: Database, consumers: Consumers) -> tuple[int, int]:
             consumer = consumers.get(envelope.type) if envelope else None
             if envelope is None:
                 continue
-            await tx.session.execute(_SET_TENANTS, {"tenants": _tenants(envelope)})
             if consumer is not None and await _handle(tx, consumer, envelope):
                 worked += 1
             else:
@@ -91,22 +89,19 @@ async def replay(database: Database, consumers: Consumers) -> tuple[int, int]:
     return worked, failed
 
 
-async def _receive(tx: UnitOfWork, envelope: Envelope) -> bool:
-    """Whether the event is new here. Waits for another worker that is just applying it."""
-    row = await tx.session.execute(
-        _RECEIVE,
-        {
-            "event_id": envelope.event_id,
-            "type": envelope.type,
-            "source_time": envelope.source_time,
-            "tenants": _tenants(envelope),
-        },
-    )
-    return bool(row.one().is_fresh)
+async def _receive(tx: UnitOfWork, batch: Sequence[Envelope]) -> set[str]:
+    """Ids of the events that are new here. Waits for other workers that are just applying some of them."""
+    columns = {
+        "ids": [envelope.event_id for envelope in batch],
+        "types": [envelope.type for envelope in batch],
+        "times": [envelope.source_time for envelope in batch],
+    }
+    return set(await tx.session.scalars(_RECEIVE, columns))
 
 
 async def _handle(tx: UnitOfWork, consumer: Consumer, envelope: Envelope) -> bool:
-    """Runs the handler in a savepoint; False when it raised and the event was parked."""
+    """Runs the handler in the event's studio and in a savepoint; False when it raised and the event was parked."""
+    await tx.session.execute(_SET_TENANTS, {"tenants": f"{{{envelope.tenant or NO_TENANT}}}"})
     attributes = {"messaging.message.id": envelope.event_id, "messaging.operation": "process"}
     with span(
         f"apply {envelope.type}",
@@ -140,7 +135,3 @@ async def _park(tx: UnitOfWork, envelope: Envelope, error: Exception) -> None:
             "error": f"{name} ({error_id})",
         },
     )
-
-
-def _tenants(envelope: Envelope) -> str:
-    return f"{{{envelope.tenant or NO_TENANT}}}"
