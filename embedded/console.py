@@ -11,16 +11,19 @@ HIDDEN = {"time", "level", "service", "process", "event", "logger", "trace_id", 
 
 
 class Console:
-    """Writes to standard output, in colour when it is a terminal. `quiet` shows warnings and errors only."""
+    """Writes to standard output, in colour when it is a terminal.
+
+    While `only` names a child, the others are heard when something is wrong.
+    """
 
     def __init__(self) -> None:
-        self.quiet = False
+        self.only: str | None = None
         self._colour = sys.stdout.isatty()
 
     def log(self, name: str, raw: str) -> None:
         """One line of a child, JSON or not."""
         time, level, text = parse(raw)
-        if self.quiet and level in ("debug", "info"):
+        if not text or (self.only not in (None, name) and level in ("debug", "info")):
             return
         shown = self._paint(COLOURS.get(level, "0"), f"{level:<7}")
         print(f"{self._paint('2', time)} {name:<{WIDTH}} {shown} {text}", flush=True)

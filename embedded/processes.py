@@ -148,13 +148,17 @@ def home(directory: Path) -> Path:
                 directory.symlink_to(tempfile.mkdtemp(prefix=f"{directory.name}-", dir=OUTSIDE))
             else:
                 directory.mkdir()
+        directory = directory.resolve()
         directory.chmod(0o700)
-        give_away(directory)
+        if is_root() and directory.stat().st_uid != unprivileged()["user"]:
+            # New, or copied, or made by an ordinary user's run.
+            for path in (directory, *directory.rglob("*")):
+                give_away(path)
         with tempfile.TemporaryFile(dir=directory):
             pass
     except OSError as error:
         raise unwritable(directory, error) from error
-    return directory.resolve()
+    return directory
 
 
 def log_file(var: Path, name: str) -> Path:
@@ -177,7 +181,7 @@ def give_away(path: Path) -> None:
     """Hands a path to the unprivileged user when we are root."""
     if is_root():
         nobody = unprivileged()
-        os.chown(path, nobody["user"], nobody["group"])
+        os.chown(path, nobody["user"], nobody["group"], follow_symlinks=False)
 
 
 def is_root() -> bool:

@@ -100,7 +100,9 @@ class Run:
         return self._probed(f"{service}.serve", SERVE, [f"services.{service}", "serve"], environment)
 
     def _work(self, service: str) -> Child:
-        return self._probed(f"{service}.work", WORK, [f"services.{service}", "work"], self._of_service(service))
+        # Celery warns about root; who runs a development machine as root knows, and no message here is code.
+        environment = {**self._of_service(service), "PYTHONWARNINGS": "ignore:You're running the worker"}
+        return self._probed(f"{service}.work", WORK, [f"services.{service}", "work"], environment)
 
     def _gateway(self) -> Child:
         environment = {

@@ -37,7 +37,7 @@ def main() -> int:
                 try:
                     _run(supervisor, console, var, port)
                 except Stopped:
-                    console.quiet = False
+                    console.only = None
                     console.say("stopping")
             console.say("stopped; nothing is left running")
     except Unusable as error:
@@ -71,9 +71,10 @@ def _run(supervisor: Supervisor, console: Console, var: Path, port: int) -> None
     _remember(var, run)
     supervisor.wait_until_ready(PATIENCE)
     console.say(f"everything answers after {time.monotonic() - started:.1f} s; looking at the demo studios")
-    console.quiet = True
+    # Loading calls the services some thousand times; their log files have every line.
+    console.only = "demo"
     demo_failed = supervisor.run(run.demo()) != 0
-    console.quiet = False
+    console.only = None
     if demo_failed:
         console.say(f"the demo studios could not be loaded; {var / 'log' / 'demo.log'} says why", "error")
     console.block(_welcome(console, run, time.monotonic() - started))

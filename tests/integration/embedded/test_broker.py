@@ -62,7 +62,7 @@ def test_rabbitmq_keeps_messages_and_leaves_nothing_running(var: Path) -> None:
 
 
 def connect(server: Server) -> Connection:
-    return Connection(server.url, transport_options={"confirm_publish": True})  # type: ignore[no-untyped-call]  # kombu
+    return Connection(server.url, transport_options={"confirm_publish": True})
 
 
 def send(server: Server, text: str) -> None:
