@@ -22,7 +22,10 @@ from gateway.upstreams import SERVICES
 ROUTER = Router(SERVICES.values())
 BINDINGS = ROUTER.bindings
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
-SEGMENT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=8)
+SEGMENT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=8).filter(
+    # Google's side refuses to send these.
+    lambda text: text not in (".", "..")
+)
 # Seconds of the years 1 and 9999.
 TIMES = st.integers(-62135596800, 253402300799)
 INTEGERS = {
@@ -77,7 +80,7 @@ def test_a_request_comes_back_from_its_uri_and_body(data: st.DataObject) -> None
     if binding.body is not None:
         rule["body"] = binding.body or "*"
 
-    received: Any = _received(binding, path_template.transcode([rule], request))
+    received: Any = _received(binding, path_template.transcode([rule], request))  # type: ignore[no-untyped-call]  # untyped library
     if binding.http_method == "PATCH" and not request.HasField("update_mask"):
         received.ClearField("update_mask")
     assert received == request
@@ -140,4 +143,4 @@ def _scalars(field: FieldDescriptor) -> st.SearchStrategy[Any]:
         return st.binary(max_size=8) if field.type == FieldDescriptor.TYPE_BYTES else TEXT
     if field.cpp_type == FieldDescriptor.CPPTYPE_FLOAT:
         return st.floats(width=32, allow_nan=False, allow_infinity=False)
-    return INTEGERS.get(field.cpp_type) or st.floats(allow_nan=False, allow_infinity=False)
+    return INTEGERS.get(field.cpp_type, st.floats(allow_nan=False, allow_infinity=False))

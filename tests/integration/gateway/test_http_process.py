@@ -96,8 +96,8 @@ async def test_a_running_request_ends_before_the_process_does(house: House) -> N
 
 async def test_broken_http_is_answered_and_leaves_no_stuck_call(house: House) -> None:
     async with _gateway(house) as gateway:
-        text = f"POST {BOOKINGS} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer k\r\n"
-        head = text.encode()
+        fields = "Host: x\r\nConnection: close\r\nAuthorization: Bearer k\r\nContent-Type: application/json\r\n"
+        head = f"POST {BOOKINGS} HTTP/1.1\r\n{fields}".encode()
         assert b" 400 " in await _raw(gateway.port, b"NONSENSE\r\n\r\n")
         assert b" 401 " in await _raw(gateway.port, head + b"Content-Length: 2\r\n\r\n{}")
         house.sign_in("k")
