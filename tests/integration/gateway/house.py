@@ -147,11 +147,9 @@ class House:
 async def open_house(certificates: Certificates) -> AsyncIterator[House]:
     """A gateway with an identity, a booking and a foreign library behind it."""
     key_id = json.loads(certificates.jwks.read_text())["keys"][0]["kid"]
-    identity, booking, library = (
-        Identity(TokenSigner(certificates.token_key.read_bytes(), key_id)),
-        Booking(),
-        Library(),
-    )
+    signer = TokenSigner(certificates.token_key.read_bytes(), key_id)
+    identity = Identity(signer)  # type: ignore[abstract]  # what a test does not need stays UNIMPLEMENTED
+    booking, library = Booking(), Library()  # type: ignore[abstract]  # the same
     servicers = {
         "identity": Servicer(
             SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity
