@@ -59,6 +59,8 @@ class Child:
     probe: int | None = None
     stop_signal: signal.Signals = signal.SIGTERM
     once: bool = False
+    # What a program of ours was told; empty for servers, which have files of settings.
+    environment: Mapping[str, str] = field(default_factory=dict)
     output: Output | None = None
     process: subprocess.Popen[bytes] | None = None
     exit_code: int | None = None
@@ -100,9 +102,11 @@ class Child:
 def program(name: str, stage: int, arguments: Sequence[str], environment: Mapping[str, str], log: Path) -> Child:
     """A child that runs a command of ours, its lines going to `log` and to the console."""
     output = Output(log)
-    return Child(
-        name, stage, lambda: spawn(list(arguments), ROOT, output.writer, environment=environment), output=output
-    )
+
+    def launch() -> subprocess.Popen[bytes]:
+        return spawn(list(arguments), ROOT, output.writer, environment=environment)
+
+    return Child(name, stage, launch, output=output, environment=environment)
 
 
 def server(name: str, stage: int, start: Callable[[], Server], first: Server) -> Child:

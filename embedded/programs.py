@@ -64,17 +64,14 @@ class Run:
         return self._program("migrate", SERVE, ["embedded.migrate"], environment)
 
     def demo(self) -> Child:
-        """Loads the demo studios when there are none, through the gateway and the services."""
+        """Loads the demo studios when there are none, through the services' own ports."""
         environment = {
             **self._common(),
             **self._targets(),
-            "POWERHOUSE_PORT": str(self.port),
-            "POWERHOUSE_PUBLIC_URL": self.public_url,
+            **self._capture(),
             "POWERHOUSE_VAR_DIR": str(self.var),
             "POWERHOUSE_TLS_DIR": str(self.certificates.tls("gateway")),
         }
-        if not self.sends_real_mail:
-            environment["POWERHOUSE_SANDBOX_URL"] = self._sandbox_url()
         return self._program("demo", GATEWAY, ["embedded.demo"], environment)
 
     def programs(self) -> Iterable[Child]:
@@ -111,9 +108,8 @@ class Run:
             **self._targets(),
             "POWERHOUSE_PORT": str(self.port),
             "POWERHOUSE_PUBLIC_URL": self.public_url,
+            **self._capture(),
         }
-        if not self.sends_real_mail:
-            environment["POWERHOUSE_SANDBOX_URL"] = self._sandbox_url()
         return self._probed("gateway", GATEWAY, ["gateway"], environment)
 
     def _sandbox(self) -> Child:
@@ -126,6 +122,9 @@ class Run:
 
     def _sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['sandbox']}"
+
+    def _capture(self) -> dict[str, str]:
+        return {} if self.sends_real_mail else {"POWERHOUSE_SANDBOX_URL": self._sandbox_url()}
 
     def _of_service(self, service: str) -> dict[str, str]:
         environment = {
