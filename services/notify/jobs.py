@@ -56,7 +56,7 @@ async def send_delivery(work: Work, job: Job) -> Outcome:
         if not await deliveries.begin(tx, delivery_id):
             return Failed("GIVEN_UP")
     try:
-        provider_message_id = await _provider(settings).send(mail, str(delivery_id))
+        provider_message_id = await provider_of(settings).send(mail, str(delivery_id))
     except NotSent as answer:
         log.warning("mail_not_sent", delivery=str(delivery_id), answer=type(answer).__name__, reason=answer.reason)
         async with work.database.transaction(tenant) as tx:
@@ -81,5 +81,6 @@ async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent) ->
 
 
 @cache
-def _provider(settings: NotifySettings) -> MailProvider:
+def provider_of(settings: NotifySettings) -> MailProvider:
+    """The mail provider that the environment names, with its open connections."""
     return ResendMail(settings.resend_api_key, settings.resend_api_url)

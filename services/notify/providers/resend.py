@@ -16,11 +16,10 @@ LONGEST_PAUSE = 3600.0
 
 
 class ResendMail:
-    """A MailProvider. The SDK keeps key, address and HTTP client in its module: one instance per process."""
+    """A MailProvider with an account of its own."""
 
     def __init__(self, api_key: str, api_url: str, *, timeout: float = TIMEOUT) -> None:
-        resend.api_key, resend.api_url = api_key, api_url.rstrip("/")
-        resend.default_async_http_client = _KeptConnections(timeout)
+        self._api_key, self._api_url, self._client = api_key, api_url.rstrip("/"), _KeptConnections(timeout)
 
     async def send(self, mail: Mail, idempotency_key: str) -> str:
         params: resend.Emails.SendParams = {
@@ -30,6 +29,9 @@ class ResendMail:
             "text": mail.text,
             "html": mail.html,
         }
+        # The SDK keeps these in its module and reads them before it first waits, so accounts cannot get mixed up.
+        resend.api_key, resend.api_url = self._api_key, self._api_url
+        resend.default_async_http_client = self._client
         try:
             answer = await resend.Emails.send_async(params, {"idempotency_key": idempotency_key})
         except ResendError as error:

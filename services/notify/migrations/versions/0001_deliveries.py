@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from services.chassis.db.migrations import create_chassis_tables, guard
+from services.chassis.db.migrations import create_chassis_tables, guard, run_script
 from services.chassis.db.urls import role_name
 
 revision = "0001"
@@ -65,5 +65,5 @@ def upgrade() -> None:
         sa.CheckConstraint("state NOT IN ('skipped', 'failed') OR reason <> ''", name="ck_deliveries_reason"),
     )
     op.create_index("ix_deliveries_tenant_id_subject_id", "deliveries", ["tenant_id", "subject_id"])
-    op.execute(STATE_GUARD)
+    run_script(STATE_GUARD)
     guard("deliveries", APP_ROLE)
