@@ -21,6 +21,7 @@ from prometheus_client import Counter, Gauge, Histogram
 tracer = trace.get_tracer("powerhouse")
 _w3c = TraceContextTextMapPropagator()
 
+_FLUSH_MS = 1000
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 
 RPC_SECONDS = Histogram("powerhouse_rpc_seconds", "Time to answer an RPC", ("method", "code"), buckets=_SECONDS)
@@ -45,6 +46,7 @@ def setup(service: str, process: str, otlp_endpoint: str | None, *, sample_ratio
         provider = TracerProvider(
             resource=Resource.create({"service.name": service, "service.instance.id": process}),
             sampler=ParentBased(TraceIdRatioBased(sample_ratio)),
+            shutdown_on_exit=False,  # it would wait for a dead collector
         )
         provider.add_span_processor(
             BatchSpanProcessor(OTLPSpanExporter(endpoint=otlp_endpoint, insecure=True), schedule_delay_millis=500)
@@ -54,10 +56,10 @@ def setup(service: str, process: str, otlp_endpoint: str | None, *, sample_ratio
 
 
 def flush() -> None:
-    """Sends the spans that are still held back. Call before the process ends."""
+    """Sends the spans that are still held back, if the collector takes them soon. Call before the process ends."""
     provider = trace.get_tracer_provider()
     if isinstance(provider, TracerProvider):
-        provider.shutdown()
+        provider.force_flush(_FLUSH_MS)
 
 
 def logger(name: str) -> structlog.stdlib.BoundLogger:

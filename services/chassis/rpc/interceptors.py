@@ -135,6 +135,9 @@ def _authorize(method: Method, request: Message, principal: Principal) -> UUID:
 
 
 def _validate(request: Message) -> None:
+    # PostgreSQL's text has no NUL. Most requests have none among their bytes, so only few are searched.
+    if b"\0" in request.SerializeToString() and (field := _field_with_nul(request)):
+        raise InvalidArgument(field, "must not contain the character NUL")
     violations = [
         violation
         for violation in _validator.collect_violations(request)
@@ -154,6 +157,17 @@ def _is_in_force(path: Any, request: Message) -> bool:
     resource: Message = getattr(request, path.elements[0].field_name)
     changed = mask.paths or [field.name for field, _ in resource.ListFields()]
     return "*" in changed or path.elements[1].field_name in changed
+
+
+def _field_with_nul(message: Message) -> str:
+    """Path of the first string that contains NUL, or empty."""
+    for field, value in message.ListFields():
+        for item in value if field.is_repeated else (value,):
+            if isinstance(item, str) and "\0" in item:
+                return field.name
+            if isinstance(item, Message) and (inner := _field_with_nul(item)):
+                return f"{field.name}.{inner}"
+    return ""
 
 
 def _field_path(path: Any) -> str:

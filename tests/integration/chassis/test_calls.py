@@ -194,3 +194,10 @@ async def test_a_stale_page_token_is_refused(owner: SchedulingServiceStub, studi
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await owner.ListLocations(pb.ListLocationsRequest(parent=studio, page_token=token))
         assert (reason_of(refusal.value), fields_of(refusal.value)) == ("INVALID_PAGE_TOKEN", ["page_token"])
+
+
+async def test_a_nul_is_refused_before_the_database_sees_it(owner: SchedulingServiceStub, studio: str) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await owner.CreateLocation(_new(studio, "nul", "Mit\0te"))
+    assert refusal.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert fields_of(refusal.value) == ["location.display_name"]
