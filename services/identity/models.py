@@ -1,9 +1,10 @@
 """identity's tables. All lie outside row level security (docs/adr/0006): they are read before a studio is known."""
 
 from datetime import datetime
+from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, text
+from sqlalchemy import CheckConstraint, ForeignKey, Index, MetaData, Text, text
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted
@@ -14,7 +15,7 @@ class Base(DeclarativeBase):
     """Metadata of this service's own tables; the chassis' tables come with the chassis."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = COLUMN_TYPES
+    type_annotation_map: ClassVar[dict[Any, Any]] = {**COLUMN_TYPES, str: Text()}
 
 
 class Account(Base):

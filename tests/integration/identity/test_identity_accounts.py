@@ -64,7 +64,7 @@ async def test_weak_passwords_are_refused(browser: Browser, password: str, email
     )
 
 
-@pytest.mark.parametrize("email", ["nobody", "a@b", "a b@c.de", "a@b@c.de", "a\0b@c.de", "@c.de"])
+@pytest.mark.parametrize("email", ["nobody", "a@b", "a b@c.de", "a@b@c.de", "@c.de"])
 async def test_what_is_no_address_is_refused(browser: Browser, email: str) -> None:
     for call in (browser.sign_up(email), browser.sign_in(email)):
         error = await refused(call)
