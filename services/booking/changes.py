@@ -1,0 +1,52 @@
+"""What booking tells the mesh: the state of bookings, packages and clients after a change, any number at once."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import text
+
+from powerhouse.booking.v1.events_pb2 import ClientChanged
+from services.booking.models import Client
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.ids import new_id
+from services.chassis.telemetry import current_traceparent
+
+_PUBLISH_BOOKINGS = text(
+    "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
+    " SELECT changed.event_id, b.tenant_id, 'powerhouse.booking.v1.BookingChanged', 'booking', b.id, b.version,"
+    " booking_changed_v1(b), :traceparent"
+    " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
+    " JOIN booking_details b ON b.tenant_id = :tenant AND b.id = changed.id"
+)
+_PUBLISH_PACKAGES = text(
+    "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
+    " SELECT changed.event_id, p.tenant_id, 'powerhouse.booking.v1.ClientPackageChanged', 'client_package', p.id,"
+    " p.version, client_package_changed_v1(p), :traceparent"
+    " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
+    " JOIN client_packages p ON p.tenant_id = :tenant AND p.id = changed.id"
+)
+
+
+async def publish_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
+    """The bookings as they are now."""
+    await tx.session.execute(_PUBLISH_BOOKINGS, _parameters(tx, ids))
+
+
+async def publish_packages(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
+    """The packages as they are now."""
+    await tx.session.execute(_PUBLISH_PACKAGES, _parameters(tx, ids))
+
+
+async def publish_client(tx: UnitOfWork, client: Client) -> None:
+    """That a client is new or different; who wants to know more asks."""
+    event = ClientChanged(client_id=str(client.id))
+    await tx.publish(event, aggregate="client", aggregate_id=client.id, version=client.version)
+
+
+def _parameters(tx: UnitOfWork, ids: Sequence[UUID]) -> dict[str, object]:
+    return {
+        "tenant": tx.tenant,
+        "ids": list(ids),
+        "event_ids": [new_id() for _ in ids],
+        "traceparent": current_traceparent(),
+    }

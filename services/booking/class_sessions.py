@@ -1,0 +1,154 @@
+"""Sellable sessions: a projection of scheduling's plan with booking's own counters."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import ARRAY, ColumnElement, Text, func, literal_column, select, text, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from services.booking import displacements, policies
+from services.booking.models import BookableSession, BookingDetail, ClassSession
+from services.chassis.db.paging import Page
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import InvalidArgument, NotFound, PermissionDenied
+
+LONGEST_RANGE = timedelta(days=62)
+
+_DIGEST = text("SELECT md5(string_agg(s::text, '|' ORDER BY s.id)) FROM class_sessions s WHERE s.tenant_id = :tenant")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlannedSession:
+    """The state of a class session as scheduling tells it. `version` counts every change, `time_version` new starts."""
+
+    id: UUID
+    version: int
+    time_version: int
+    class_type_display_name: str
+    room_display_name: str
+    location_display_name: str
+    instructor_display_name: str
+    instructor_account_id: UUID | None
+    start_time: datetime
+    end_time: datetime
+    time_zone: str
+    spots: list[str]
+    cancelled: bool
+    planned_capacity: int
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A session as a caller could book it."""
+
+    session: BookableSession
+    # Why it cannot be booked now, None when it can.
+    refusal: str | None
+    free_spots: list[str]
+    # The caller's own active booking.
+    booking_id: UUID | None = None
+
+
+async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
+    """Takes over a session's state unless a newer one is known, with all that follows for its bookings.
+
+    True when it was news. States may come in any order and more than once: the newest stays. A cut of the capacity is
+    applied and never refused: who is booked stays booked, and no place is sold until there are fewer.
+    """
+    await policies.settle(tx)
+    key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
+    moved_from = await tx.session.scalar(select(ClassSession.time_version).where(*key).with_for_update())
+    values = asdict(planned)
+    booked = await displacements.count_active(tx, planned.id)
+    fresh = insert(ClassSession).values(
+        **values,
+        tenant_id=tx.tenant,
+        booked_count=booked,
+        effective_capacity=max(planned.planned_capacity, booked),
+    )
+    upsert = fresh.on_conflict_do_update(
+        index_elements=["tenant_id", "id"],
+        set_={
+            **values,
+            "effective_capacity": func.greatest(fresh.excluded.planned_capacity, ClassSession.booked_count),
+        },
+        where=ClassSession.version < fresh.excluded.version,
+    )
+    if await tx.session.scalar(upsert.returning(ClassSession.id)) is None:
+        return False
+    if planned.cancelled:
+        await displacements.cancel_all(tx, planned.id)
+    elif booked or await displacements.restore_all(tx, planned.id):
+        await displacements.settle_spots(tx, planned.id)
+        if moved_from not in (None, planned.time_version):
+            await displacements.announce_move(tx, planned.id)
+    return True
+
+
+async def list_bookable(
+    tx: UnitOfWork, page: Page, *, start: datetime | None, end: datetime | None, account: UUID | None
+) -> Sequence[Offer]:
+    """Sessions that start in [start, end), by start, with the account's own bookings.
+
+    By default the seven days from now. Raises InvalidArgument for a range that is empty or longer than 62 days.
+    """
+    start = start or tx.now()
+    end = end or start + timedelta(days=7)
+    if not timedelta() < end - start <= LONGEST_RANGE:
+        raise InvalidArgument("end_time", "must be after start_time, by at most 62 days", reason="INVALID_RANGE")
+    session = BookableSession
+    own = (
+        select(BookingDetail.id)
+        .where(
+            BookingDetail.tenant_id == tx.tenant,
+            BookingDetail.class_session_id == session.id,
+            BookingDetail.account_id == account,
+            BookingDetail.state == "CONFIRMED",
+        )
+        .order_by(BookingDetail.id)
+        .limit(1)
+        .scalar_subquery()
+    )
+    query = (
+        select(session, refusal_now(tx), spots_left(), own)
+        .where(session.tenant_id == tx.tenant, session.start_time >= start, session.start_time < end)
+        .order_by(session.start_time, session.id)
+        .limit(page.limit)
+    )
+    if page.after:
+        query = query.where(tuple_(session.start_time, session.id) > tuple(page.after))
+    return [Offer(*row) for row in await tx.session.execute(query)]
+
+
+async def get_taught(tx: UnitOfWork, session_id: UUID, account: UUID | None) -> Offer:
+    """A session; with `account` only one that this account's instructor teaches.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    query = select(BookableSession, refusal_now(tx), spots_left())
+    row = (
+        await tx.session.execute(query.where(BookableSession.tenant_id == tx.tenant, BookableSession.id == session_id))
+    ).one_or_none()
+    if account is not None and (row is None or row[0].instructor_account_id != account):
+        raise PermissionDenied()
+    if row is None:
+        raise NotFound("class_session")
+    return Offer(*row)
+
+
+async def digest(tx: UnitOfWork) -> str:
+    """A digest of the studio's sessions, plan and counters: equal states have equal ones, however they came about."""
+    return await tx.session.scalar(_DIGEST, {"tenant": tx.tenant}) or ""
+
+
+def refusal_now(tx: UnitOfWork) -> ColumnElement[str | None]:
+    """For a query of BookableSession: the rule that also refuses a booking, so what is shown as open can be booked."""
+    return func.refusal_v1(literal_column("bookable_sessions"), tx.now(), type_=Text())
+
+
+def spots_left() -> ColumnElement[list[str]]:
+    """For a query of BookableSession: its free spots in the order of the layout."""
+    session = BookableSession
+    return func.free_spots_v1(session.tenant_id, session.id, session.spots, type_=ARRAY(Text()))

@@ -1,0 +1,48 @@
+"""A studio's rules of booking and cancelling, versioned: bookings keep the version they were made under."""
+
+from collections.abc import Mapping
+
+from sqlalchemy import select, text
+from sqlalchemy.dialects.postgresql import insert
+
+from services.booking.models import BookingPolicy
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import Aborted, InvalidArgument, check_etag
+
+TERMS = ("booking_opens_hours", "booking_closes_minutes", "cancellation_window_minutes")
+
+_SETTLE = text(
+    "WITH studio AS (INSERT INTO studio_ids (studio_id) VALUES (:tenant) ON CONFLICT DO NOTHING)"
+    " INSERT INTO booking_policies (tenant_id, version, create_time) VALUES (:tenant, 1, :now) ON CONFLICT DO NOTHING"
+)
+
+
+async def settle(tx: UnitOfWork) -> None:
+    """Gives the studio the default policy as its first version, unless it has one."""
+    await tx.session.execute(_SETTLE, {"tenant": tx.tenant, "now": tx.now()})
+
+
+async def in_force(tx: UnitOfWork) -> BookingPolicy:
+    """The newest version."""
+    await settle(tx)
+    query = select(BookingPolicy).where(BookingPolicy.tenant_id == tx.tenant).order_by(BookingPolicy.version.desc())
+    return (await tx.session.scalars(query.limit(1))).one()
+
+
+async def update(tx: UnitOfWork, changes: Mapping[str, int], etag: str) -> BookingPolicy:
+    """Puts a new version in force. Raises Aborted/ETAG_MISMATCH when it has changed meanwhile, InvalidArgument."""
+    old = await in_force(tx)
+    check_etag(etag, str(old.version))
+    if changes.get("booking_opens_hours") == 0:
+        raise InvalidArgument("booking_policy.booking_opens_hours", "must be at least 1")
+    terms = {name: getattr(old, name) for name in TERMS}
+    for name, value in changes.items():
+        tx.note_change(name, terms[name], value)
+    version = insert(BookingPolicy).values(
+        {**terms, **changes, "tenant_id": tx.tenant, "version": old.version + 1, "create_time": tx.now()}
+    )
+    # Two changes at once: the second finds its version taken.
+    made: BookingPolicy | None = await tx.session.scalar(version.on_conflict_do_nothing().returning(BookingPolicy))
+    if made is None:
+        raise Aborted("it was changed meanwhile; read it again", reason="ETAG_MISMATCH")
+    return made

@@ -1,0 +1,212 @@
+"""BookingService: decode, call the noun, encode."""
+
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from powerhouse.booking.v1 import booking_pb2
+from powerhouse.booking.v1 import booking_service_pb2 as pb
+from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
+from services.booking import bookings, class_sessions, clients, credits, policies
+from services.booking.rpc.encoding import (
+    encode_booking,
+    encode_client,
+    encode_offer,
+    encode_package,
+    encode_policy,
+    encode_recipient,
+)
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.ids import parse_child, parse_name
+from services.chassis.resources import Resources
+from services.chassis.rpc.call import current_call
+from services.chassis.rpc.codec import from_timestamp, masked_fields
+
+# What people may change about themselves; staff may also change who acts for them.
+_OWN_FIELDS = ("display_name", "email", "phone", "language")
+_STAFF_FIELDS = (*_OWN_FIELDS, "account")
+
+
+class BookingServicer(BookingServiceServicer):
+    """The contract's comments name the errors."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._database, self._pager = resources.database, resources.pager
+
+    async def ListBookableSessions(
+        self, request: pb.ListBookableSessionsRequest, context: Any
+    ) -> pb.ListBookableSessionsResponse:
+        start, end = from_timestamp(request, "start_time"), from_timestamp(request, "end_time")
+        page = self._pager.page(f"sessions {request.parent} {start} {end}", request.page_size, request.page_token)
+        account = current_call().principal.account_id
+        async with self._database.read() as tx:
+            offers = await class_sessions.list_bookable(tx, page, start=start, end=end, account=account)
+        shown, token = page.cut(offers, lambda offer: (offer.session.start_time, offer.session.id))
+        return pb.ListBookableSessionsResponse(
+            bookable_sessions=[encode_offer(offer) for offer in shown], next_page_token=token
+        )
+
+    async def CreateBooking(self, request: pb.CreateBookingRequest, context: Any) -> booking_pb2.Booking:
+        call, wanted = current_call(), request.booking
+        client_id = _optional(wanted.client, "clients", "booking.client")
+        return encode_booking(
+            await bookings.create(
+                self._database,
+                call,
+                session_id=_child(wanted.class_session, "classSessions", "booking.class_session"),
+                client_id=client_id,
+                account=None if client_id and call.whole_studio else call.account(),
+                spot=wanted.spot,
+            )
+        )
+
+    async def GetBooking(self, request: pb.GetBookingRequest, context: Any) -> booking_pb2.Booking:
+        booking_id = _child(request.name, "bookings", "name")
+        async with self._database.read() as tx:
+            return encode_booking(await bookings.get(tx, booking_id, _only_own()))
+
+    async def ListBookings(self, request: pb.ListBookingsRequest, context: Any) -> pb.ListBookingsResponse:
+        query = f"bookings {request.parent} {request.client} {request.active_only}"
+        page = self._pager.page(query, request.page_size, request.page_token)
+        client_id = _optional(request.client, "clients", "client")
+        async with self._database.read() as tx:
+            rows = await bookings.list_latest(
+                tx, page, account=_only_own(), client_id=client_id, active_only=request.active_only
+            )
+        shown, token = page.cut(rows, lambda row: (row.start_time, row.id))
+        return pb.ListBookingsResponse(bookings=[encode_booking(row) for row in shown], next_page_token=token)
+
+    async def CancelBooking(self, request: pb.CancelBookingRequest, context: Any) -> booking_pb2.Booking:
+        booking_id = _child(request.name, "bookings", "name")
+
+        async def change(tx: UnitOfWork) -> booking_pb2.Booking:
+            return encode_booking(await bookings.cancel(tx, booking_id, account=_only_own(), etag=request.etag))
+
+        return await self._database.write(change)
+
+    async def GetRoster(self, request: pb.GetRosterRequest, context: Any) -> pb.Roster:
+        session_id = _child(request.class_session, "classSessions", "class_session")
+        async with self._database.read() as tx:
+            offer = await class_sessions.get_taught(tx, session_id, _only_own())
+            rows = await bookings.roster(tx, session_id)
+        return pb.Roster(session=encode_offer(offer), bookings=[encode_booking(row) for row in rows])
+
+    async def CreateClient(self, request: pb.CreateClientRequest, context: Any) -> booking_pb2.Client:
+        values = _client_values(request.client, _STAFF_FIELDS)
+
+        async def change(tx: UnitOfWork) -> booking_pb2.Client:
+            return encode_client(await clients.create(tx, values), 0)
+
+        return await self._database.write(change)
+
+    async def JoinStudio(self, request: pb.JoinStudioRequest, context: Any) -> booking_pb2.Client:
+        account, values = current_call().account(), _client_values(request.client, _OWN_FIELDS)
+
+        async def change(tx: UnitOfWork) -> booking_pb2.Client:
+            client = await clients.join(tx, account, values)
+            return encode_client(*await clients.get(tx, client.id, account))
+
+        return await self._database.write(change)
+
+    async def GetClient(self, request: pb.GetClientRequest, context: Any) -> booking_pb2.Client:
+        client_id = _child(request.name, "clients", "name")
+        async with self._database.read() as tx:
+            return encode_client(*await clients.get(tx, client_id, _only_own()))
+
+    async def ListClients(self, request: pb.ListClientsRequest, context: Any) -> pb.ListClientsResponse:
+        page = self._pager.page(f"clients {request.parent}", request.page_size, request.page_token)
+        async with self._database.read() as tx:
+            rows = await clients.list_by_name(tx, page, _only_own())
+        shown, token = page.cut(rows, lambda row: (row[0].display_name, row[0].id))
+        return pb.ListClientsResponse(clients=[encode_client(*row) for row in shown], next_page_token=token)
+
+    async def UpdateClient(self, request: pb.UpdateClientRequest, context: Any) -> booking_pb2.Client:
+        client_id, account = _child(request.client.name, "clients", "client.name"), _only_own()
+        mutable = _STAFF_FIELDS if account is None else _OWN_FIELDS
+        fields = masked_fields(request.update_mask, request.client, "client", mutable)
+
+        async def change(tx: UnitOfWork) -> booking_pb2.Client:
+            values = _client_values(request.client, fields)
+            return encode_client(
+                *await clients.update(tx, client_id, values, account=account, etag=request.client.etag)
+            )
+
+        return await self._database.write(change)
+
+    async def GrantClientPackage(
+        self, request: pb.GrantClientPackageRequest, context: Any
+    ) -> booking_pb2.ClientPackage:
+        wanted = request.client_package
+        client_id = _child(wanted.client, "clients", "client_package.client")
+
+        async def change(tx: UnitOfWork) -> booking_pb2.ClientPackage:
+            package = await credits.grant(
+                tx,
+                client_id=client_id,
+                display_name=wanted.display_name,
+                credits=wanted.credits,
+                valid_days=wanted.valid_days,
+                reason=wanted.reason,
+            )
+            return encode_package(package)
+
+        return await self._database.write(change)
+
+    async def ListClientPackages(
+        self, request: pb.ListClientPackagesRequest, context: Any
+    ) -> pb.ListClientPackagesResponse:
+        page = self._pager.page(f"packages {request.parent} {request.client}", request.page_size, request.page_token)
+        client_id = _optional(request.client, "clients", "client")
+        async with self._database.read() as tx:
+            rows = await credits.list_packages(tx, page, account=_only_own(), client_id=client_id)
+        shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
+        return pb.ListClientPackagesResponse(
+            client_packages=[encode_package(row) for row in shown], next_page_token=token
+        )
+
+    async def GetBookingPolicy(self, request: pb.GetBookingPolicyRequest, context: Any) -> booking_pb2.BookingPolicy:
+        parse_name(request.name, "studios/*/bookingPolicy", "name")
+        async with self._database.read() as tx:
+            return encode_policy(await policies.in_force(tx))
+
+    async def UpdateBookingPolicy(
+        self, request: pb.UpdateBookingPolicyRequest, context: Any
+    ) -> booking_pb2.BookingPolicy:
+        wanted = request.booking_policy
+        parse_name(wanted.name, "studios/*/bookingPolicy", "booking_policy.name")
+        fields = masked_fields(request.update_mask, wanted, "booking_policy", policies.TERMS)
+
+        async def change(tx: UnitOfWork) -> booking_pb2.BookingPolicy:
+            changes = {field: getattr(wanted, field) for field in fields}
+            return encode_policy(await policies.update(tx, changes, wanted.etag))
+
+        return await self._database.write(change)
+
+    async def BatchGetRecipients(
+        self, request: pb.BatchGetRecipientsRequest, context: Any
+    ) -> pb.BatchGetRecipientsResponse:
+        booking_ids = [parse_name(text, "*", "booking_ids")[0] for text in request.booking_ids]
+        async with self._database.read() as tx:
+            found = await bookings.recipients(tx, booking_ids)
+        return pb.BatchGetRecipientsResponse(recipients=[encode_recipient(recipient) for recipient in found])
+
+
+def _only_own() -> UUID | None:
+    """The account to which the call is narrowed; None when it may touch the whole studio."""
+    call = current_call()
+    return None if call.whole_studio else call.account()
+
+
+def _child(name: str, collection: str, field: str) -> UUID:
+    return parse_child(name, f"studios/*/{collection}/*", field, current_call().tenant)
+
+
+def _optional(name: str, collection: str, field: str) -> UUID | None:
+    return _child(name, collection, field) if name else None
+
+
+def _client_values(client: booking_pb2.Client, fields: Collection[str]) -> dict[str, object]:
+    values: dict[str, object] = {field: getattr(client, field) for field in fields if field != "account"}
+    if "account" in fields:
+        values["account_id"] = parse_name(client.account, "accounts/*", "client.account")[0] if client.account else None
+    return values

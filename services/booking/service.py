@@ -1,0 +1,33 @@
+"""What booking consists of."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from powerhouse.booking.v1 import booking_service_pb2, booking_service_pb2_grpc
+from services.booking.consumers import consumers
+from services.booking.jobs import jobs
+from services.booking.rpc.booking_servicer import BookingServicer
+from services.booking.settings import BookingSettings
+from services.chassis.resources import Resources
+from services.chassis.rpc.server import Servicer
+from services.chassis.service import Service
+
+
+def _servicers(resources: Resources) -> Sequence[Servicer]:
+    return [
+        Servicer(
+            booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+            booking_service_pb2_grpc.add_BookingServiceServicer_to_server,
+            BookingServicer(resources),
+        )
+    ]
+
+
+SERVICE = Service(
+    name="booking",
+    folder=Path(__file__).parent,
+    settings=BookingSettings,
+    servicers=_servicers,
+    consumers=consumers,
+    jobs=jobs,
+)
