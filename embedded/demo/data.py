@@ -114,17 +114,20 @@ Park Patel Peters Reed Richter Rossi Roth Sato Schmidt Schulz Silva Smith Sommer
 """
 
 
-def planned_sessions(studio: Studio, monday: date) -> Iterator[PlannedSession]:
-    """The timetable of WEEKS weeks. Classes of one day are taught by different people, so nothing overlaps."""
+def planned_sessions(studio: Studio, first_day: date) -> Iterator[PlannedSession]:
+    """The timetable of WEEKS weeks, the same on each date whatever day it begins.
+
+    Classes of one day are taught by different people, so nothing overlaps.
+    """
     for day in range(7 * WEEKS):
-        on = monday + timedelta(days=day)
+        on = first_day + timedelta(days=day)
         todays = [slot for slot in studio.slots if on.weekday() in slot.days]
         for position, slot in enumerate(todays):
             yield PlannedSession(
                 local_start=f"{on.isoformat()}T{slot.start:%H:%M}",
                 room=slot.room,
                 class_type=slot.class_type,
-                instructor=(day + position) % len(studio.instructors),
+                instructor=(on.toordinal() + position) % len(studio.instructors),
             )
 
 

@@ -23,7 +23,7 @@ class Builder:
 
     def __init__(self, mesh: Mesh, owner: Person, plan: data.Studio) -> None:
         self._mesh, self._owner, self._plan = mesh, owner, plan
-        self._monday = _monday(plan.time_zone)
+        self._first_day = _tomorrow(plan.time_zone)
         self.name = ""
         self._location = ""
 
@@ -115,7 +115,7 @@ class Builder:
                         local_start=session.local_start,
                     ),
                 )
-                for session in data.planned_sessions(plan, self._monday)
+                for session in data.planned_sessions(plan, self._first_day)
             ],
         )
 
@@ -169,7 +169,7 @@ class Builder:
         zone = ZoneInfo(self._plan.time_zone)
         expected = [
             session
-            for session in data.planned_sessions(self._plan, self._monday)
+            for session in data.planned_sessions(self._plan, self._first_day)
             if start <= datetime.fromisoformat(session.local_start).replace(tzinfo=zone) < end
         ]
         known = list(answer.bookable_sessions)
@@ -180,6 +180,6 @@ class Builder:
         return [resource.name for resource in made]
 
 
-def _monday(zone: str) -> date:
-    today = datetime.now(ZoneInfo(zone)).date()
-    return today - timedelta(days=today.weekday())
+def _tomorrow(zone: str) -> date:
+    """Scheduling plans nothing in the past, and part of today is."""
+    return datetime.now(ZoneInfo(zone)).date() + timedelta(days=1)
