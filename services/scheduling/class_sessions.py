@@ -225,22 +225,23 @@ def _refused(session: ClassSession, message: str, reason: str) -> FailedPrecondi
 
 @asynccontextmanager
 async def _refusing_overlap(tx: UnitOfWork, session: ClassSession) -> AsyncIterator[None]:
-    """Writes what the block changes. Raises AlreadyExists SESSION_OVERLAP, naming the other session, when the database
-    finds room or instructor taken."""
-    savepoint = await tx.session.begin_nested()
+    """Writes what the block changes.
+
+    Raises AlreadyExists SESSION_OVERLAP, naming the other session, when the database finds room or instructor taken.
+    """
     try:
-        yield
-        taken = {"room": session.room_id, "instructor": session.instructor_id}
-        start, end, session_id = session.start_at, session.end_at, session.id
-        await tx.session.flush()
-        await savepoint.commit()
+        async with tx.session.begin_nested():
+            yield
+            # Read now: the rollback of a refusal expires them.
+            start, end, session_id = session.start_at, session.end_at, session.id
+            room_id, instructor_id = session.room_id, session.instructor_id
+            await tx.session.flush()
     except IntegrityError as error:
-        await savepoint.rollback()
         constraint = getattr(getattr(error.orig, "__cause__", None), "constraint_name", None)
         if constraint == ROOM_OVERLAP:
-            what, condition = "room", ClassSession.room_id == taken["room"]
+            what, condition = "room", ClassSession.room_id == room_id
         elif constraint == INSTRUCTOR_OVERLAP:
-            what, condition = "instructor", ClassSession.instructor_id == taken["instructor"]
+            what, condition = "instructor", ClassSession.instructor_id == instructor_id
         else:
             raise
         other = await timetable.find_overlap(tx, condition, start, end, besides=session_id)

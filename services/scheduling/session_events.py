@@ -9,12 +9,14 @@ from services.scheduling import timetable
 from services.scheduling.models import Catalogued, ClassSession
 from services.scheduling.timetable import Entry
 
+AGGREGATE = "class_session"
+
 
 async def publish(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Change.ValueType) -> None:
     """Tells the session's state as of its present version."""
     await tx.publish(
         ClassSessionChanged(change=change, class_session=state(entry)),
-        aggregate="class_session",
+        aggregate=AGGREGATE,
         aggregate_id=entry.session.id,
         version=entry.session.version,
     )
@@ -30,8 +32,18 @@ async def republish_users(tx: UnitOfWork, row: Catalogued) -> None:
         .returning(ClassSession.id)
         .execution_options(synchronize_session=False)
     )
-    for entry in await timetable.list_some(tx, changed.all()):
-        await publish(tx, entry, ClassSessionChanged.DETAILS_CHANGED)
+    entries = await timetable.list_some(tx, changed.all())
+    await tx.publish_all(
+        [
+            (
+                ClassSessionChanged(change=ClassSessionChanged.DETAILS_CHANGED, class_session=state(entry)),
+                entry.session.id,
+                entry.session.version,
+            )
+            for entry in entries
+        ],
+        aggregate=AGGREGATE,
+    )
 
 
 def state(entry: Entry) -> ClassSessionState:

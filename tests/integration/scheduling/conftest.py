@@ -1,0 +1,26 @@
+"""Scheduling in this process, and a studio to plan in."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+
+import pytest
+from timetable_house import House, open_house
+
+from services.scheduling.service import SERVICE
+from tests.support.services import Mesh, Running
+
+# A Monday; Berlin is an hour ahead.
+MONDAY = datetime(2027, 1, 4, 8, tzinfo=UTC)
+
+
+@pytest.fixture
+async def scheduling(mesh: Mesh) -> AsyncIterator[Running]:
+    mesh.clock.instant = MONDAY
+    async with mesh.running(SERVICE) as running:
+        yield running
+
+
+@pytest.fixture
+async def house(scheduling: Running) -> House:
+    """A studio of its own for each test, in Berlin."""
+    return await open_house(scheduling)
