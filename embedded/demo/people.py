@@ -21,8 +21,8 @@ from services.chassis.config import targets
 from services.chassis.rpc.stubs import Stubs, Tls
 
 PASSWORD = "powerhouse-demo"  # noqa: S105 - printed at each start, of studios that do not exist
-# Calls in flight at once: enough to keep two cores busy, too few to make anyone wait in a queue.
-PARALLEL = 16
+# Calls in flight at once at each service: enough to keep two cores busy, too few to make anyone wait in a queue.
+PARALLEL = 8
 # Seconds that an event may take from one service to another, and between two looks.
 PATIENCE, PAUSE = 60.0, 0.1
 TOKEN_LIFE = timedelta(seconds=40)
@@ -31,7 +31,7 @@ R = TypeVar("R")
 
 
 class Mesh:
-    """Stubs of the services, and no more than PARALLEL calls at once."""
+    """Stubs of the services, and no more than PARALLEL calls at once at each."""
 
     def __init__(self, tls_dir: Path) -> None:
         self._stubs = stubs = Stubs(targets(), Tls(tls_dir))
@@ -46,7 +46,7 @@ class Mesh:
         self.booking = stubs.get(
             BookingServiceStub, booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"], "booking"
         )
-        self.slots = asyncio.Semaphore(PARALLEL)
+        self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking")}
 
     async def close(self) -> None:
         await self._stubs.close()
@@ -76,14 +76,14 @@ class Person:
 
     async def call(self, method: Callable[..., Awaitable[R]], request: Message) -> R:
         """One RPC in this person's name; a write carries a key made from its content."""
-        package = request.DESCRIPTOR.file.package
+        service = request.DESCRIPTOR.file.package.split(".")[1]
         if "request_id" in request.DESCRIPTOR.fields_by_name:
             content = (
                 f"{self.email} {request.DESCRIPTOR.full_name} {request.SerializeToString(deterministic=True).hex()}"
             )
             setattr(request, "request_id", uuid5(NAMESPACE_URL, content).hex)  # noqa: B010 - of any message type
-        async with self._mesh.slots:
-            token = await self._token(package.split(".")[1])
+        async with self._mesh.slots[service]:
+            token = await self._token(service)
             return await method(request, metadata=(("authorization", f"Bearer {token}"),))
 
     def forget_tokens(self) -> None:

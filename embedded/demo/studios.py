@@ -137,7 +137,8 @@ class Builder:
     async def _book(self, clients: Sequence[str]) -> None:
         """Fills one class with spots to the last place, and spreads other bookings over the coming days."""
         sessions = await eventually(self._bookable, f"the timetable of {self._plan.display_name} at booking")
-        full = next(session for session in sessions if session.free_spots)
+        with_spots = next(room.display_name for room in self._plan.rooms if room.has_spots)
+        full = next(session for session in sessions if session.room_display_name == with_spots)
         others = [session for session in sessions if session is not full]
         chosen = [full] * full.capacity
         chosen += [others[number % len(others)] for number in range(len(clients) - full.capacity)]

@@ -26,6 +26,7 @@ KEY_LIFETIME = timedelta(hours=23)
 
 async def plan(tx: UnitOfWork, kind: Kind, subject_id: UUID) -> None:
     """Makes the delivery and its job, unless there is one already."""
+    now = tx.now()
     delivery_id = await tx.session.scalar(
         insert(Delivery)
         .values(
@@ -35,10 +36,11 @@ async def plan(tx: UnitOfWork, kind: Kind, subject_id: UUID) -> None:
             subject_id=subject_id,
             channel=Channel.EMAIL,
             state=State.PENDING,
-            due_time=tx.now(),
+            due_time=now,
             attempts=0,
             provider_message_id="",
             reason="",
+            create_time=now,
         )
         .on_conflict_do_nothing(index_elements=["tenant_id", "kind", "subject_id", "channel"])
         .returning(Delivery.id)

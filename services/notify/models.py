@@ -4,7 +4,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, MetaData, UniqueConstraint, func
+from sqlalchemy import CheckConstraint, Index, MetaData, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted
@@ -65,7 +65,7 @@ class Delivery(Tenanted, Base):
     provider_message_id: Mapped[str] = mapped_column(default="")
     # Why it was skipped or failed, or why the last attempt did not succeed. Nothing personal.
     reason: Mapped[str] = mapped_column(default="")
-    create_time: Mapped[datetime] = mapped_column(server_default=func.now())
+    create_time: Mapped[datetime]
 
     __table_args__ = (
         UniqueConstraint("tenant_id", "kind", "subject_id", "channel"),

@@ -48,7 +48,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("provider_message_id", sa.String(), nullable=False),
         sa.Column("reason", sa.String(), nullable=False),
-        sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
+        sa.Column("create_time", sa.DateTime(timezone=True), nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "id", name="pk_deliveries"),
         sa.UniqueConstraint(
             "tenant_id", "kind", "subject_id", "channel", name="uq_deliveries_tenant_id_kind_subject_id_channel"
