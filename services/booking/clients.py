@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -47,7 +47,7 @@ async def join(tx: UnitOfWork, account: UUID, values: Mapping[str, object]) -> C
         "version": 1,
     }
     at_most_one = insert(Client).on_conflict_do_nothing(
-        index_elements=["tenant_id", "account_id"], index_where=Client.is_self.is_(True)
+        index_elements=["tenant_id", "account_id"], index_where=text("is_self")
     )
     if await _find_self(tx, account) is None:
         try:
