@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import pytest
 
 from powerhouse.identity.v1 import identity_service_pb2 as pb
@@ -35,6 +36,23 @@ async def test_a_link_works_once_and_voids_the_others(browser: Browser, identity
     assert sorted(await reasons([_reset(browser, one), _reset(browser, one)])) == ["", "LINK_EXPIRED"]
     assert await reason(_reset(browser, other)) == EXPIRED
     assert await reason(_mail_link(identity, asked[1])) == EXPIRED
+
+
+async def test_a_link_works_once_even_at_the_same_moment(browser: Browser, identity: Running) -> None:
+    """Two uses are held up at the account's row until both have come that far; then they race."""
+    email = new_email()
+    await browser.sign_up(email)
+    token = (await _mail_link(identity, await _ask(browser, email))).token
+    holder = await asyncpg.connect(f"{identity.mesh.admin_url}/powerhouse_identity")
+    try:
+        async with holder.transaction():
+            await holder.execute("SELECT 1 FROM accounts WHERE email = $1 FOR UPDATE", email)
+            uses = asyncio.create_task(reasons([_reset(browser, token), _reset(browser, token)]))
+            while len(await identity.sql("SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'")) < 2:
+                assert not uses.done()
+    finally:
+        await holder.close()
+    assert sorted(await uses) == ["", "LINK_EXPIRED"]
 
 
 async def test_a_link_lives_for_an_hour(browser: Browser, identity: Running) -> None:
