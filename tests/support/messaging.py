@@ -206,12 +206,12 @@ class Process:
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
 
-    async def ended(self, within: float = 20) -> int:
+    async def ended(self, within: float = 45) -> int:
         """The exit code, once it has ended by itself."""
         await eventually(lambda: _value(self.popen.poll() is not None), within, self.log)
         return int(self.popen.returncode)
 
-    async def stop(self, within: float = 12) -> int:
+    async def stop(self, within: float = 20) -> int:
         self.popen.send_signal(signal.SIGTERM)
         return await self.ended(within)
 
@@ -296,7 +296,7 @@ async def start_workers(
 
 
 async def eventually(
-    look: Callable[[], Awaitable[Any]], within: float = 20, explain: Callable[[], str] = lambda: ""
+    look: Callable[[], Awaitable[Any]], within: float = 45, explain: Callable[[], str] = lambda: ""
 ) -> None:
     """Waits until `look` sees something true. Fails with `explain()` when it does not within so many seconds."""
     deadline = monotonic() + within

