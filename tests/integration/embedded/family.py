@@ -1,6 +1,6 @@
 """A small family under a real supervisor, for the tests beside it: a database, a broker, two programs and their lines.
 
-Run as `python family.py <var> <program>...`; each program is `name:stage:source` and says "up".
+Run as `python family.py <var> <grace in seconds> <program>...`; each program is `name:stage:source` and says "up".
 Prints `READY {"name": pid, ...}`.
 """
 
@@ -19,13 +19,13 @@ from embedded.supervisor import Stopped, Supervisor
 
 def main() -> None:
     var = Path(sys.argv[1])
-    supervisor_module.GRACE = 2.0
+    supervisor_module.GRACE = float(sys.argv[2])
     with Supervisor(Console()) as supervisor:
         family: list[Child] = []
         for name, launcher in (("postgres", Postgres(var)), ("broker", Broker(var))):
             family.append(server(name, 9, launcher.start, launcher.start()))
         supervisor.keep(family)
-        for argument in sys.argv[2:]:
+        for argument in sys.argv[3:]:
             name, stage, source = argument.split(":", 2)
             command = [sys.executable, "-c", source]
             family.append(program(name, int(stage), command, {"SECRET": name}, log_file(var, name)))
