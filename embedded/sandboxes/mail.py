@@ -105,7 +105,7 @@ class MailSandbox:
         except KeyReused:
             reused = "Same idempotency key used with a different request payload."
             raise Refusal(409, "invalid_idempotent_request", reused) from None
-        _log("mail_accepted", id=message_id, to=listed(body["to"]), subject=body["subject"])
+        _log("mail_accepted", id=message_id)
         if self._happens("accept_then_500"):
             raise Refusal(500, "application_error", "Something went wrong (the mail was accepted).")
         if self._happens("accept_then_close"):

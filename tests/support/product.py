@@ -1,5 +1,6 @@
 """The whole product as `make run` starts it, for tests that stand outside and look in."""
 
+import asyncio
 import json
 import os
 import re
@@ -8,15 +9,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
 
+import asyncpg
 import httpx
 
 from embedded.processes import free_port
+from services.chassis.db.urls import database_name
 
 ROOT = Path(__file__).parents[2]
 READY = 150.0
@@ -36,6 +40,11 @@ class Product:
         """`var/run.json`: ports and keys."""
         loaded: dict[str, Any] = json.loads((self.var / "run.json").read_text())
         return loaded
+
+    @property
+    def authority(self) -> bytes:
+        """The certificate of the CA that programs trust."""
+        return Path(self.facts["authority"]).read_bytes()
 
     @property
     def demo(self) -> dict[str, Any]:
@@ -61,6 +70,22 @@ class Product:
         answer.raise_for_status()
         found: list[dict[str, Any]] = answer.json()["messages"]
         return found
+
+    def sql(self, service: str, statement: str, *args: Any) -> list[asyncpg.Record]:
+        """Runs SQL in a service's database as the administrator."""
+        secret = (self.var / "postgres" / "password").read_text().strip()
+        url = f"postgresql://postgres:{secret}@127.0.0.1:{self.facts['ports']['postgres']}/{database_name(service)}"
+
+        async def fetch() -> list[asyncpg.Record]:
+            connection = await asyncpg.connect(url)
+            try:
+                return list(await connection.fetch(statement, *args))
+            finally:
+                await connection.close()
+
+        # In a thread, since the test may have a running loop of its own.
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, fetch()).result()
 
     def children(self, pattern: str) -> list[int]:
         """Process ids whose command line matches, among the descendants of this run."""

@@ -1,0 +1,204 @@
+"""Each guard of the house is taken out once, in a copy of the code, and the test that watches it must turn red.
+
+A mutant is a text replacement: when the guarded line changes, the mutant has to be looked at again.
+"""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("services", "gateway", "embedded", "tests", "pyproject.toml")
+LINKED = ("gen", "protos", ".venv")
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old` becomes `new` in `file`; then `test` must fail."""
+
+    guard: str
+    file: str
+    old: str
+    new: str
+    test: str
+
+
+CHASSIS = "tests/integration/chassis"
+SCHEDULING = "tests/integration/scheduling"
+MUTANTS = [
+    Mutant(
+        "a method without a policy keeps its server from starting",
+        "services/chassis/rpc/policy.py",
+        "if policy.scope == MethodPolicy.SCOPE_UNSPECIFIED:",
+        "if False:",
+        "tests/contract/test_policies.py::test_a_server_with_an_unsound_method_refuses_to_start",
+    ),
+    Mutant(
+        "permission by role",
+        "services/chassis/rpc/interceptors.py",
+        "if not principal.roles_in(tenant) & {*policy.roles, *policy.own_roles}:",
+        "if False:",
+        f"{CHASSIS}/test_calls.py::test_nobody_a_stranger_and_the_wrong_role_are_refused",
+    ),
+    Mutant(
+        "a key is bound to its request",
+        "services/chassis/db/unit_of_work.py",
+        "if row.request_hash != call.request_hash:",
+        "if False:",
+        f"{CHASSIS}/test_calls.py::test_the_same_key_with_another_body_is_refused",
+    ),
+    Mutant(
+        "a key works once",
+        "services/chassis/db/database.py",
+        "if stored is not None:",
+        "if False:",
+        f"{CHASSIS}/test_calls.py::test_a_repeat_answers_the_same_and_writes_once",
+    ),
+    Mutant(
+        "tenant tables are forced under row level security",
+        "services/chassis/db/migrations.py",
+        'op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")',
+        "pass",
+        "tests/integration/test_databases.py::test_every_tenant_table_is_guarded[scheduling]",
+    ),
+    Mutant(
+        "the relay marks after the confirm",
+        "services/chassis/messaging/relay.py",
+        "await self._publisher.send(list(self._messages(events)))",
+        "self._publisher.send(list(self._messages(events))).close()",
+        f"{CHASSIS}/test_relay.py::test_keeps_events_while_the_broker_is_away",
+    ),
+    Mutant(
+        "the inbox applies an event once",
+        "services/chassis/messaging/inbox.py",
+        "if consumer is None or envelope.event_id not in fresh:",
+        "if consumer is None:",
+        f"{CHASSIS}/test_inbox.py::test_doubled_and_shuffled_events_lead_to_the_same_state",
+    ),
+    Mutant(
+        "a poisoned event is rolled back alone",
+        "services/chassis/messaging/inbox.py",
+        "            if is_outage(error):\n                raise",
+        "            raise",
+        f"{CHASSIS}/test_inbox.py::test_a_poisoned_event_is_parked_alone",
+    ),
+    Mutant(
+        "the feed compares counts",
+        "services/chassis/messaging/feed.py",
+        "== request.known_count:",
+        ">= 0:",
+        f"{CHASSIS}/test_feed.py::test_only_what_was_missed_is_applied",
+    ),
+    Mutant(
+        "a job is claimed once",
+        "services/chassis/jobs/worker.py",
+        "\" AND state = 'queued' AND due_at <= $3",
+        '" AND due_at <= $3',
+        f"{CHASSIS}/test_jobs.py::test_racing_workers_run_each_job_once",
+    ),
+    Mutant(
+        "a lost lease records nothing",
+        "services/chassis/jobs/worker.py",
+        "WHERE jobs.id = r.id AND jobs.lease_token = $1 AND jobs.state = 'running' RETURNING jobs.id",
+        "WHERE jobs.id = r.id AND $1::uuid IS NOT NULL RETURNING jobs.id",
+        f"{CHASSIS}/test_jobs.py::test_whoever_lost_the_lease_records_nothing",
+    ),
+    Mutant(
+        "leases are renewed while a job runs",
+        "services/chassis/jobs/worker.py",
+        "renewal = asyncio.create_task(self._renew(token, running))",
+        "renewal = asyncio.create_task(asyncio.sleep(0))",
+        f"{CHASSIS}/test_jobs.py::test_a_long_job_keeps_its_lease",
+    ),
+    Mutant(
+        "the sweeper finds expired leases",
+        "services/chassis/jobs/sweeper.py",
+        "lease_until < clock_timestamp()",
+        "lease_until < '2000-01-01'",
+        f"{CHASSIS}/test_jobs.py::test_the_sweeper_fails_what_has_no_attempt_left",
+    ),
+    Mutant(
+        "a tick is made once",
+        "services/chassis/jobs/dispatcher.py",
+        "new_id(), kind, tick_at.isoformat(), tick_at)",
+        "new_id(), kind, new_id().hex, tick_at)",
+        f"{CHASSIS}/test_jobs.py::test_three_dispatchers_make_each_tick_once",
+    ),
+    Mutant(
+        "two sessions never overlap in a room",
+        "services/scheduling/migrations/versions/0001_timetable.py",
+        "room_id WITH =, tstzrange",
+        "room_id WITH =, id WITH =, tstzrange",
+        f"{SCHEDULING}/test_overlap.py::test_twenty_at_once_for_one_room_and_time",
+    ),
+    Mutant(
+        "two sessions never overlap for an instructor",
+        "services/scheduling/migrations/versions/0001_timetable.py",
+        "instructor_id WITH =, tstzrange",
+        "instructor_id WITH =, id WITH =, tstzrange",
+        f"{SCHEDULING}/test_overlap.py::test_twenty_at_once_for_one_instructor",
+    ),
+    Mutant(
+        "a stale etag changes nothing",
+        "services/scheduling/class_sessions.py",
+        "check_etag(etag, session.etag)",
+        "pass",
+        f"{SCHEDULING}/test_class_sessions.py::test_stale_etags_change_nothing",
+    ),
+    Mutant(
+        "a local time that a clock change skips is refused",
+        "services/scheduling/local_time.py",
+        "if _wall(instant, zone) != naive:",
+        "if False:",
+        "tests/unit/scheduling/test_local_time.py::test_a_gap_is_refused_and_a_fold_is_the_first",
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the code to spoil; generated stubs and tools are shared."""
+    folder = tmp_path_factory.mktemp("mutants")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
+        else:
+            shutil.copy(source, folder / name)
+    for name in LINKED:
+        (folder / name).symlink_to(ROOT / name)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guard.replace(" ", "-"))
+def test_a_missing_guard_is_noticed(mutant: Mutant, copy: Path) -> None:
+    file = copy / mutant.file
+    healthy = file.read_text(encoding="utf-8")
+    assert healthy.count(mutant.old) == 1, f"{mutant.file} no longer has the line of this mutant"
+    file.write_text(healthy.replace(mutant.old, mutant.new), encoding="utf-8")
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", mutant.test],
+            cwd=copy,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COVERAGE_"))},
+                "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'gen'}",
+                "PYTHONDONTWRITEBYTECODE": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=180,
+            check=False,
+        )
+    finally:
+        file.write_text(healthy, encoding="utf-8")
+    # 1: tests ran and failed. Anything else, an error at collection for one, proves nothing.
+    assert run.returncode == 1, f"{mutant.test} did not turn red:\n{run.stdout[-3000:]}{run.stderr[-1000:]}"
+    assert " failed" in run.stdout, run.stdout[-3000:]
