@@ -3,11 +3,11 @@
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 DOMAIN = "demo.powerhouse.example"
 SEED = 20261122
-WEEKS = 5  # the running one and four to come
+DAYS = 28
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ BERLIN = Studio(
         Slot(SATURDAY, time(10, 30), 1, 1),
     ),
     clients=180,
-    packs=90,
+    packs=60,
 )
 NEW_YORK = Studio(
     display_name="Hudson Pilates New York",
@@ -100,7 +100,7 @@ NEW_YORK = Studio(
         Slot(SATURDAY, time(9), 0, 0),
     ),
     clients=120,
-    packs=50,
+    packs=40,
 )
 
 FIRST_NAMES = """
@@ -114,17 +114,13 @@ Park Patel Peters Reed Richter Rossi Roth Sato Schmidt Schulz Silva Smith Sommer
 """
 
 
-def planned_sessions(studio: Studio, first_day: date) -> Iterator[PlannedSession]:
-    """The timetable of WEEKS weeks, the same on each date whatever day it begins.
-
-    Classes of one day are taught by different people, so nothing overlaps.
-    """
-    for day in range(7 * WEEKS):
-        on = first_day + timedelta(days=day)
-        todays = [slot for slot in studio.slots if on.weekday() in slot.days]
-        for position, slot in enumerate(todays):
+def planned_sessions(studio: Studio, today: date) -> Iterator[PlannedSession]:
+    """The timetable of DAYS days from today on. Classes of one day are taught by different people: nothing overlaps."""
+    for ahead in range(DAYS):
+        on = today + timedelta(days=ahead)
+        for position, slot in enumerate(slot for slot in studio.slots if on.weekday() in slot.days):
             yield PlannedSession(
-                local_start=f"{on.isoformat()}T{slot.start:%H:%M}",
+                local_start=datetime.combine(on, slot.start).isoformat(timespec="minutes"),
                 room=slot.room,
                 class_type=slot.class_type,
                 instructor=(on.toordinal() + position) % len(studio.instructors),

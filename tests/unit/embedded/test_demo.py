@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from embedded.demo.data import BERLIN, NEW_YORK, WEEKS, Studio, clients, planned_sessions
+from embedded.demo.data import BERLIN, DAYS, NEW_YORK, Studio, clients, planned_sessions
 
 MONDAYS = [date(2026, 11, 16), date(2027, 3, 22), date(2027, 10, 25)]
 
