@@ -18,6 +18,9 @@ from gateway.settings import Settings
 from gateway.upstreams import Upstreams
 
 WEB = Path(__file__).parent / "web"
+# One page under the address that people type and those that mails carry (services/notify/letters.py).
+PAGE = ("/", "/accept-invitation", "/reset-password")
+ASSETS = ("/app.css", "/app.js", "/api.js", "/dom.js", "/studio.js", "/times.js")
 
 
 def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
@@ -34,13 +37,13 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
     async def page(request: Request) -> Response:
-        request.scope[ROUTE] = request.url.path
-        return FileResponse(WEB / (request.url.path.lstrip("/") or "index.html"))
+        path = request.scope[ROUTE] = request.url.path
+        return FileResponse(WEB / ("index.html" if path in PAGE else path.lstrip("/")))
 
     routes = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        *(Route(path, page) for path in ("/", "/app.js", "/app.css")),
+        *(Route(path, page) for path in (*PAGE, *ASSETS)),
     ]
     if not settings.production:
         routes.append(Route("/metrics", metrics))

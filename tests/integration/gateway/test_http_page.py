@@ -1,0 +1,67 @@
+"""The page: one document under the addresses that people type and mails carry, and nothing under any other."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+import gateway
+from gateway.app import ASSETS, PAGE
+from tests.integration.gateway.house import House
+
+WEB = Path(gateway.__file__).parent / "web"
+LETTERS = WEB.parents[1] / "services" / "notify" / "letters.py"
+
+
+@pytest.mark.parametrize("path", PAGE)
+async def test_every_address_of_the_page_serves_it_under_a_strict_policy(house: House, path: str) -> None:
+    answer = await house.client.get(path)
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "text/html; charset=utf-8"
+    assert answer.text == (WEB / "index.html").read_text()
+    policy = dict(directive.split(" ", 1) for directive in answer.headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert policy["frame-ancestors"] == policy["base-uri"] == "'none'"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(house: House) -> None:
+    assert {path.name for path in WEB.iterdir()} == {"index.html", *(asset.removeprefix("/") for asset in ASSETS)}
+    for asset in ASSETS:
+        answer = await house.client.get(asset)
+        assert answer.status_code == 200
+        assert answer.text == (WEB / asset.removeprefix("/")).read_text()
+        assert answer.headers["content-type"].partition(";")[0] in ("text/css", "text/javascript")
+        assert answer.headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_page_holds_nothing_that_its_policy_forbids() -> None:
+    document = (WEB / "index.html").read_text()
+    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", document)
+    for file in WEB.iterdir():
+        assert not re.search(r"innerHTML|\beval\b|https?://", file.read_text()), file.name
+
+
+def test_the_links_of_the_mails_are_addresses_of_the_page() -> None:
+    paths = re.findall(r"_with_link\(work, \"([^\"]+)\"", LETTERS.read_text())
+    assert {f"/{path}" for path in paths} == set(PAGE) - {"/"}
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/reset",
+        "/reset-password/",
+        "/accept-invitation/x",
+        "/Reset-Password",
+        "/index.html",
+        "/web/app.js",
+        "/v1/nothing",
+    ],
+)
+async def test_an_unknown_path_stays_a_json_404(house: House, path: str) -> None:
+    answer = await house.client.get(path, headers={"accept": "text/html"})
+    assert answer.status_code == 404
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["error"]["details"][0]["reason"] == "NO_SUCH_PATH"
