@@ -114,10 +114,13 @@ Park Patel Peters Reed Richter Rossi Roth Sato Schmidt Schulz Silva Smith Sommer
 """
 
 
-def planned_sessions(studio: Studio, today: date) -> Iterator[PlannedSession]:
-    """The timetable of DAYS days from today on. Classes of one day are taught by different people: nothing overlaps."""
+def planned_sessions(studio: Studio, first_day: date) -> Iterator[PlannedSession]:
+    """The timetable of DAYS days, the same on each date whatever day it begins.
+
+    Classes of one day are taught by different people, so nothing overlaps.
+    """
     for ahead in range(DAYS):
-        on = today + timedelta(days=ahead)
+        on = first_day + timedelta(days=ahead)
         for position, slot in enumerate(slot for slot in studio.slots if on.weekday() in slot.days):
             yield PlannedSession(
                 local_start=datetime.combine(on, slot.start).isoformat(timespec="minutes"),

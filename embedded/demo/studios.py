@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from embedded.demo.people import Mesh, Person, eventually
 from powerhouse.booking.v1 import booking_pb2, booking_service_pb2
 from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
 
-# Days from tomorrow on whose classes get bookings.
+# Days whose classes get bookings, from tomorrow on.
 BOOKED_DAYS = 7
 
 
@@ -23,7 +23,9 @@ class Builder:
 
     def __init__(self, mesh: Mesh, owner: Person, plan: data.Studio) -> None:
         self._mesh, self._owner, self._plan = mesh, owner, plan
-        self._first_day = _tomorrow(plan.time_zone)
+        self._zone = ZoneInfo(plan.time_zone)
+        # Scheduling plans nothing in the past, and part of today is.
+        self._first_day = datetime.now(self._zone).date() + timedelta(days=1)
         self.name = ""
         self._location = ""
 
@@ -156,31 +158,19 @@ class Builder:
         )
 
     async def _bookable(self) -> list[booking_pb2.BookableSession] | None:
-        """Sessions of the days after today, once booking knows them all."""
-        start = datetime.combine(
-            datetime.now(ZoneInfo(self._plan.time_zone)).date() + timedelta(days=1),
-            datetime.min.time(),
-            ZoneInfo(self._plan.time_zone),
-        ).astimezone(UTC)
-        end = start + timedelta(days=BOOKED_DAYS)
+        """Sessions of the first days, once booking knows them all."""
+        end = self._first_day + timedelta(days=BOOKED_DAYS)
         request = booking_service_pb2.ListBookableSessionsRequest(parent=self.name, page_size=200)
-        request.start_time.FromDatetime(start)
-        request.end_time.FromDatetime(end)
+        request.start_time.FromDatetime(self._midnight(self._first_day))
+        request.end_time.FromDatetime(self._midnight(end))
         answer = await self._owner.call(self._mesh.booking.ListBookableSessions, request)
-        zone = ZoneInfo(self._plan.time_zone)
-        expected = [
-            session
-            for session in data.planned_sessions(self._plan, self._first_day)
-            if start <= datetime.fromisoformat(session.local_start).replace(tzinfo=zone) < end
-        ]
-        known = list(answer.bookable_sessions)
-        return known if len(known) >= len(expected) else None
+        planned = data.planned_sessions(self._plan, self._first_day)
+        expected = sum(session.local_start < end.isoformat() for session in planned)
+        return list(answer.bookable_sessions) if len(answer.bookable_sessions) == expected else None
+
+    def _midnight(self, day: date) -> datetime:
+        return datetime.combine(day, time.min, self._zone).astimezone(UTC)
 
     async def _create_all(self, method: Callable[..., Awaitable[Any]], requests: Sequence[Message]) -> list[str]:
         made = await asyncio.gather(*(self._owner.call(method, request) for request in requests))
         return [resource.name for resource in made]
-
-
-def _tomorrow(zone: str) -> date:
-    """Scheduling plans nothing in the past, and part of today is."""
-    return datetime.now(ZoneInfo(zone)).date() + timedelta(days=1)

@@ -7,21 +7,21 @@ import pytest
 
 from embedded.demo.data import BERLIN, DAYS, NEW_YORK, Studio, clients, planned_sessions
 
-MONDAYS = [date(2026, 11, 16), date(2027, 3, 22), date(2027, 10, 25)]
+FIRST_DAYS = [date(2026, 11, 16), date(2027, 3, 24), date(2027, 10, 25)]
 
 
-@pytest.mark.parametrize("monday", MONDAYS, ids=str)
+@pytest.mark.parametrize("first_day", FIRST_DAYS, ids=str)
 @pytest.mark.parametrize("studio", [BERLIN, NEW_YORK], ids=lambda studio: studio.display_name)
-def test_no_room_and_no_instructor_is_needed_twice_at_once(studio: Studio, monday: date) -> None:
+def test_no_room_and_no_instructor_is_needed_twice_at_once(studio: Studio, first_day: date) -> None:
     taken = defaultdict(list)
-    for session in planned_sessions(studio, monday):
+    for session in planned_sessions(studio, first_day):
         start = datetime.fromisoformat(session.local_start)
         end = start + timedelta(minutes=studio.class_types[session.class_type][1])
         for who in (f"room {session.room}", f"instructor {session.instructor}"):
             assert all(end <= begun or start >= over for begun, over in taken[who])
             taken[who].append((start, end))
     # Everyone teaches each week, so the instructor who can sign in does too.
-    assert all(len(taken[f"instructor {number}"]) >= WEEKS for number in range(len(studio.instructors)))
+    assert all(len(taken[f"instructor {number}"]) >= DAYS // 7 for number in range(len(studio.instructors)))
 
 
 def test_it_is_as_large_as_promised_and_always_the_same() -> None:
