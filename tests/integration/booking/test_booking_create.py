@@ -49,9 +49,10 @@ async def test_it_tells_the_mesh_and_leaves_an_audit_entry(house: House) -> None
     left = [event.credits_left for event in await house.running.events(ClientPackageChanged, house.tenant)]
     assert left == [2, 1]
     outbox = await house.running.sql(
-        "SELECT aggregate, aggregate_id, version FROM outbox WHERE tenant_id = $1 AND aggregate = 'booking'", house.tenant
+        "SELECT aggregate_id, version FROM outbox WHERE tenant_id = $1 AND aggregate = 'booking'",
+        house.tenant,
     )
-    assert [tuple(row) for row in outbox] == [("booking", last_id(booking.name), 1)]
+    assert [tuple(row) for row in outbox] == [(last_id(booking.name), 1)]
     (entry,) = await house.running.sql(
         "SELECT principal, resource FROM audit_entries WHERE tenant_id = $1 AND method = 'CreateBooking'", house.tenant
     )
@@ -200,7 +201,10 @@ class TestWhoBooks:
 
     @pytest.mark.parametrize("role", [Role.ROLE_OWNER, Role.ROLE_MANAGER])
     async def test_staff_for_anyone(self, house: House, role: "Role.ValueType") -> None:
-        assert await outcome(house.book(await house.plan(), await house.add_client(), stub=house.as_role(role))) == "BOOKED"
+        assert (
+            await outcome(house.book(await house.plan(), await house.add_client(), stub=house.as_role(role)))
+            == "BOOKED"
+        )
 
     async def test_an_instructor_only_for_itself(self, house: House) -> None:
         call = house.book(await house.plan(), await house.add_client(), stub=house.as_role(Role.ROLE_INSTRUCTOR))

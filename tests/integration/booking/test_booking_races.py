@@ -4,7 +4,6 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -95,7 +94,7 @@ async def test_booking_and_cancelling_in_a_storm(house: House) -> None:
             booking = None
             try:
                 booking = await house.book(dice.choice(sessions), people[number % 12])
-            except Exception as error:  # noqa: BLE001  # sorted out below
+            except Exception as error:  # sorted out below
                 failures.append(await outcome(_raise(error)))
             if booking is not None and dice.random() < 0.8:
                 failures.append(await outcome(house.cancel(booking)))
@@ -156,7 +155,10 @@ async def test_the_lock_and_the_check_are_what_prevents_overselling(
     try:
         async with two_connections(house) as pair:
             results = await asyncio.gather(
-                *(_book_control(house, connection, session, name) for connection, name in zip(pair, people, strict=True))
+                *(
+                    _book_control(house, connection, session, name)
+                    for connection, name in zip(pair, people, strict=True)
+                )
             )
         assert sorted(results) == expected
     finally:
