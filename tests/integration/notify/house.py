@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -125,12 +124,6 @@ class Post:
     async def listed(self, **fields: object) -> list[pb.Delivery]:
         answer = await self.staff().ListDeliveries(pb.ListDeliveriesRequest(parent=self.name, **fields))
         return list(answer.deliveries)
-
-    async def age(self, subject: UUID, by: timedelta) -> None:
-        """Makes the first attempt of a delivery lie further back."""
-        await self.notify.sql(
-            "UPDATE deliveries SET first_attempt_time = first_attempt_time - $2 WHERE subject_id = $1", subject, by
-        )
 
 
 def new_email() -> str:
