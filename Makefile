@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 CODE := services gateway embedded protos tests
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
 
-.PHONY: help run setup test lint format protos protos-baseline migrate lock clean
+.PHONY: help run setup test check chaos lint format protos protos-baseline migrate lock clean
 
 help: ## Explain every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -21,8 +21,16 @@ run: setup protos ## Start everything on this machine at http://127.0.0.1:8080 (
 setup: ## Make or refresh .venv from the hashed lock
 	@$(PYTHON) embedded/toolchain.py
 
-test: setup protos ## Run every test; ARGS="tests/unit -k policy" narrows it
-	@exec $(BIN)/python -m pytest $(ARGS)
+test: setup protos ## Check everything and run every test, on both brokers
+	@$(BIN)/python tests/packages.py
+	@$(MAKE) lint
+	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report term:skip-covered --cov-fail-under 85 --ignore tests/chaos
+
+check: setup protos ## Run some tests: make check ARGS="tests/unit -k policy"
+	@exec $(BIN)/python -m pytest --ignore tests/chaos $(ARGS)
+
+chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILLS and CHAOS_SEED steer it
+	@exec $(BIN)/python -m pytest -s tests/chaos
 
 lint: setup protos ## Check style, types, import rules and contracts
 	$(BIN)/ruff check $(wildcard $(CODE))

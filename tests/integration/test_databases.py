@@ -64,7 +64,7 @@ async def test_without_a_studio_a_query_is_an_error_and_never_an_empty_answer(se
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda service: service.name)
 async def test_the_app_role_may_not_rewrite_the_audit_log(service: Service, mesh: Mesh) -> None:
-    async with mesh.running(service) as running:
+    async with mesh.running(service):
         url = service_url(service.name, "app", {"POWERHOUSE_DATABASE_URL": mesh.admin_url})
         connection = await asyncpg.connect(url)
         try:

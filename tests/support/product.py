@@ -125,13 +125,22 @@ class Visitor:
     def delete(self, path: str, expect: int = 200) -> Any:
         return self._send("DELETE", path, None, expect, {})
 
+    def attempt(self, method: str, path: str, body: Any, key: str) -> httpx.Response | None:
+        """One try whatever comes of it; None when nobody answered."""
+        try:
+            return self.client.request(method, self.url + path, json=body, headers=self._headers(key))
+        except httpx.TransportError:
+            return None
+
+    def _headers(self, key: str) -> dict[str, str]:
+        headers = {"Idempotency-Key": key} if key else {}
+        # httpx keeps `__Host-` cookies from plain http, although browsers and curl send them to localhost.
+        return headers | ({"Cookie": self.cookie, "X-CSRF-Token": self.csrf} if self.cookie else {})
+
     def _send(
         self, method: str, path: str, body: Any, expect: int, params: Mapping[str, str], key: str | None = None
     ) -> Any:
-        headers = {"Idempotency-Key": key or str(uuid4())} if method != "GET" else {}
-        # httpx keeps `__Host-` cookies from plain http, although browsers and curl send them to localhost.
-        if self.cookie:
-            headers |= {"Cookie": self.cookie, "X-CSRF-Token": self.csrf}
+        headers = self._headers("" if method == "GET" else key or str(uuid4()))
         answer = self.client.request(method, self.url + path, json=body, params=params, headers=headers)
         assert answer.status_code == expect, f"{method} {path}: {answer.status_code} {answer.text}"
         for cookie in answer.headers.get_list("set-cookie"):
