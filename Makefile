@@ -53,8 +53,8 @@ protos-baseline: protos ## Accept the contracts of today as what `make lint` com
 migrate: setup protos ## Bring the databases named by POWERHOUSE_DATABASE_URL up to date
 	@$(BIN)/python -m embedded.migrate
 
-lock: setup ## Renew both locks from pyproject.toml
-	$(BIN)/$(LOCK) --extra embedded --output-file requirements.lock
+lock: setup ## Renew both locks from pyproject.toml: what production installs, and that with all tools
+	$(BIN)/$(LOCK) --output-file requirements.lock
 	$(BIN)/$(LOCK) --extra embedded --extra dev --output-file requirements-dev.lock
 
 clean: ## Remove what can be made again: .venv, gen, caches. Keeps var/ (your data)
