@@ -39,26 +39,37 @@ BEGIN
         IF v_locked THEN
             PERFORM FROM class_sessions WHERE tenant_id = p_tenant AND id = p_session FOR UPDATE;
         END IF;
-        SELECT * INTO v_replay FROM replay_v1(p_tenant, p_principal, p_method, p_key, p_request_hash);
-        IF v_replay.code IS NOT NULL THEN code := v_replay.code; booking := v_replay.booking; RETURN; END IF;
-
         SELECT * INTO v_session FROM bookable_sessions WHERE tenant_id = p_tenant AND id = p_session;
-        IF NOT FOUND THEN code := 'SESSION_NOT_KNOWN_YET'; RETURN; END IF;
-        IF EXISTS (
+        IF NOT FOUND THEN
+            code := 'SESSION_NOT_KNOWN_YET';
+        ELSIF EXISTS (
             SELECT FROM bookings
             WHERE tenant_id = p_tenant AND class_session_id = p_session AND client_id = v_client AND state = 'CONFIRMED'
-        ) THEN code := 'ALREADY_BOOKED'; RETURN; END IF;
-        code := refusal_v1(v_session, p_now);
-        IF code IS NOT NULL THEN RETURN; END IF;
-        IF p_spot <> '' AND p_spot <> ALL (v_session.spots) THEN code := 'UNKNOWN_SPOT'; RETURN; END IF;
-        v_free_spots := free_spots_v1(p_tenant, p_session, v_session.spots);
-        IF p_spot <> '' AND p_spot <> ALL (v_free_spots) THEN code := 'SPOT_TAKEN'; RETURN; END IF;
-
-        IF v_locked THEN
-            PERFORM FROM client_packages WHERE tenant_id = p_tenant AND client_id = v_client ORDER BY id FOR UPDATE;
+        ) THEN
+            code := 'ALREADY_BOOKED';
+        ELSE
+            code := refusal_v1(v_session, p_now);
         END IF;
-        v_package := choose_package_v1(p_tenant, v_client, v_session.start_time);
-        IF v_package IS NULL THEN code := 'NO_CREDIT'; RETURN; END IF;
+        IF code IS NULL THEN
+            IF v_locked THEN
+                PERFORM FROM client_packages WHERE tenant_id = p_tenant AND client_id = v_client ORDER BY id FOR UPDATE;
+            END IF;
+            v_package := choose_package_v1(p_tenant, v_client, v_session.start_time);
+            v_free_spots := free_spots_v1(p_tenant, p_session, v_session.spots);
+            code := CASE
+                WHEN p_spot <> '' AND p_spot <> ALL (v_session.spots) THEN 'UNKNOWN_SPOT'
+                WHEN p_spot <> '' AND p_spot <> ALL (v_free_spots) THEN 'SPOT_TAKEN'
+                WHEN v_package IS NULL THEN 'NO_CREDIT'
+            END;
+        END IF;
+
+        -- After the look and not before: what refuses may be the booking that this key has just made.
+        SELECT * INTO v_replay FROM replay_v1(p_tenant, p_principal, p_method, p_key, p_request_hash);
+        IF v_replay.code IS NOT NULL THEN
+            code := v_replay.code;
+            booking := v_replay.booking;
+        END IF;
+        IF code IS NOT NULL THEN RETURN; END IF;
     END LOOP;
 
     INSERT INTO idempotency (tenant_id, principal, method, key, request_hash, resource_id)
