@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 
 from gateway.api import Api
 from gateway.observe import ROUTE, Observed
+from gateway.openapi.page import reference_routes
 from gateway.sandbox import sandbox_routes
 from gateway.sessions import CsrfGuard, Tokens
 from gateway.settings import Settings
@@ -44,6 +45,7 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         *(Route(path, page) for path in (*PAGE, *ASSETS)),
+        *reference_routes(upstreams.router.bindings),
     ]
     if not settings.production:
         routes.append(Route("/metrics", metrics))

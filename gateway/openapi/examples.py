@@ -1,0 +1,152 @@
+"""Examples of requests and answers: one studio in Berlin, its Monday class, one client who books it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from gateway.openapi.resources import Resources, example_id, snake_case
+from gateway.openapi.rules import rules_of
+from gateway.openapi.schemas import Use, fields_of, well_known
+
+# By `Message.field` (without the `New` of what a creation takes), else by the field's name.
+_WORDS: dict[str, Any] = {
+    "Account.display_name": "Mara Lindt",
+    "ApiKey.display_name": "Website",
+    "ApiKey.secret": "phk_019aa3c04f0c7aa18d20b1c5e1f0a9d2_uJq0mCXkT7gQm0n3yS5rVw2bH8eLk1pZ6dAfN9xYtRo",
+    "ApiKey.hint": "YtRo",
+    "BookingPolicy.version": "3",
+    "CancelClassSessionRequest.reason": "The instructor is ill",
+    "ClassType.display_name": "Reformer Flow",
+    "Client.display_name": "Mara Lindt",
+    "ClientPackage.display_name": "10 classes",
+    "ClientPackage.reason": "Thank you for moving with us",
+    "Delivery.reason": "",
+    "Instructor.display_name": "Ana Silva",
+    "Invitation.email": "jo@kiezpilates.example",
+    "Location.display_name": "Kreuzberg",
+    "Room.display_name": "Reformer room",
+    "SignUpRequest.display_name": "Mara Lindt",
+    "Studio.display_name": "Kiez Pilates",
+    "account_display_name": "Jo Weber",
+    "account_email": "jo@kiezpilates.example",
+    "address": "Oranienstraße 12, 10999 Berlin",
+    "attempts": 1,
+    "booking_closes_minutes": 30,
+    "booking_opens_hours": 336,
+    "cancel_reason": "",
+    "cancellation_window_minutes": 720,
+    "capacity": 3,
+    "class_type_display_name": "Reformer Flow",
+    "client_display_name": "Mara Lindt",
+    "create_time": "2026-11-20T08:15:00Z",
+    "credit_returned": False,
+    "credits": 10,
+    "credits_granted": 10,
+    "credits_left": 9,
+    "currency_code": "EUR",
+    "description": "A steady hour on the reformer, for all levels.",
+    "due_time": "2026-11-20T08:15:00Z",
+    "accept_time": "2026-11-20T08:15:02Z",
+    "duration_minutes": 60,
+    "email": "mara@lindt.example",
+    "end_time": "2026-11-23T10:00:00Z",
+    "etag": "1",
+    "expire_time": "2027-02-20T08:15:00Z",
+    "free_cancel_until": "2026-11-22T21:00:00Z",
+    "free_places": 2,
+    "free_spots": ["Reformer 2", "Reformer 3"],
+    "instructor_display_name": "Ana Silva",
+    "language": "de",
+    "local_start": "2026-11-23T10:00",
+    "location_display_name": "Kreuzberg",
+    "method": "CreateInvitation",
+    "new_password": "nine reformers in a row",
+    "next_page_token": "",
+    "page_size": 50,
+    "password": "nine reformers in a row",
+    "phone": "+4930123456",
+    "policy_version": "3",
+    "principal": f"accounts/{example_id('account')}",
+    "provider_message_id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
+    "resource": f"studios/{example_id('studio')}/invitations/{example_id('invitation')}",
+    "role": "ROLE_INSTRUCTOR",
+    "room_display_name": "Reformer room",
+    "spot": "Reformer 1",
+    "spots": ["Reformer 1", "Reformer 2", "Reformer 3"],
+    "start_time": "2026-11-23T09:00:00Z",
+    "time_zone": "Europe/Berlin",
+    "token": "n3Vt0mJq7gQkCXyS5rVw2bH8eLk1pZ6dAfN9xYtRouI",
+    "update_time": "2026-11-20T08:15:00Z",
+    "valid_days": 90,
+}
+# What has not happened in the example: these times stay unset.
+_UNSET = {"archive_time", "cancel_time", "revoke_time"}
+_WELL_KNOWN: dict[str, Any] = {
+    "google.protobuf.Timestamp": "2026-11-23T09:00:00Z",
+    "google.protobuf.Duration": "3600s",
+    "google.protobuf.FieldMask": "displayName",
+    "google.protobuf.Any": {"@type": "type.googleapis.com/google.protobuf.Empty"},
+    "google.protobuf.ListValue": [],
+}
+
+
+class Examples:
+    """Values for fields, from their names, their resources and their types."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    def message(self, message: Descriptor, use: Use, without: frozenset[str] = frozenset(), depth: int = 0) -> Any:
+        """A message as its JSON; for a PATCH only its first field."""
+        if (schema := well_known(message)) is not None:
+            return _WELL_KNOWN.get(message.full_name, _of_type(schema))
+        fields = [field for field in fields_of(message, use, without) if field.name not in _UNSET]
+        if use is Use.PATCH:
+            fields = [field for field in fields if field.name != "etag"][:1]
+        # One branch of a tree that holds itself is enough; of a oneof the first field.
+        fields = [field for field in fields if depth < 3 or field.message_type is None]
+        fields = [f for f in fields if f.containing_oneof is None or f.containing_oneof.fields[0] is f]
+        return {field.json_name: self.field(field, use, depth) for field in fields}
+
+    def field(self, field: FieldDescriptor, use: Use, depth: int = 0) -> Any:
+        """A field's value; of a list the whole list."""
+        if (word := self.word(field)) is not None:
+            return word
+        message = field.message_type
+        if message and message.GetOptions().map_entry:
+            return {"name": self.field(message.fields_by_name["value"], use, depth)}
+        inner = Use.REQUEST if use is Use.PATCH and field.is_repeated else use
+        value = self.message(message, inner, depth=depth + 1) if message else _scalar(field)
+        return [value] if field.is_repeated else value
+
+    def word(self, field: FieldDescriptor) -> Any:
+        """What the field's name alone says about its value; None when it says nothing."""
+        owner = field.containing_type.name.removeprefix("New") if field.containing_type else ""
+        for key in (f"{owner}.{field.name}", field.name):
+            if key in _WORDS:
+                return _WORDS[key]
+        if field.type != FieldDescriptor.TYPE_STRING:
+            return None
+        named = snake_case(owner) if field.name == "name" else "studio" if field.name == "parent" else field.name
+        if field.is_repeated:
+            single = self._resources.example(named.removesuffix("s"))
+            return [single] if single else None
+        # What can be booked is a class session: a message may be named after another's resource.
+        return self._resources.example(named)
+
+
+def _scalar(field: FieldDescriptor) -> Any:
+    if field.enum_type is not None:
+        refused = set(rules_of(field).enum.not_in) | {0}
+        return next((v.name for v in field.enum_type.values if v.number not in refused), field.enum_type.values[0].name)
+    if field.cpp_type == FieldDescriptor.CPPTYPE_BOOL:
+        return False
+    if field.cpp_type in (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64):
+        return "1"
+    return 1 if field.cpp_type != FieldDescriptor.CPPTYPE_STRING else "text"
+
+
+def _of_type(schema: dict[str, Any]) -> Any:
+    return {"string": "1", "integer": 1, "number": 1, "boolean": True}.get(schema.get("type", ""), {})
