@@ -8,6 +8,7 @@ from collections.abc import Callable
 from google.rpc import code_pb2
 
 from gateway.openapi.rules import Json
+from gateway.transcoding.bindings import Binding
 from gateway.transcoding.errors import HTTP_STATUS
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from services.chassis.rpc.policy import Method
@@ -44,9 +45,16 @@ def named_reasons(comment: str, comment_of: Callable[[str], str], seen: frozense
     return reasons
 
 
-def common_reasons(method: Method, http_method: str) -> Reasons:
-    """What any method of this policy may answer."""
-    policy, reasons = method.policy, Reasons({"INVALID_ARGUMENT": ["INVALID_FIELD"]})
+def common_reasons(binding: Binding, method: Method) -> Reasons:
+    """What any method of this form and policy may answer."""
+    policy, http_method, fields = method.policy, binding.http_method, binding.method.input_type.fields_by_name
+    reasons: Reasons = {"INVALID_ARGUMENT": ["INVALID_FIELD"]}
+    if "page_token" in fields:
+        reasons["INVALID_ARGUMENT"].append("INVALID_PAGE_TOKEN")
+    if method.tenant_field:
+        reasons["INVALID_ARGUMENT"].append("MALFORMED_NAME")
+    if method.tenant_field not in ((), ("parent",)):
+        reasons["NOT_FOUND"] = []
     if method.needs_key:
         reasons["INVALID_ARGUMENT"] += ["IDEMPOTENCY_KEY_REQUIRED", "IDEMPOTENCY_KEY_REUSED"]
     denied = [] if http_method == "GET" else ["ORIGIN_NOT_ALLOWED"]

@@ -62,6 +62,7 @@ _WORDS: dict[str, Any] = {
     "local_start": "2026-11-23T10:00",
     "location_display_name": "Kreuzberg",
     "method": "CreateInvitation",
+    "my_booking": "",
     "new_password": "nine reformers in a row",
     "next_page_token": "",
     "page_size": 50,
@@ -133,7 +134,6 @@ class Examples:
         if field.is_repeated:
             single = self._resources.example(named.removesuffix("s"))
             return [single] if single else None
-        # What can be booked is a class session: a message may be named after another's resource.
         return self._resources.example(named)
 
 

@@ -66,7 +66,7 @@ class Operations:
         comment = self.schemas.comments.get(binding.method.full_name, "")
         path, path_parameters = self.resources.path(binding)
         reasons = named_reasons(comment, lambda name: self.schemas.comments.get(f"{service}.{name}", ""))
-        merge(reasons, common_reasons(method, binding.http_method))
+        merge(reasons, common_reasons(binding, method))
         operation: Json = {
             "operationId": operation_id,
             "tags": [tag],

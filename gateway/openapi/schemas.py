@@ -97,7 +97,7 @@ class Schemas:
 
     def property(self, field: FieldDescriptor, use: Use) -> Json:
         """The schema of one field, its comment included."""
-        schema = self._value(field, use)
+        schema = {**self._value(field, use)}  # a copy, since callers add to it
         if use is not Use.ANSWER:
             schema = constrained(schema, field)
         comment = self.comments.get(field.full_name, "")
