@@ -211,13 +211,13 @@ def test_the_session_is_a_cookie_and_not_in_the_body() -> None:
 def test_reasons_are_read_from_comments() -> None:
     comments = {
         "Move": "Moves it. Errors of Create, and ABORTED/ETAG_MISMATCH. IANA is no reason.",
-        "Create": "As Move. FAILED_PRECONDITION with FULL_UP, GONE (retry); NOT_FOUND. INVALID_ARGUMENT/BAD or WORSE.",
+        "Create": "As Move. FAILED_PRECONDITION with FULL_UP, GONE; NOT_FOUND. INVALID_ARGUMENT/BAD_DAY or WORSE.",
     }
     assert named_reasons(comments["Move"], comments.__getitem__) == {
         "ABORTED": ["ETAG_MISMATCH"],
         "FAILED_PRECONDITION": ["FULL_UP", "GONE"],
         "NOT_FOUND": [],
-        "INVALID_ARGUMENT": ["BAD", "WORSE"],
+        "INVALID_ARGUMENT": ["BAD_DAY", "WORSE"],
     }
 
 
