@@ -23,6 +23,7 @@ def running(traces: Receiver) -> Iterator[Product]:
         yield started
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """End-to-end tests share one product, so they stay on one xdist worker."""
     for item in items:

@@ -32,21 +32,18 @@ def test_a_booking_is_one_trace(running: Product, traces: Receiver) -> None:
     eventually(lambda: running.mails(email), what="the confirmation mail")
 
     def whole() -> list[SeenSpan]:
+        # The demo's bookings came by gRPC, so their traces have no HTTP request. Parents arrive after their children.
         for spans in traces.traces().values():
-            names = " | ".join(span.name for span in spans)
-            # The root comes last: a span is sent when it ends.
-            if all(step in names for step in STEPS) and not all(span.parent_id for span in spans):
+            names, ids = " | ".join(span.name for span in spans), {span.span_id for span in spans}
+            complete = all(not span.parent_id or span.parent_id in ids for span in spans)
+            if complete and all(step in names for step in STEPS) and "gateway" in {span.service for span in spans}:
                 return spans
         return []
 
-    spans = eventually(whole, what="a trace from CreateBooking to the mail")
-    services = {span.service for span in spans}
-    assert services == {"gateway", "booking", "notify"}
-    # One root, the HTTP request; every other span hangs below a span of the same trace.
-    ids = {span.span_id for span in spans}
-    roots = [span for span in spans if not span.parent_id]
-    assert [root.service for root in roots] == ["gateway"]
-    assert [span.name for span in spans if span.parent_id and span.parent_id not in ids] == []
+    spans = eventually(whole, what="one trace from the click to the mail")
+    assert {span.service for span in spans} == {"gateway", "booking", "notify"}
+    [root] = [span for span in spans if not span.parent_id]
+    assert (root.service, "bookings" in root.name) == ("gateway", True)
 
 
 def test_every_process_shows_its_metrics(running: Product) -> None:
@@ -57,9 +54,9 @@ def test_every_process_shows_its_metrics(running: Product) -> None:
         assert httpx.get(f"http://127.0.0.1:{port}/readyz").status_code == 200, name
         wanted = ["process_cpu_seconds_total"]
         if name.endswith("serve.metrics"):
-            wanted += ["powerhouse_rpc_seconds_count", "powerhouse_db_pool_in_use"]
+            wanted += ["powerhouse_rpc_seconds", "powerhouse_db_pool_in_use"]
         if name.endswith("work.metrics"):
-            wanted += ["powerhouse_relay_lag_seconds", "powerhouse_queue_age_seconds", "powerhouse_job_seconds_count"]
+            wanted += ["powerhouse_relay_lag_seconds", "powerhouse_queue_age_seconds", "powerhouse_job_seconds"]
         for metric in wanted:
             assert metric in text, f"{name} lacks {metric}"
 

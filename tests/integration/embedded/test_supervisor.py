@@ -20,7 +20,7 @@ from embedded.toolchain import ROOT
 SLEEPER = "import os, time; print('up', os.environ, flush=True); time.sleep(60)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 PARTING = (
-    "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (print('bye', flush=True), sys.exit()));"
+    "import os, signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: (os.write(1, b'bye\\n'), sys.exit()));"
     "print('up', flush=True); time.sleep(60)"
 )
 

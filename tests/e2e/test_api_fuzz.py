@@ -1,0 +1,219 @@
+"""Every operation of `/openapi.json`, called with what it allows and what it does not: no 5xx, no answer off its schema.
+
+`make fuzz` runs it with a hundred examples of each kind; `make test` with a few.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis import Case, GenerationMode
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from gateway.openapi.document import openapi
+from gateway.transcoding.bindings import Router
+from gateway.upstreams import SERVICES
+from tests.support.product import Product, Visitor, eventually
+
+EXAMPLES = int(os.environ.get("POWERHOUSE_FUZZ_EXAMPLES", "6"))
+# How many of ten values come from the studio instead of from chance.
+GOOD_OF_TEN = 7
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+OPERATIONS = [
+    operation["operationId"]
+    for path in openapi(Router(SERVICES.values()).bindings, {})["paths"].values()
+    for operation in path.values()
+]
+# Reasons that the gateway gives for any path, before a method is found or after its service is away.
+ANYWHERE = {"NO_SUCH_PATH", "URI_TOO_LONG", "HEADERS_TOO_LARGE", "UNSUPPORTED_MEDIA_TYPE", "METHOD_NOT_ALLOWED"}
+
+
+class Studio:
+    """A studio of this test's own, with one of everything, and an API key of its owner."""
+
+    def __init__(self, url: str) -> None:
+        self.url, self.email, self.password = url, f"fuzz-{uuid4().hex}@visitors.example", "nine reformers in a row"
+        self.owner = Visitor(url)
+        self.owner.post(
+            "/v1/accounts:signUp", {"email": self.email, "password": self.password, "displayName": "Fay Fuzz"}
+        )
+        zone = {"displayName": "Fuzz", "timeZone": "Europe/Berlin"}
+        self.name = self.owner.post("/v1/studios", {**zone, "currencyCode": "EUR"})["name"]
+        eventually(lambda: self._is_owner(), what="the owner's role")
+        # Values that lead somewhere, by the name of a path parameter, query parameter or field.
+        self.good: dict[str, list[Any]] = {
+            "studio": [self.name.split("/")[1]],
+            "timeZone": ["Europe/Berlin", "America/New_York"],
+            "currencyCode": ["EUR", "JPY"],
+            "etag": [""],
+            "pageToken": [""],
+            "startTime": [(datetime.now(UTC) - timedelta(days=1)).isoformat()],
+            "endTime": [(datetime.now(UTC) + timedelta(days=9)).isoformat()],
+            "localStart": [
+                f"{datetime.now(UTC) + timedelta(days=day):%Y-%m-%d}T{hour:02}:00"
+                for day in (1, 2, 3)
+                for hour in range(24)
+            ],
+            "spot": ["", "Reformer 1"],
+            "account": [""],
+        }
+        self._furnish(zone)
+        self.key = self._make("apiKeys", {"displayName": "Fuzz", "role": "ROLE_OWNER"})["secret"]
+
+    def _is_owner(self) -> bool:
+        return bool(self.owner.get("/v1/accounts/me")["roleBindings"])
+
+    def _furnish(self, zone: dict[str, str]) -> None:
+        for number in range(3):
+            location = self._make("locations", zone)["name"]
+            room = self._make("rooms", {"displayName": f"Room {number}", "location": location, "capacity": 20})["name"]
+            kind = self._make("classTypes", {"displayName": f"Flow {number}", "durationMinutes": 30})["name"]
+            teacher = self._make("instructors", {"displayName": f"Ana {number}"})["name"]
+            client = self._make("clients", {"displayName": f"Client {number}"})["name"]
+            pack = {"client": client, "displayName": "Pack", "credits": 500, "reason": "fuzz"}
+            self._make("clientPackages:grant", pack)
+            for day in range(4, 8):
+                start = f"{datetime.now(UTC) + timedelta(days=day):%Y-%m-%d}T10:00"
+                session = {"classType": kind, "room": room, "instructor": teacher, "localStart": start}
+                self._make("classSessions", session)
+            self._make("invitations", {"email": f"jo-{uuid4().hex}@visitors.example", "role": "ROLE_MANAGER"})
+            self._make("apiKeys", {"displayName": "Spare", "role": "ROLE_FRONT_DESK"})
+        self._offer("roleBinding", self.owner.get(f"/v1/{self.name}/roleBindings")["roleBindings"][0]["name"])
+        window = {"startTime": self.good["startTime"][0], "endTime": self.good["endTime"][0]}
+        bookable = eventually(
+            lambda: (
+                self.owner.get(f"/v1/{self.name}/bookableSessions", **window)["bookableSessions"][11:] and self.good
+            ),
+            what="sessions that booking knows",
+        )
+        for client in bookable["client"]:
+            for session in bookable["classSession"][:3]:
+                self._make("bookings", {"classSession": session, "client": client})
+        deliveries = eventually(lambda: self.owner.get(f"/v1/{self.name}/deliveries")["deliveries"], what="a delivery")
+        self._offer("delivery", deliveries[0]["name"])
+
+    def _make(self, collection: str, body: Any) -> Any:
+        made = self.owner.post(f"/v1/{self.name}/{collection}", body)
+        kind = made["name"].split("/")[2]
+        self._offer({"classes": "class"}.get(kind, kind.removesuffix("s")), made["name"])
+        return made
+
+    def _offer(self, kind: str, name: str) -> None:
+        """Makes a resource a good value: its name in bodies, its id in paths."""
+        self.good.setdefault(kind, []).append(name)
+
+
+@pytest.fixture(scope="module")
+def studio(running: Product) -> Studio:
+    return Studio(running.url)
+
+
+@pytest.fixture(scope="module")
+def schema(running: Product) -> Any:
+    loaded = schemathesis.openapi.from_dict(httpx.get(f"{running.url}/openapi.json").json())
+    loaded.config.update(base_url=running.url)
+    return loaded
+
+
+@pytest.fixture(scope="module")
+def answers() -> Iterator[dict[str, Counter[int]]]:
+    """How often each operation answered which status."""
+    counted: dict[str, Counter[int]] = {}
+    yield counted
+    for operation, statuses in sorted(counted.items()):
+        print(f"{operation:24} {dict(sorted(statuses.items()))}")
+
+
+@pytest.mark.parametrize("operation_id", OPERATIONS)
+@pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=["allowed", "not-allowed"])
+def test_operation(
+    operation_id: str, mode: GenerationMode, schema: Any, studio: Studio, answers: dict[str, Counter[int]]
+) -> None:
+    operation = schema.find_operation_by_id(operation_id)
+    definition = operation.definition.raw
+    caller = _caller(definition, studio)
+    examples = 3 * EXAMPLES if operation_id == "CreateBooking" else EXAMPLES
+
+    @settings(
+        max_examples=examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case=operation.as_strategy(generation_mode=mode), dice=st.randoms(use_true_random=False))
+    def call(case: Case, dice: Any) -> None:
+        if mode is GenerationMode.POSITIVE:
+            for values in (case.path_parameters, case.query, case.body):
+                _better(values, studio.good, dice, in_path=values is case.path_parameters)
+            if "Idempotency-Key" in (case.headers or {}) and dice.randrange(10) < GOOD_OF_TEN:
+                case.headers["Idempotency-Key"] = str(uuid4())
+        elif "studio" in (case.path_parameters or {}) and dice.randrange(10) < GOOD_OF_TEN:
+            case.path_parameters["studio"] = studio.good["studio"][0]
+        response = case.call(session=caller)
+        answers.setdefault(operation_id, Counter())[response.status_code] += 1
+        case.validate_response(response, checks=CHECKS)
+        if response.status_code >= 400:
+            reason = next((each["reason"] for each in response.json()["error"]["details"] if "reason" in each), "")
+            named = str(definition["responses"]) if not reason or reason in ANYWHERE else _named(definition)
+            assert reason in named, f"{operation_id} answers {reason}, which its comment does not name"
+
+    call()
+
+
+def test_most_operations_did_something(answers: dict[str, Counter[int]]) -> None:
+    """Otherwise the fuzzing only ever met the doorkeeper."""
+    if not set(OPERATIONS) <= answers.keys():
+        pytest.skip("only when all operations were called")
+    idle = {operation for operation, statuses in answers.items() if not statuses[200]}
+    assert len(idle) <= len(OPERATIONS) // 4, sorted(idle)
+
+
+def _named(definition: Any) -> str:
+    return " ".join(answer["description"] for answer in definition["responses"].values() if "description" in answer)
+
+
+def _caller(definition: Any, studio: Studio) -> requests.Session:
+    """The studio's API key; where only people may call, a session of the owner's, fresh since calls may end it."""
+    session = requests.Session()
+    # Failed sign-ins count against the caller's address: another one than that of all other tests.
+    adapter = requests.adapters.HTTPAdapter()
+    adapter.init_poolmanager(4, 4, source_address=("127.0.0.9", 0))
+    session.mount("http://", adapter)
+    if any("apiKey" in each for each in definition["security"]):
+        session.headers["Authorization"] = f"Bearer {studio.key}"
+    elif definition["security"]:
+        visitor = Visitor(studio.url)
+        visitor.post("/v1/accounts:signIn", {"email": studio.email, "password": studio.password})
+        session.headers |= {"Cookie": visitor.cookie, "X-CSRF-Token": visitor.csrf}
+    return session
+
+
+def _better(values: Any, good: dict[str, list[Any]], dice: Any, *, in_path: bool) -> None:
+    if not isinstance(values, dict):
+        return
+    for key in values.keys() & good.keys():
+        if dice.randrange(10) < GOOD_OF_TEN:
+            value = dice.choice(good[key])
+            values[key] = value.rpartition("/")[2] if in_path else value
