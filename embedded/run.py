@@ -20,6 +20,8 @@ from embedded.programs import SERVERS, Ports, Run
 from embedded.supervisor import Stopped, Supervisor
 
 PATIENCE = 120.0
+# Seconds without log lines on the console after the block that says where to click.
+CALM = 8.0
 
 
 def main() -> int:
