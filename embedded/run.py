@@ -76,10 +76,13 @@ def _run(supervisor: Supervisor, console: Console, var: Path, port: int) -> None
     # Loading calls the services some thousand times; their log files have every line.
     console.only = "demo"
     demo_failed = supervisor.run(run.demo()) != 0
-    console.only = None
     if demo_failed:
         console.say(f"the demo studios could not be loaded; {var / 'log' / 'demo.log'} says why", "error")
     console.block(_welcome(console, run, time.monotonic() - started))
+    # The mails of a fresh demo would push the block out of sight.
+    calm = time.monotonic() + CALM
+    supervisor.wait(lambda: time.monotonic() > calm)
+    console.only = None
     supervisor.wait(lambda: False)
 
 
