@@ -31,6 +31,9 @@ class Mutant:
 
 CHASSIS = "tests/integration/chassis"
 SCHEDULING = "tests/integration/scheduling"
+BOOKING = "tests/integration/booking"
+NOTIFY = "tests/integration/notify"
+IDENTITY = "tests/integration/identity"
 MUTANTS = [
     Mutant(
         "a method without a policy keeps its server from starting",
@@ -157,6 +160,62 @@ MUTANTS = [
         "if _wall(instant, zone) != naive:",
         "if False:",
         "tests/unit/scheduling/test_local_time.py::test_a_gap_is_refused_and_a_fold_is_the_first",
+    ),
+    Mutant(
+        "the last place is decided under the lock of its session",
+        "services/booking/sql/book_v1.sql",
+        "ARRAY[false, true]",
+        "ARRAY[false, false]",
+        f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
+    ),
+    Mutant(
+        "a projection ignores what is not newer",
+        "services/booking/class_sessions.py",
+        "where=ClassSession.version < fresh.excluded.version,",
+        "where=ClassSession.version > 0,",
+        f"{BOOKING}/test_booking_sessions.py::test_any_order_and_duplicates_lead_to_the_same_state",
+    ),
+    Mutant(
+        "cancelling late keeps the credit",
+        "services/booking/cancellation.py",
+        "return now <= free_cancel_until(",
+        "return True or now <= free_cancel_until(",
+        f"{BOOKING}/test_booking_cancel.py::test_late_keeps_it_and_frees_the_place",
+    ),
+    Mutant(
+        "a client touches only what is theirs",
+        "services/booking/bookings.py",
+        "if account is not None and (booking is None or booking.account_id != account):",
+        "if False:",
+        f"{BOOKING}/test_booking_cancel.py::test_of_others",
+    ),
+    Mutant(
+        "transfers are never rewritten",
+        "services/booking/sql/keep_transfers_v1.sql",
+        "RAISE EXCEPTION",
+        "RAISE NOTICE",
+        f"{BOOKING}/test_booking_guards.py",
+    ),
+    Mutant(
+        "a mail is repeated under its own key",
+        "services/notify/providers/resend.py",
+        '{"idempotency_key": idempotency_key}',
+        '{"idempotency_key": str(id(params))}',
+        f"{NOTIFY}/test_sending.py::test_a_crash_after_the_provider_accepted_sends_once",
+    ),
+    Mutant(
+        "attempts to sign in are counted one after the other",
+        "services/identity/throttle.py",
+        "SELECT pg_advisory_xact_lock(:key)",
+        "SELECT CAST(:key AS bigint)",
+        f"{IDENTITY}/test_identity_throttle.py::test_attempts_at_the_same_time_are_counted_before_they_are_tried",
+    ),
+    Mutant(
+        "a write by cookie needs the token of its page",
+        "gateway/sessions.py",
+        "if request.method not in _SAFE_METHODS and not hmac.compare_digest(",
+        "if False and not hmac.compare_digest(",
+        "tests/integration/gateway/test_http_sessions.py::test_a_write_by_cookie_needs_the_token_of_its_page",
     ),
 ]
 
