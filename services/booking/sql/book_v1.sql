@@ -13,7 +13,7 @@ DECLARE
     v_tenants CONSTANT text := format('{%s}', p_tenant);
     v_locked boolean;
     v_client uuid;
-    v_replay record;
+    v_known record;
     v_session bookable_sessions;
     v_free_spots text[];
     v_package uuid;
@@ -64,10 +64,13 @@ BEGIN
         END IF;
 
         -- After the look and not before: what refuses may be the booking that this key has just made.
-        SELECT * INTO v_replay FROM replay_v1(p_tenant, p_principal, p_method, p_key, p_request_hash);
-        IF v_replay.code IS NOT NULL THEN
-            code := v_replay.code;
-            booking := v_replay.booking;
+        SELECT resource_id, request_hash = p_request_hash AS repeated INTO v_known FROM idempotency
+        WHERE tenant_id = p_tenant AND principal = p_principal AND method = p_method AND key = p_key;
+        IF v_known.repeated THEN
+            code := 'BOOKED';
+            SELECT * INTO booking FROM booking_details WHERE tenant_id = p_tenant AND id = v_known.resource_id;
+        ELSIF FOUND THEN
+            code := 'IDEMPOTENCY_KEY_REUSED';
         END IF;
         IF code IS NOT NULL THEN RETURN; END IF;
     END LOOP;

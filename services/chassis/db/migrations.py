@@ -25,10 +25,10 @@ def guard(table: str, app_role: str, *, privileges: str = "SELECT, INSERT, UPDAT
     """
     op.execute(f"ALTER TABLE {table} ENABLE ROW LEVEL SECURITY")
     op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
-    op.execute(
-        f"CREATE POLICY tenant ON {table} USING (tenant_id = ANY (current_setting('app.tenants')::uuid[]))"
-        f" WITH CHECK (tenant_id = ANY (current_setting('app.tenants')::uuid[]))"
-    )
+    # IS TRUE keeps it out of index conditions: counted as ten look-ups, it made the planner read all rows of a studio
+    # instead of the one wanted. Queries name their studio themselves, and that finds the index.
+    mine = "(tenant_id = ANY (current_setting('app.tenants')::uuid[])) IS TRUE"
+    op.execute(f"CREATE POLICY tenant ON {table} USING ({mine}) WITH CHECK ({mine})")
     op.execute(f"GRANT {privileges} ON {table} TO {app_role}")
 
 
