@@ -19,6 +19,12 @@ Reasons = dict[str, list[str]]
 
 _WORD = re.compile(r"\b[A-Z][A-Z_]{3,}\b|\.(?=\s|$)")
 _AS_OTHER = re.compile(r"(?:[Ee]rrors of|\bas) ([A-Z][A-Za-z]+)")
+_ANYWHERE = """Any other failure.
+
+Of the request as such: `NO_SUCH_PATH`, `METHOD_NOT_ALLOWED`, `UNSUPPORTED_MEDIA_TYPE`, `BODY_TOO_LARGE`,
+`BODY_TOO_SLOW`, `URI_TOO_LONG`, `HEADERS_TOO_LARGE`.
+
+`UNAVAILABLE` (`DEPENDENCY_UNAVAILABLE`) and `DEADLINE_EXCEEDED` may be tried again with the same `Idempotency-Key`."""
 # OK is the first.
 _STATUSES = [value.name for value in code_pb2.Code.DESCRIPTOR.values]
 _TYPE = "type.googleapis.com/google.rpc."
@@ -99,10 +105,9 @@ def error_responses(reasons: Reasons, examples: dict[str, Json]) -> dict[str, Js
 
 
 def default_response() -> Json:
-    """Every answer that no method names: limits of the gateway, a part that is away."""
+    """Every answer that belongs to no method: limits of the gateway, a part that is away."""
     return {
-        "description": "Any other failure: `UNAVAILABLE` and `DEADLINE_EXCEEDED` may be tried again with the same"
-        " `Idempotency-Key`.",
+        "description": _ANYWHERE,
         "headers": _headers(503),
         "content": {
             "application/json": {

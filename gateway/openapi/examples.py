@@ -104,8 +104,11 @@ class Examples:
         if (schema := well_known(message)) is not None:
             return _WELL_KNOWN.get(message.full_name, _of_type(schema))
         fields = [field for field in fields_of(message, use, without) if field.name not in _UNSET]
+        if use is not Use.ANSWER:
+            # An etag that is not the one just read would only be refused.
+            fields = [field for field in fields if field.name != "etag"]
         if use is Use.PATCH:
-            fields = [field for field in fields if field.name != "etag"][:1]
+            fields = fields[:1]
         # One branch of a tree that holds itself is enough; of a oneof the first field.
         fields = [field for field in fields if depth < 3 or field.message_type is None]
         fields = [f for f in fields if f.containing_oneof is None or f.containing_oneof.fields[0] is f]
