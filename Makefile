@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := services gateway embedded protos tests
+CODE := services gateway embedded protos tests deploy
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
 
 .PHONY: help run setup test check chaos lint format protos protos-baseline migrate lock clean
