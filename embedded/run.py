@@ -153,7 +153,10 @@ def _welcome(console: Console, run: Run, seconds: float) -> list[str]:
             email, role = (
                 str(login.get(column, "")).ljust(width) for column, width in zip(("email", "role"), widths, strict=True)
             )
-            lines.append(f"  {email}  {role}  {login.get('studio', '')}")
+            # A client's studios are found by their link, as a studio would send it.
+            client = login.get("role") == "client"
+            place = f"{run.public_url}/?studio={login['studio_name'].split('/')[1]}" if client else login["studio"]
+            lines.append(f"  {email}  {role}  {place}")
     return [*lines, "", "Ctrl-C stops everything; the data stays in " + str(run.var)]
 
 

@@ -83,7 +83,7 @@ async def _confirmation(work: Resources, delivery: Delivery) -> tuple[str, dict[
         "start": day_and_time(start, session.time_zone),
         "time_zone": session.time_zone,
         "free_cancel_until": _deadline(delivery, from_timestamp(recipient, "free_cancel_until"), session.time_zone),
-        "link": _public_url(work),
+        "link": f"{_public_url(work)}/?studio={delivery.tenant_id}",
     }
 
 
