@@ -1,7 +1,7 @@
-"""`python -m services.booking serve | work | migrate`."""
+"""`python -m services.booking serve | work | migrate | replay`."""
 
 from services.booking.service import SERVICE
-from services.chassis.service import main
+from services.chassis.main import main
 
 if __name__ == "__main__":
     main(SERVICE)

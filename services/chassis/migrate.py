@@ -3,7 +3,6 @@
 import asyncio
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import asyncpg
 from alembic import command
@@ -11,12 +10,10 @@ from alembic.config import Config
 
 from services.chassis.db.urls import database_name, derived_url, role_name, role_password, service_url, sqlalchemy_url
 from services.chassis.messaging.topology import declare
-
-if TYPE_CHECKING:
-    from services.chassis.service import Service
+from services.chassis.service import Service
 
 
-def prepare(service: "Service") -> None:
+def prepare(service: Service) -> None:
     """The command `migrate`: the database, then the broker's queues and bindings, before anything is published."""
     migrate(service.name, service.folder)
     if broker_url := os.environ.get("POWERHOUSE_BROKER_URL"):

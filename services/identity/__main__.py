@@ -1,6 +1,6 @@
-"""`python -m services.identity serve | work | migrate`."""
+"""`python -m services.identity serve | work | migrate | replay`."""
 
-from services.chassis.service import main
+from services.chassis.main import main
 from services.identity.service import SERVICE
 
 if __name__ == "__main__":

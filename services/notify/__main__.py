@@ -1,6 +1,6 @@
-"""`python -m services.notify serve | work | migrate`."""
+"""`python -m services.notify serve | work | migrate | replay`."""
 
-from services.chassis.service import main
+from services.chassis.main import main
 from services.notify.service import SERVICE
 
 if __name__ == "__main__":

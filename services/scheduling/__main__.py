@@ -1,6 +1,6 @@
-"""`python -m services.scheduling serve | work | migrate`."""
+"""`python -m services.scheduling serve | work | migrate | replay`."""
 
-from services.chassis.service import main
+from services.chassis.main import main
 from services.scheduling.service import SERVICE
 
 main(SERVICE)

@@ -6,7 +6,7 @@ from collections.abc import Coroutine, Sequence
 from concurrent.futures import Future
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 import uvloop
@@ -25,10 +25,8 @@ from services.chassis.messaging.publisher import Publisher
 from services.chassis.messaging.relay import Relay
 from services.chassis.outages import is_outage
 from services.chassis.resources import open_resources
+from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
-
-if TYPE_CHECKING:
-    from services.chassis.service import Service
 
 log = telemetry.logger(__name__)
 
@@ -38,7 +36,7 @@ _APPLY_ATTEMPTS = 5
 class Engine:
     """Relay, dispatcher, ticks, sweeper, feed check, and the chunks that Celery's threads hand over."""
 
-    def __init__(self, service: "Service", settings: ServiceSettings, timing: Timing, app: Celery) -> None:
+    def __init__(self, service: Service, settings: ServiceSettings, timing: Timing, app: Celery) -> None:
         self._service, self._settings, self._timing = service, settings, timing
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)

@@ -7,7 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from uuid import UUID
 
 from celery import Celery, signals
@@ -23,9 +23,7 @@ from services.chassis.messaging import topology
 from services.chassis.messaging.envelope import Envelope
 from services.chassis.outages import is_outage
 from services.chassis.probes import serve_probes
-
-if TYPE_CHECKING:
-    from services.chassis.service import Service
+from services.chassis.service import Service
 
 log = telemetry.logger(__name__)
 
@@ -33,7 +31,7 @@ log = telemetry.logger(__name__)
 _CONCURRENCY = 8
 
 
-def run_work(service: "Service", timing: Timing = DEFAULT) -> None:
+def run_work(service: Service, timing: Timing = DEFAULT) -> None:
     """Runs until SIGTERM or SIGINT, then ends running chunks within `timing.drain` seconds.
 
     Whatever else is away, broker or database, the process stays and goes on when it is back. Ends in SystemExit.
