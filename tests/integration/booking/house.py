@@ -131,7 +131,7 @@ class House:
 
     async def add_client(self, display_name: str = "Clara", credits: int = 1, **fields: Any) -> Client:
         """A client with a package of credits that never expires, unless none are wanted."""
-        client = await self.staff.CreateClient(
+        client: Client = await self.staff.CreateClient(
             pb.CreateClientRequest(
                 parent=self.name, client=Client(display_name=display_name, **fields), request_id=key()
             )
@@ -144,9 +144,10 @@ class House:
         wanted = pb.NewClientPackage(
             client=client.name, display_name=name, credits=credits, valid_days=valid_days, reason="welcome"
         )
-        return await self.staff.GrantClientPackage(
+        package: ClientPackage = await self.staff.GrantClientPackage(
             pb.GrantClientPackageRequest(parent=self.name, client_package=wanted, request_id=key())
         )
+        return package
 
     def book(
         self, session: str, client: Client | None = None, *, spot: str = "", request_id: str = "", stub: Any = None
@@ -163,10 +164,12 @@ class House:
         )
 
     async def get(self, booking: Booking) -> Booking:
-        return await self.staff.GetBooking(pb.GetBookingRequest(name=booking.name))
+        read: Booking = await self.staff.GetBooking(pb.GetBookingRequest(name=booking.name))
+        return read
 
     async def credits(self, client: Client) -> int:
-        return (await self.staff.GetClient(pb.GetClientRequest(name=client.name))).credits_left
+        read: Client = await self.staff.GetClient(pb.GetClientRequest(name=client.name))
+        return read.credits_left
 
     async def counters(self, session: str) -> tuple[int, int, int]:
         """Planned and effective capacity, booked places."""

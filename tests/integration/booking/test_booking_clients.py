@@ -29,7 +29,7 @@ def update(house: House, client: Client, *paths: str, stub: Any = None, **fields
     )
 
 
-async def listed(house: House, stub: Any, **fields: Any) -> pb.ListClientsResponse:
+async def listed(house: House, stub: Any, **fields: Any) -> Any:
     return await stub.ListClients(pb.ListClientsRequest(parent=house.name, **fields))
 
 
@@ -62,7 +62,7 @@ async def test_an_address_belongs_to_one_client_of_a_studio(house: House) -> Non
     [{"display_name": " "}, {"email": "no address"}, {"phone": "030 123456"}, {"account": "somebody"}],
     ids=lambda fields: next(iter(fields)),
 )
-async def test_fields_that_are_wrong(house: House, fields: dict[str, str]) -> None:
+async def test_fields_that_are_wrong(house: House, fields: dict[str, Any]) -> None:
     with pytest.raises(Exception, match="INVALID_ARGUMENT"):
         await house.add_client(**fields)
     assert await house.running.sql("SELECT FROM clients WHERE tenant_id = $1", house.tenant) == []

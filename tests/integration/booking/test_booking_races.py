@@ -2,8 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 import asyncpg
 import pytest
@@ -11,12 +9,13 @@ import pytest
 from powerhouse.booking.v1.booking_pb2 import Client
 from services.booking.service import SERVICE
 from services.chassis.db.urls import database_name
-from tests.integration.booking.house import House, key, outcome
+from tests.integration.booking.house import House, key, last_id, outcome
 
 BOOK = (SERVICE.folder / "sql" / "book_v1.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
 PAUSE = "    PERFORM pg_sleep(0.5);\n    INSERT INTO idempotency"
-LOCK = "PERFORM FROM class_sessions WHERE tenant_id = p_tenant AND id = p_session FOR UPDATE"
+SESSION_LOCK = "PERFORM FROM class_sessions WHERE tenant_id = p_tenant AND id = p_session FOR UPDATE"
+PACKAGE_LOCK = "AND client_id = v_client ORDER BY id FOR UPDATE"
 
 
 async def crowd(house: House, size: int) -> list[str]:
@@ -113,68 +112,79 @@ async def _raise(error: Exception) -> None:
     raise error
 
 
-@asynccontextmanager
-async def two_connections(house: House) -> AsyncIterator[tuple[asyncpg.Connection, asyncpg.Connection]]:
-    url = f"{house.running.mesh.admin_url}/{database_name('booking')}"
-    first, second = await asyncpg.connect(url), await asyncpg.connect(url)
-    try:
-        yield first, second
-    finally:
-        await first.close()
-        await second.close()
+class Race:
+    """Two calls of `book_v1` that both look before either writes, with guards of the function and the table off."""
+
+    def __init__(self, house: House, *, without: str = "", checked: bool = True) -> None:
+        self._house, self._checked = house, checked
+        slow = BOOK.replace("    INSERT INTO idempotency", PAUSE).replace("book_v1", "book_control")
+        assert without in slow
+        self._function = slow.replace(without, without.replace(" FOR UPDATE", ""))
+
+    async def __aenter__(self) -> "Race":
+        await self._house.running.sql(self._function)
+        if not self._checked:
+            await self._house.running.sql("ALTER TABLE class_sessions DROP CONSTRAINT ck_class_sessions_booked_count")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._house.running.sql("DROP FUNCTION book_control")
+        if not self._checked:
+            await self._house.running.sql("DELETE FROM class_sessions WHERE booked_count > effective_capacity")
+            await self._house.running.sql(
+                "ALTER TABLE class_sessions ADD CONSTRAINT ck_class_sessions_booked_count"
+                " CHECK (booked_count BETWEEN 0 AND effective_capacity)"
+            )
+
+    async def run(self, *wanted: tuple[str, str]) -> list[str]:
+        """Codes, or names of the errors, of bookings of (session, client)."""
+        url = f"{self._house.running.mesh.admin_url}/{database_name('booking')}"
+        connections = [await asyncpg.connect(url) for _ in wanted]
+        try:
+            both = zip(connections, wanted, strict=True)
+            return sorted(await asyncio.gather(*(self._book(connection, *names) for connection, names in both)))
+        finally:
+            for connection in connections:
+                await connection.close()
+
+    async def _book(self, connection: asyncpg.Connection, session: str, client: str) -> str:
+        statement = (
+            "SELECT code FROM book_control($1, 'test', '/x/CreateBooking', gen_random_uuid()::text, '',"
+            " gen_random_uuid(), $2, $3, NULL, '', $4, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), NULL)"
+        )
+        house = self._house
+        try:
+            return str(await connection.fetchval(statement, house.tenant, last_id(session), last_id(client), house.now))
+        except asyncpg.PostgresError as error:
+            return type(error).__name__
 
 
 @pytest.mark.parametrize(
-    ("locked", "last_check", "expected"),
+    ("without", "checked", "expected"),
     [
-        (True, True, ["BOOKED", "SESSION_FULL"]),
+        ("", True, ["BOOKED", "SESSION_FULL"]),
         # Controls: without the lock two see the last place, and then only the CHECK of the table stands in between;
         # without that as well the place is sold twice.
-        (False, True, ["BOOKED", "CheckViolationError"]),
-        (False, False, ["BOOKED", "BOOKED"]),
+        (SESSION_LOCK, True, ["BOOKED", "CheckViolationError"]),
+        (SESSION_LOCK, False, ["BOOKED", "BOOKED"]),
     ],
     ids=["guarded", "no_lock", "no_lock_no_check"],
 )
-async def test_the_lock_and_the_check_are_what_prevents_overselling(
-    house: House, locked: bool, last_check: bool, expected: list[str]
+async def test_lock_and_check_are_what_prevents_overselling(
+    house: House, without: str, checked: bool, expected: list[str]
 ) -> None:
     session, people = await house.plan(capacity=1), await crowd(house, 2)
-    slow = BOOK.replace("    INSERT INTO idempotency", PAUSE).replace("book_v1", "book_control")
-    assert LOCK in slow
-    if not locked:
-        slow = slow.replace(LOCK, LOCK.removesuffix(" FOR UPDATE"))
-    check = "ALTER TABLE class_sessions DROP CONSTRAINT ck_class_sessions_booked_count"
-    restore = (
-        "ALTER TABLE class_sessions ADD CONSTRAINT ck_class_sessions_booked_count"
-        " CHECK (booked_count BETWEEN 0 AND effective_capacity) NOT VALID"
-    )
-    await house.running.sql(slow)
-    if not last_check:
-        await house.running.sql(check)
-    try:
-        async with two_connections(house) as pair:
-            results = await asyncio.gather(
-                *(
-                    _book_control(house, connection, session, name)
-                    for connection, name in zip(pair, people, strict=True)
-                )
-            )
-        assert sorted(results) == expected
-    finally:
-        await house.running.sql("DROP FUNCTION book_control")
-        if not last_check:
-            await house.running.sql("DELETE FROM class_sessions WHERE booked_count > effective_capacity")
-            await house.running.sql(restore)
-            await house.running.sql("ALTER TABLE class_sessions VALIDATE CONSTRAINT ck_class_sessions_booked_count")
+    async with Race(house, without=without, checked=checked) as race:
+        assert await race.run(*((session, name) for name in people)) == expected
 
 
-async def _book_control(house: House, connection: asyncpg.Connection, session: str, client: str) -> str:
-    statement = (
-        "SELECT code FROM book_control($1, 'test', '/x/CreateBooking', gen_random_uuid()::text, '', gen_random_uuid(),"
-        " $2, $3, NULL, '', $4, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), NULL)"
-    )
-    session_id, client_id = session.rpartition("/")[2], client.rpartition("/")[2]
-    try:
-        return str(await connection.fetchval(statement, house.tenant, session_id, client_id, house.now))
-    except asyncpg.PostgresError as error:
-        return type(error).__name__
+@pytest.mark.parametrize(
+    ("without", "expected"),
+    [("", ["BOOKED", "NO_CREDIT"]), (PACKAGE_LOCK, ["BOOKED", "CheckViolationError"])],
+    ids=["guarded", "no_lock"],
+)
+async def test_a_lock_is_what_keeps_the_last_credit_single(house: House, without: str, expected: list[str]) -> None:
+    (client,) = await crowd(house, 1)
+    sessions = [await house.plan(), await house.plan()]
+    async with Race(house, without=without) as race:
+        assert await race.run(*((session, client) for session in sessions)) == expected

@@ -17,11 +17,11 @@ from tests.integration.booking.house import House, last_id, refused
 HOUR = timedelta(hours=1)
 
 
-async def sessions(house: House, stub: Any = None, **fields: Any) -> pb.ListBookableSessionsResponse:
+async def sessions(house: House, stub: Any = None, **fields: Any) -> Any:
     return await (stub or house.staff).ListBookableSessions(pb.ListBookableSessionsRequest(parent=house.name, **fields))
 
 
-async def bookings(house: House, stub: Any = None, **fields: Any) -> pb.ListBookingsResponse:
+async def bookings(house: House, stub: Any = None, **fields: Any) -> Any:
     return await (stub or house.staff).ListBookings(pb.ListBookingsRequest(parent=house.name, **fields))
 
 
