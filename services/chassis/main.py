@@ -17,7 +17,7 @@ from services.chassis.settings import ServiceSettings
 def main(service: Service) -> None:
     """Runs one command; a bad environment ends it with the list of what is wrong."""
     parser = argparse.ArgumentParser(prog=f"python -m services.{service.name}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="command")
+    commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("serve", help="answer gRPC until told to stop")
     commands.add_parser("work", help="relay, apply events and run jobs until told to stop")
     commands.add_parser("migrate", help="bring the database and the broker's queues up to date")

@@ -18,7 +18,7 @@ from cryptography.x509.oid import NameOID
 from embedded.programs import SERVICES
 from gateway import __main__ as gateway_main
 from gateway.settings import Settings as GatewaySettings
-from services.chassis import config, service, telemetry
+from services.chassis import config, main, serve, telemetry
 from services.chassis.auth.tokens import TokenVerifier
 from services.chassis.db.urls import service_url
 from services.chassis.jobs import timing
@@ -42,7 +42,7 @@ GATEWAY = ("gateway", "")
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 # Seconds that a process takes at most from the signal to its end.
 DRAIN = {
-    "serve": service.DRAIN_NOTICE + service.DRAIN_GRACE + telemetry._FLUSH_MS / 1000,
+    "serve": serve.DRAIN_NOTICE + serve.DRAIN_GRACE + telemetry._FLUSH_MS / 1000,
     "work": timing.DEFAULT.drain + telemetry._FLUSH_MS / 1000,
     "": gateway_main.DRAIN_GRACE + telemetry._FLUSH_MS / 1000,
 }
@@ -63,7 +63,7 @@ def _settings(name: str) -> Any:
 def _commands(name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> set[str]:
     monkeypatch.setattr(sys, "argv", ["service", "--help"])
     with pytest.raises(SystemExit):
-        service.main(import_module(f"services.{name}.service").SERVICE)
+        main.main(import_module(f"services.{name}.service").SERVICE)
     found = re.search(r"\{([a-z,]+)\}", capsys.readouterr().out)
     assert found
     return set(found[1].split(","))
@@ -159,15 +159,16 @@ def test_ports_are_those_the_process_listens_on(processes: list[Process], manife
 
 
 def test_targets_lead_to_the_mesh_ports(processes: list[Process], manifests: list[Doc]) -> None:
-    doors = {}
+    in_cluster, in_compose = {}, {}
     for doc in manifests:
         if doc["kind"] == "Service" and doc["spec"].get("clusterIP") == "None":
             (port,) = (port["port"] for port in doc["spec"]["ports"] if port["name"] == "mesh")
-            doors[f"dns:///{doc['metadata']['name']}:{port}"] = doc["spec"]["selector"]["app.kubernetes.io/name"]
+            in_cluster[f"dns:///{doc['metadata']['name']}:{port}"] = doc["spec"]["selector"]["app.kubernetes.io/name"]
     for process in processes:
-        if _told(process)[1] == "serve" and "containers" not in process.spec:
-            doors[f"dns:///{process.name}:{process.environ['POWERHOUSE_GRPC_PORT']}"] = _told(process)[0]
+        if _told(process)[1] == "serve":
+            in_compose[f"dns:///{process.name}:{process.environ['POWERHOUSE_GRPC_PORT']}"] = _told(process)[0]
     for process in processes:
+        doors = in_cluster if "containers" in process.spec else in_compose
         for callee, target in config.targets(process.environ).items():
             assert doors.get(target) == callee, f"{process.name}: {target}"
 
