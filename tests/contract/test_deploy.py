@@ -166,7 +166,7 @@ def test_targets_lead_to_the_mesh_ports(processes: list[Process], manifests: lis
             (port,) = (port["port"] for port in doc["spec"]["ports"] if port["name"] == "mesh")
             in_cluster[f"dns:///{doc['metadata']['name']}:{port}"] = doc["spec"]["selector"]["app.kubernetes.io/name"]
     for process in processes:
-        if _told(process)[1] == "serve":
+        if _told(process)[1] == "serve" and "containers" not in process.spec:
             in_compose[f"dns:///{process.name}:{process.environ['POWERHOUSE_GRPC_PORT']}"] = _told(process)[0]
     for process in processes:
         doors = in_cluster if "containers" in process.spec else in_compose
