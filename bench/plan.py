@@ -1,0 +1,50 @@
+"""Which bookings a load makes: number n is always the same client in the same session, and no other number is.
+
+The same arithmetic stands in `function.pgbench`, `reference.pgbench` and `book.lua`; data.sql makes the rows.
+"""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+STUDIOS = 50
+# Of each studio.
+SESSIONS = 400
+CLIENTS = 200
+# Numbers that one run of a load may use up.
+BLOCK = 40_000
+
+_FIRST_ID = 100_000_000_000
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One booking to make, as resource names."""
+
+    studio: int
+    parent: str
+    class_session: str
+    client: str
+
+
+def wanted(number: int) -> Wanted:
+    """Neighbouring numbers lie in different studios; within one, every session is asked for before any a second time."""
+    turn, studio = divmod(number, STUDIOS)
+    session = turn % SESSIONS
+    client = (turn // SESSIONS + session) % CLIENTS
+    parent = f"studios/{bench_id(1, studio)}"
+    return Wanted(
+        studio,
+        parent,
+        f"{parent}/classSessions/{bench_id(2, studio * SESSIONS + session)}",
+        f"{parent}/clients/{bench_id(3, studio * CLIENTS + client)}",
+    )
+
+
+def studios() -> list[UUID]:
+    """All of them, in the order of their numbers."""
+    return [UUID(bench_id(1, studio)) for studio in range(STUDIOS)]
+
+
+def bench_id(kind: int, number: int) -> str:
+    """As data.sql's function of that name."""
+    return f"00000000-0000-7000-800{kind}-{_FIRST_ID + number}"
