@@ -1,4 +1,4 @@
-"""From gRPC answers to HTTP bodies: proto3 JSON in camelCase, 64-bit integers as strings, errors as AIP-193 says."""
+"""From gRPC answers to HTTP bodies: messages as proto3 JSON, raw bodies as they are, errors as AIP-193 says."""
 
 from __future__ import annotations
 
@@ -10,14 +10,10 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
 
 from gateway.transcoding.bindings import Binding
+from gateway.transcoding.json_writer import writer
 
 # Loaded, so that these types can be rendered inside google.protobuf.Any.
 _DETAILS = error_details_pb2.DESCRIPTOR
-
-
-def as_json(message: Message) -> dict[str, Any]:
-    """A message as proto3 JSON; fields without presence are always there."""
-    return json_format.MessageToDict(message, always_print_fields_with_no_presence=True)
 
 
 def encode_response(binding: Binding, message: Message, without: frozenset[str] = frozenset()) -> tuple[bytes, str]:
@@ -25,7 +21,7 @@ def encode_response(binding: Binding, message: Message, without: frozenset[str] 
     if binding.raw_response:
         raw: Any = getattr(message, binding.response_body) if binding.response_body else message
         return raw.data, raw.content_type or "application/octet-stream"
-    document = as_json(message)
+    document: Any = writer(binding.method.output_type)(message)
     for name in without:
         document.pop(message.DESCRIPTOR.fields_by_name[name].json_name, None)
     if binding.response_body:
