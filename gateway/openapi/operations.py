@@ -182,7 +182,9 @@ def security(policy: MethodPolicy, http_method: str) -> list[Json]:
     if policy.scope == MethodPolicy.PUBLIC:
         return []
     session: Json = {"session": []} if http_method == "GET" else {"session": [], "csrf": []}
-    return [session] if policy.scope == MethodPolicy.ACCOUNT else [session, {"apiKey": []}]
+    # A key holds a role of those who work in a studio; only a person can be a client.
+    for_keys = {*policy.roles, *policy.own_roles} - {Role.ROLE_CLIENT}
+    return [session, {"apiKey": []}] if for_keys else [session]
 
 
 def _spoken(role: Role.ValueType) -> str:
