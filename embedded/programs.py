@@ -98,7 +98,11 @@ class Run:
 
     def _work(self, service: str) -> Child:
         # Celery warns about root; who runs a development machine as root knows, and no message here is code.
-        environment = {**self._of_service(service), "PYTHONWARNINGS": "ignore:You're running the worker"}
+        environment = {
+            **self._of_service(service),
+            "POWERHOUSE_BROKER_URL": self.broker_url,
+            "PYTHONWARNINGS": "ignore:You're running the worker",
+        }
         return self._probed(f"{service}.work", WORK, [f"services.{service}", "work"], environment)
 
     def _gateway(self) -> Child:
@@ -134,7 +138,6 @@ class Run:
             f"POWERHOUSE_{service.upper()}_DATABASE_URL": service_url(
                 service, "app", {**self._overrides(), "POWERHOUSE_DATABASE_URL": self.database_url}
             ),
-            "POWERHOUSE_BROKER_URL": self.broker_url,
             "POWERHOUSE_PUBLIC_URL": self.public_url,
         }
         if service == "identity":

@@ -33,7 +33,7 @@ def load(settings: type[T], environ: Mapping[str, str] = os.environ) -> T:
         if name is None:
             continue
         try:
-            raw = _read(name, environ)
+            raw = read(name, environ)
         except OSError:
             faults.append(f"{name}_FILE cannot be read")
             continue
@@ -50,7 +50,8 @@ def load(settings: type[T], environ: Mapping[str, str] = os.environ) -> T:
     return settings(**values)
 
 
-def _read(name: str, environ: Mapping[str, str]) -> str | None:
+def read(name: str, environ: Mapping[str, str] = os.environ) -> str | None:
+    """The value of a variable, or of the file that `<name>_FILE` points to; None when neither is set or it is empty."""
     path = environ.get(f"{name}_FILE")
     if path:
         return Path(path).read_text(encoding="utf-8").strip()

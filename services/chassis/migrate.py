@@ -1,13 +1,13 @@
 """`migrate`: makes a service's database and roles, brings its schema up to date, declares its queues."""
 
 import asyncio
-import os
 from pathlib import Path
 
 import asyncpg
 from alembic import command
 from alembic.config import Config
 
+from services.chassis.config import read
 from services.chassis.db.urls import database_name, derived_url, role_name, role_password, service_url, sqlalchemy_url
 from services.chassis.messaging.topology import declare
 from services.chassis.service import Service
@@ -16,7 +16,7 @@ from services.chassis.service import Service
 def prepare(service: Service) -> None:
     """The command `migrate`: the database, then the broker's queues and bindings, before anything is published."""
     migrate(service.name, service.folder)
-    if broker_url := os.environ.get("POWERHOUSE_BROKER_URL"):
+    if broker_url := read("POWERHOUSE_BROKER_URL"):
         declare(broker_url, service.name, service.consumers)
 
 
@@ -25,7 +25,7 @@ def migrate(service: str, folder: Path) -> None:
 
     Raises ConfigurationError when no database is named.
     """
-    admin_url = os.environ.get("POWERHOUSE_DATABASE_URL")
+    admin_url = read("POWERHOUSE_DATABASE_URL")
     owner_url = service_url(service, "owner")
     if admin_url and owner_url == derived_url(admin_url, service, "owner"):
         asyncio.run(_provision(admin_url, service))

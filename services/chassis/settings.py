@@ -13,7 +13,8 @@ class ServiceSettings:
     """The environment of one process; see ARCHITECTURE.md for the table of variables."""
 
     profile: str = env("POWERHOUSE_PROFILE", "embedded")
-    broker_url: str = env("POWERHOUSE_BROKER_URL")
+    # `work` and `migrate` need it; `serve` never talks to the broker and should not know its password.
+    broker_url: str = env("POWERHOUSE_BROKER_URL", "")
     tls_dir: Path = env("POWERHOUSE_TLS_DIR")
     token_jwks_file: Path = env("POWERHOUSE_TOKEN_JWKS_FILE")
     secret: str = env("POWERHOUSE_SECRET")

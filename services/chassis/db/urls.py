@@ -12,7 +12,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import quote, unquote, urlsplit
 
-from services.chassis.config import ConfigurationError
+from services.chassis.config import ConfigurationError, read
 
 
 def database_name(service: str) -> str:
@@ -45,9 +45,9 @@ def derived_url(admin_url: str, service: str, kind: str) -> str:
 def service_url(service: str, kind: str, environ: Mapping[str, str] = os.environ) -> str:
     """The URL to open: the override if there is one, else derived. Raises ConfigurationError when neither is set."""
     name = f"POWERHOUSE_{service.upper()}_{'OWNER_' if kind == 'owner' else ''}DATABASE_URL"
-    if url := environ.get(name):
+    if url := read(name, environ):
         return url
-    if admin := environ.get("POWERHOUSE_DATABASE_URL"):
+    if admin := read("POWERHOUSE_DATABASE_URL", environ):
         return derived_url(admin, service, kind)
     raise ConfigurationError(f"neither {name} nor POWERHOUSE_DATABASE_URL is set")
 

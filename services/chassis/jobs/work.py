@@ -37,6 +37,8 @@ def run_work(service: Service, timing: Timing = DEFAULT) -> None:
     Whatever else is away, broker or database, the process stays and goes on when it is back. Ends in SystemExit.
     """
     settings = config.load(service.settings)
+    if not settings.broker_url:
+        raise config.ConfigurationError("POWERHOUSE_BROKER_URL is not set")
     telemetry.setup(service.name, "work", settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
     retention.register(service.jobs)
     app = topology.make_app(settings.broker_url, service.name, service.consumers)
