@@ -67,6 +67,8 @@ class Operations:
         path, path_parameters = self.resources.path(binding)
         reasons = named_reasons(comment, lambda name: self.schemas.comments.get(f"{service}.{name}", ""))
         merge(reasons, common_reasons(binding, method))
+        if method.tenant_field and self._refers(binding):
+            merge(reasons, {"INVALID_ARGUMENT": ["FOREIGN_RESOURCE"]})
         operation: Json = {
             "operationId": operation_id,
             "tags": [tag],
@@ -84,6 +86,13 @@ class Operations:
         if body := self._body(binding, method):
             operation["requestBody"] = body
         return path, operation
+
+    def _refers(self, binding: Binding) -> bool:
+        """Whether the request names resources besides the one in its path."""
+        message = binding.method.input_type
+        inner = [each.message_type for each in message.fields if each.message_type]
+        names = {each.name for owner in (message, *inner) for each in owner.fields} - {"account"}
+        return any(self.resources.pattern(name) or self.resources.pattern(name.removesuffix("s")) for name in names)
 
     def _refusals(self, reasons: Reasons) -> Json:
         return {**error_responses(reasons, self.error_examples), "default": default_response()}
