@@ -50,6 +50,13 @@ MUTANTS = [
         f"{CHASSIS}/test_calls.py::test_nobody_a_stranger_and_the_wrong_role_are_refused",
     ),
     Mutant(
+        "roles over one's own objects do not reach the whole studio",
+        "services/chassis/rpc/call.py",
+        "return bool(self.principal.roles_in(self.tenant) & set(self.policy.roles))",
+        "return True",
+        "tests/contract/test_authorisation_matrix.py::test_what_is_not_the_callers_own_is_not_there",
+    ),
+    Mutant(
         "a key is bound to its request",
         "services/chassis/db/unit_of_work.py",
         "if row.request_hash != call.request_hash:",
