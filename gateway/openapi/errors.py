@@ -57,6 +57,10 @@ def common_reasons(binding: Binding, method: Method) -> Reasons:
     reasons: Reasons = {"INVALID_ARGUMENT": ["INVALID_FIELD"]}
     if "page_token" in fields:
         reasons["INVALID_ARGUMENT"].append("INVALID_PAGE_TOKEN")
+    if "update_mask" in fields:
+        reasons["INVALID_ARGUMENT"] += ["UNKNOWN_FIELD", "FIELD_NOT_MUTABLE"]
+    if "etag" in fields or "update_mask" in fields:
+        reasons["ABORTED"] = ["ETAG_MISMATCH"]
     if method.tenant_field:
         reasons["INVALID_ARGUMENT"].append("MALFORMED_NAME")
     if method.tenant_field not in ((), ("parent",)):
