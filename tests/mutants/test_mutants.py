@@ -171,8 +171,8 @@ MUTANTS = [
     Mutant(
         "the last place is decided under the lock of its session",
         "services/booking/sql/book_v1.sql",
-        "ARRAY[false, true]",
-        "ARRAY[false, false]",
+        "AND booked_count < planned_capacity FOR UPDATE",
+        "AND booked_count < planned_capacity",
         f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
     ),
     Mutant(

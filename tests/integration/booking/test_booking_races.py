@@ -14,8 +14,8 @@ from tests.integration.booking.house import House, key, last_id, outcome
 BOOK = (SERVICE.folder / "sql" / "book_v1.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
 PAUSE = "    PERFORM pg_sleep(0.5);\n    INSERT INTO idempotency"
-SESSION_LOCK = "PERFORM FROM class_sessions WHERE tenant_id = p_tenant AND id = p_session FOR UPDATE"
-PACKAGE_LOCK = "AND client_id = v_client ORDER BY id FOR UPDATE"
+SESSION_LOCK = "AND id = p_session AND booked_count < planned_capacity FOR UPDATE"
+PACKAGE_LOCK = "AND client_id = v_client.id ORDER BY id FOR UPDATE"
 
 
 async def crowd(house: House, size: int) -> list[str]:
@@ -46,6 +46,19 @@ async def test_a_thousand_requests_for_the_last_five_places(house: House) -> Non
     assert counted == {"BOOKED": 5, "SESSION_FULL": 995}
     assert await house.counters(session) == (5, 5, 5)
     assert await house.violations() == {}
+
+
+async def test_who_comes_too_late_waits_for_nobody(house: House) -> None:
+    session = await house.plan(capacity=1)
+    await house.book(session, await house.add_client())
+    late = await house.add_client()
+    busy = await asyncpg.connect(f"{house.running.mesh.admin_url}/{database_name('booking')}")
+    try:
+        async with busy.transaction():
+            await busy.execute("SELECT FROM class_sessions WHERE id = $1 FOR UPDATE", last_id(session))
+            assert await asyncio.wait_for(outcome(house.book(session, late)), 3) == "SESSION_FULL"
+    finally:
+        await busy.close()
 
 
 async def test_the_same_key_five_times_at_once_is_one_booking(house: House) -> None:
