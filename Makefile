@@ -7,10 +7,10 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-CODE := services gateway embedded protos tests deploy
+CODE := services gateway embedded bench protos tests deploy
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
 
-.PHONY: help run setup test check chaos fuzz lint format protos protos-baseline migrate lock clean
+.PHONY: help run setup test check bench chaos fuzz lint format protos protos-baseline migrate lock clean
 
 help: ## Explain every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -34,6 +34,9 @@ chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILL
 
 fuzz: setup protos ## Call every operation of the API with 200 made-up requests (ten minutes); FUZZ_EXAMPLES=100 of each kind
 	@POWERHOUSE_FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} exec $(BIN)/python -m pytest -s tests/e2e/test_api_fuzz.py
+
+bench: setup protos ## Book by pgbench, gRPC and REST in turn; ratios and CPU per booking (6 minutes; ARGS="--rounds 2 --seconds 2")
+	@exec $(BIN)/python -m bench $(ARGS)
 
 lint: setup protos ## Check style, types, import rules and contracts
 	$(BIN)/ruff check $(wildcard $(CODE))

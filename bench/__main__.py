@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import list20, loads, plan, report
+from bench import list20, loads, plan, report, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -42,8 +42,8 @@ def main() -> int:
     arguments = parser.parse_args()
     var = Path(os.environ.get("POWERHOUSE_VAR_DIR") or ROOT / "var") / "bench"
     try:
-        if missing := loads.missing():
-            raise Unusable(f"these Debian packages are missing: {' '.join(missing)}")
+        # Before anything is started.
+        tools.pgbench(), tools.wrk()
         with running(var) as stack:
             rounds = _measure(stack, arguments.rounds, arguments.seconds)
             _check(stack, rounds)
@@ -65,6 +65,7 @@ def _measure(stack: Stack, rounds: int, seconds: float) -> dict[str, list[loads.
     firsts = count(0, plan.BLOCK)
     for number in range(rounds + 1):
         names = list(LOADS)
+        stack.settle()
         # Each takes each place in turn.
         turn = number % len(names)
         for name in names[turn:] + names[:turn]:

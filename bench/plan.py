@@ -27,7 +27,7 @@ class Wanted:
 
 
 def wanted(number: int) -> Wanted:
-    """Neighbouring numbers lie in different studios; within one, every session is asked for before any a second time."""
+    """Neighbours lie in different studios; in each, every session is booked once before any is a second time."""
     turn, studio = divmod(number, STUDIOS)
     session = turn % SESSIONS
     client = (turn // SESSIONS + session) % CLIENTS

@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 
@@ -11,7 +12,7 @@ _TRACES = "opentelemetry.proto.collector.trace.v1.TraceService"
 def main(port: int) -> None:
     """Serves until it is ended."""
     server = grpc.server(ThreadPoolExecutor(1))
-    swallow = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
+    swallow: Any = grpc.unary_unary_rpc_method_handler(lambda _request, _context: b"")
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_TRACES, {"Export": swallow}),))
     server.add_insecure_port(f"127.0.0.1:{port}")
     server.start()

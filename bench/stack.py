@@ -54,6 +54,11 @@ class Stack:
         """The address of a service's mesh port."""
         return f"127.0.0.1:{self.run.ports[f'{service}.grpc']}"
 
+    def settle(self) -> None:
+        """Does at once what autovacuum and the checkpointer would do at some time during the measurement."""
+        for statement in ("VACUUM ANALYZE", "CHECKPOINT"):
+            asyncio.run(_fetch(self.url("admin"), statement))
+
     def count(self, table: str) -> int:
         """How many rows a table of booking's database has."""
         rows = asyncio.run(_fetch(self.url("admin"), f"SELECT count(*) FROM {table}"))  # noqa: S608  # ours
@@ -138,11 +143,10 @@ async def _fill(run: Run) -> list[str]:
     connection = await asyncpg.connect(_url(run, "booking", "admin"))
     try:
         for name in ("studios", "sessions", "clients"):
-            await connection.execute("SELECT set_config($1, $2, false)", f"bench.{name}", str(getattr(plan, name.upper())))
+            value = str(getattr(plan, name.upper()))
+            await connection.execute("SELECT set_config($1, $2, false)", f"bench.{name}", value)
         for script in ("data.sql", "reference.sql"):
             await connection.execute((Path(__file__).parent / script).read_text(encoding="utf-8"))
-        await connection.execute("VACUUM ANALYZE")
-        await connection.execute("CHECKPOINT")
     finally:
         await connection.close()
     database = Database(_url(run, "identity", "app"), SystemClock())
