@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import Mapping
 from typing import Any
 
 import grpc
 from google.protobuf.message import Message
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Message as ASGIMessage
 from starlette.types import Receive, Scope, Send
 
+from gateway import streams
+from gateway.bodies import answer_unread, has_body, pieces, read_body
+from gateway.calls import Calls
 from gateway.observe import REQUEST_ID, ROUTE
 from gateway.sessions import (
     CSRF_HEADER,
-    FRESH,
     Credential,
     CsrfGuard,
-    Token,
     Tokens,
     credential_of,
     session_cookie,
@@ -36,14 +36,10 @@ from services.chassis.errors import DomainError, InvalidArgument, Unauthenticate
 from services.chassis.rpc.policy import has_option
 from services.chassis.rpc.status import to_status
 
-MAX_BODY = 1024 * 1024
 MAX_TARGET = 8 * 1024
 MAX_HEADERS = 32 * 1024
-# Seconds in which a body must have arrived.
-BODY_TIMEOUT = 30.0
 
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
-_STALE_TOKEN = (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
 
 
 class Api:
@@ -52,9 +48,18 @@ class Api:
     def __init__(self, upstreams: Upstreams, tokens: Tokens, csrf: CsrfGuard, *, behind_proxy: bool) -> None:
         """`behind_proxy`: a proxy of ours adds the caller's address as the last X-Forwarded-For entry."""
         self._upstreams, self._tokens, self._csrf, self._behind_proxy = upstreams, tokens, csrf, behind_proxy
+        self._calls = Calls(tokens, upstreams.ending)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request = Request(scope, receive)
+        body_read = False
+
+        async def noted_receive() -> ASGIMessage:
+            nonlocal body_read
+            message = await receive()
+            body_read = body_read or not message.get("more_body", False)
+            return message
+
+        request = Request(scope, noted_receive)
         try:
             response = await self._answer(request)
         except DomainError as error:
@@ -63,23 +68,30 @@ class Api:
                 response.headers.append("Set-Cookie", session_cookie(""))
         except grpc.aio.AioRpcError as error:
             response = error_response(status_of(error))
-        await response(scope, receive, send)
+        if body_read or not has_body(request):
+            await response(scope, receive, send)
+        else:
+            await answer_unread(response, scope, receive, send)
 
     async def _answer(self, request: Request) -> Response:
         match = self._match(request)
-        route = self._upstreams.route(match.binding)
+        binding, route = match.binding, self._upstreams.route(match.binding)
         credential = self._admit(request, route)
         deadline = monotonic() + _timeout(request, route)
-        body = await _read_body(request, match.binding)
+        body = b"" if binding.is_upload else await read_body(request, binding)
         message = decode_request(match, request.scope["query_string"], body, request.headers.get("content-type", ""))
         if route.method.needs_key:
             _set_request_id(message, request.headers.get("idempotency-key", ""))
         metadata = self._metadata(request)
-        if credential is None:
-            response = await _call(route, message, metadata, None, deadline)
+        if binding.is_stream:
+            stream = await self._calls.stream(route, message, credential, metadata, deadline)
+            return streams.answer(request, binding, stream, deadline)
+        if binding.is_upload:
+            uploaded = pieces(request)
+            answer = await self._calls.upload(route, message, uploaded, binding, credential, metadata, deadline)
         else:
-            response = await self._call_as(credential, route, message, metadata, deadline)
-        return self._render(match.binding, response, credential)
+            answer = await self._calls.unary(route, message, credential, metadata, deadline)
+        return self._render(binding, answer, credential)
 
     def _match(self, request: Request) -> Match:
         raw_path: bytes = request.scope["raw_path"]
@@ -128,20 +140,6 @@ class Api:
         address = (hops[-1].strip() if hops else "") or peer
         return (("x-request-id", request.scope[REQUEST_ID]), ("x-forwarded-for", address))
 
-    async def _call_as(
-        self, credential: Credential, route: Route, message: Message, metadata: Metadata, deadline: float
-    ) -> Message:
-        token = await self._tokens.get(credential, route.audience, metadata)
-        try:
-            return await _call(route, message, metadata, token, deadline)
-        except grpc.aio.AioRpcError as error:
-            # A role given a moment ago works at once: an older token may not know it yet.
-            if error.code() not in _STALE_TOKEN or monotonic() - token.obtained < FRESH:
-                raise
-        self._tokens.forget(credential)
-        token = await self._tokens.get(credential, route.audience, metadata)
-        return await _call(route, message, metadata, token, deadline)
-
     def _render(self, binding: Binding, message: Message, credential: Credential | None) -> Response:
         hidden = frozenset(f.name for f in message.DESCRIPTOR.fields if has_option(f, "session_cookie"))
         body, content_type = encode_response(binding, message, hidden)
@@ -170,13 +168,6 @@ def error_response(status: status_pb2.Status, error: DomainError | None = None) 
     return Response(encode_error(status, http_status), http_status, headers, "application/json")
 
 
-async def _call(route: Route, message: Message, metadata: Metadata, token: Token | None, deadline: float) -> Message:
-    if token:
-        metadata = (*metadata, ("authorization", f"Bearer {token.value}"))
-    response: Message = await route.call(message, metadata=metadata, timeout=max(deadline - monotonic(), 0))
-    return response
-
-
 def _timeout(request: Request, route: Route) -> float:
     """Seconds this call may take: what the caller gives it, at most what the method's policy does."""
     given = request.headers.get("x-request-timeout")
@@ -185,48 +176,6 @@ def _timeout(request: Request, route: Route) -> float:
     if not _SECONDS.fullmatch(given) or float(given) == 0:
         raise InvalidArgument("X-Request-Timeout", "must be a number of seconds")
     return min(float(given), route.method.deadline)
-
-
-async def _read_body(request: Request, binding: Binding) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_TIMEOUT):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise HttpError(
-                        413,
-                        grpc.StatusCode.INVALID_ARGUMENT,
-                        "BODY_TOO_LARGE",
-                        f"the body exceeds {MAX_BODY} bytes",
-                        {"Connection": "close"},
-                    )
-    except TimeoutError:
-        raise HttpError(
-            408,
-            grpc.StatusCode.DEADLINE_EXCEEDED,
-            "BODY_TOO_SLOW",
-            f"the body took longer than {BODY_TIMEOUT:.0f} s",
-            {"Connection": "close"},
-        ) from None
-    except ClientDisconnect:
-        raise HttpError(499, grpc.StatusCode.CANCELLED, "CLIENT_GONE", "the client went away") from None
-    if body and not binding.raw_request:
-        _check_json(request.headers)
-    return bytes(body)
-
-
-def _check_json(headers: Mapping[str, str]) -> None:
-    media_type, _, parameters = headers.get("content-type", "").lower().partition(";")
-    charset = parameters.replace(" ", "").replace('"', "").removeprefix("charset=")
-    if media_type.strip() != "application/json" or charset not in ("", "utf-8") or "content-encoding" in headers:
-        raise HttpError(
-            415,
-            grpc.StatusCode.INVALID_ARGUMENT,
-            "UNSUPPORTED_MEDIA_TYPE",
-            "the body must be application/json in UTF-8, not compressed",
-            {"Accept": "application/json"},
-        )
 
 
 def _set_request_id(message: Any, key: str) -> None:

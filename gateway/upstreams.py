@@ -14,6 +14,8 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from gateway.settings import Settings
 from gateway.transcoding.bindings import Binding, Router, Unbindable
+from gateway.transcoding.json_reader import reader
+from gateway.transcoding.json_writer import writer
 from powerhouse.booking.v1 import booking_service_pb2
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
@@ -50,7 +52,8 @@ class Route:
     # Name of the service: the audience of its tokens.
     audience: str
     method: Method
-    call: grpc.aio.UnaryUnaryMultiCallable[Any, Any]
+    # A multi-callable of the method's kind: unary, streaming its answers or streaming its requests.
+    call: Any
 
 
 class Upstreams:
@@ -61,7 +64,13 @@ class Upstreams:
     ) -> None:
         """Raises Unbindable or PolicyError for a contract that cannot be served."""
         self.channels = channels
+        # Set when the process is about to end: streams end then, and their readers come back to another one.
+        self.ending = asyncio.Event()
         self.router = Router(services.values())
+        for binding in self.router.bindings:
+            # Compiled now rather than for the first caller.
+            reader(binding.method.input_type)
+            writer(binding.method.output_type)
         audiences = {service.full_name: name for name, service in services.items()}
         methods = {path: method for service in services.values() for path, method in read_methods(service).items()}
         self._routes = {
@@ -108,7 +117,9 @@ def status_of(error: grpc.aio.AioRpcError) -> status_pb2.Status:
 def _route(binding: Binding, audience: str, method: Method, channels: Mapping[str, grpc.aio.Channel]) -> Route:
     if method.policy.scope == MethodPolicy.SYSTEM:
         raise Unbindable(f"{binding.rpc} is for services only and must not have a path")
-    call = channels[audience].unary_unary(
+    channel = channels[audience]
+    kind = channel.stream_unary if binding.is_upload else channel.unary_stream if binding.is_stream else None
+    call = (kind or channel.unary_unary)(
         binding.rpc,
         request_serializer=binding.request_class.SerializeToString,
         response_deserializer=binding.response_class.FromString,

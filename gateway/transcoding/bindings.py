@@ -52,6 +52,16 @@ class Binding:
         return _body_type(self.method.input_type, self.body) == HTTP_BODY
 
     @property
+    def is_upload(self) -> bool:
+        """Whether the HTTP body passes as a stream of requests."""
+        return bool(self.method.client_streaming)
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether there may be many answers."""
+        return bool(self.method.server_streaming)
+
+    @property
     def raw_response(self) -> bool:
         """Whether the answer passes as bytes instead of JSON."""
         return _body_type(self.method.output_type, self.response_body) == HTTP_BODY
@@ -72,8 +82,8 @@ def bindings(service: ServiceDescriptor) -> Iterator[Binding]:
 
 
 def _binding(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Binding:
-    if method.client_streaming or method.server_streaming:
-        raise ValueError("streaming methods cannot be transcoded yet")
+    if method.client_streaming and method.server_streaming:
+        raise ValueError("a stream in both directions has no HTTP form")
     kind = rule.WhichOneof("pattern")
     if kind is None:
         raise ValueError("the annotation has no path")
@@ -88,6 +98,8 @@ def _binding(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Binding:
         raise ValueError(f"{method.input_type.full_name} has no field {body!r} to take the body")
     if rule.response_body and rule.response_body not in method.output_type.fields_by_name:
         raise ValueError(f"{method.output_type.full_name} has no field {rule.response_body!r} to answer with")
+    if method.client_streaming and _body_type(method.input_type, body) != HTTP_BODY:
+        raise ValueError(f"only a body of {HTTP_BODY} can be streamed up")
     return Binding(
         method=method,
         http_method=http_method,

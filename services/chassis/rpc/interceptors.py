@@ -53,6 +53,10 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
             return grpc.unary_stream_rpc_method_handler(
                 self._stream(method, handler.unary_stream), handler.request_deserializer, handler.response_serializer
             )
+        if method.client_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                self._upload(method, handler.stream_unary), handler.request_deserializer, handler.response_serializer
+            )
         return grpc.unary_unary_rpc_method_handler(
             self._unary(method, handler.unary_unary), handler.request_deserializer, handler.response_serializer
         )
@@ -70,6 +74,33 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
                 raise
             finally:
                 _report(method, context, started)
+
+        return serve
+
+    def _upload(self, method: Method, behaviour: Any) -> Any:
+        """The first request says what the upload is for, and is what the policy looks at."""
+
+        async def serve(requests: AsyncIterator[Message], context: Context) -> Message:
+            rest = aiter(requests)
+
+            async def all_requests(first: Message) -> AsyncIterator[Message]:
+                yield first
+                async for request in rest:
+                    yield request
+
+            async def begin(first: Message, context: Context) -> Message:
+                response: Message = await behaviour(all_requests(first), context)
+                return response
+
+            try:
+                async with asyncio.timeout(_time_left(method, context)):
+                    first = await anext(rest)
+            except StopAsyncIteration:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "the upload is empty")
+            except TimeoutError:
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, "the upload did not begin")
+            answer: Message = await self._unary(method, begin)(first, context)
+            return answer
 
         return serve
 

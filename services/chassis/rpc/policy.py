@@ -31,6 +31,7 @@ class Method:
     # Where the request names its studio, as field names from the outside in: ("name",) or ("room", "name"); or nowhere.
     tenant_field: tuple[str, ...]
     server_streaming: bool
+    client_streaming: bool
 
     @property
     def deadline(self) -> float:
@@ -92,6 +93,7 @@ def _read(descriptor: MethodDescriptor) -> Method:
         response_class=GetMessageClass(response),
         tenant_field=_tenant_field(policy, path, request),
         server_streaming=descriptor.server_streaming,
+        client_streaming=descriptor.client_streaming,
     )
 
 

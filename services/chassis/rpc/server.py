@@ -18,6 +18,7 @@ from services.chassis.rpc.stubs import Tls
 
 MAX_MESSAGE_BYTES = 4 * 1024 * 1024
 MAX_CONCURRENT_RPCS = 1024
+LONGEST_STREAM_MS = 300_000
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,8 @@ class GrpcServer:
             options=[
                 ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
                 ("grpc.max_connection_age_ms", 120_000),
-                ("grpc.max_connection_age_grace_ms", 30_000),
+                # As long as the longest stream may last: it goes on while new calls use a new connection.
+                ("grpc.max_connection_age_grace_ms", LONGEST_STREAM_MS),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.so_reuseport", 0),

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -143,6 +143,16 @@ class House:
         return {**headers, "x-csrf-token": answer.headers["x-csrf-token"]}
 
 
+def gateway_environ(certificates: Certificates, targets: Mapping[str, str]) -> dict[str, str]:
+    """What a gateway needs to start."""
+    return {
+        "POWERHOUSE_TLS_DIR": str(certificates.tls("gateway")),
+        "POWERHOUSE_SECRET_FILE": str(certificates.secret("gateway")),
+        "POWERHOUSE_PUBLIC_URL": "https://studio.example",
+        **{f"POWERHOUSE_{name.upper()}_TARGET": target for name, target in targets.items()},
+    }
+
+
 @asynccontextmanager
 async def open_house(certificates: Certificates) -> AsyncIterator[House]:
     """A gateway with an identity, a booking and a foreign library behind it."""
@@ -168,12 +178,7 @@ async def open_house(certificates: Certificates) -> AsyncIterator[House]:
         await servers[name].start()
         channels[name] = open_channel(servicer.descriptor, name, targets[name], gateway_tls)
 
-    environ = {
-        "POWERHOUSE_TLS_DIR": str(certificates.tls("gateway")),
-        "POWERHOUSE_SECRET_FILE": str(certificates.secret("gateway")),
-        "POWERHOUSE_PUBLIC_URL": "https://studio.example",
-        **{f"POWERHOUSE_{name.upper()}_TARGET": targets.get(name, targets["booking"]) for name in SERVICES},
-    }
+    environ = gateway_environ(certificates, {name: targets.get(name, targets["booking"]) for name in SERVICES})
     settings = config.load(Settings, environ)
     upstreams = Upstreams(channels, {name: servicer.descriptor for name, servicer in servicers.items()})
     transport = httpx.ASGITransport(create_app(settings, upstreams))

@@ -109,7 +109,7 @@ async def test_a_new_role_works_at_once(house: House, monkeypatch: pytest.Monkey
     assert (await house.client.post(GRANT, json=PACKAGE, headers=headers)).status_code == 403
     assert house.identity.exchanges.count("booking") == 1
     house.own_studio("session-1", Role.ROLE_OWNER)
-    monkeypatch.setattr("gateway.api.FRESH", 0)
+    monkeypatch.setattr("gateway.calls.FRESH", 0)
     answer = await house.client.post(GRANT, json=PACKAGE, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["reason"] == "welcome"

@@ -21,7 +21,14 @@ def _rpc(rule: str, name: str = "A") -> str:
 @pytest.mark.parametrize(
     ("methods", "complaint"),
     [
-        ('rpc A(Request) returns (stream Response) {option (google.api.http) = {get: "/v1/a"};}', "streaming"),
+        (
+            'rpc A(stream Request) returns (stream Response) {option (google.api.http) = {post: "/v1/a" body: "*"};}',
+            "in both directions",
+        ),
+        (
+            'rpc A(stream Request) returns (Response) {option (google.api.http) = {post: "/v1/a" body: "*"};}',
+            "only a body of google.api.HttpBody",
+        ),
         (_rpc("{}"), "no path"),
         (_rpc('{get: "v1"}'), "must start with"),
         (_rpc('{get: "/v1/{id}"}'), "no field 'id'"),
