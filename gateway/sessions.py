@@ -26,7 +26,7 @@ COOKIE_LIFE = 30 * 24 * 3600
 # A token is replaced this many seconds before it expires.
 EXPIRY_MARGIN = 5.0
 # A refusal is believed at once when the token is younger than this; an older one may lack a role given since.
-FRESH = 2.0
+FRESH = 0.2
 CACHED_CREDENTIALS = 10_000
 
 _SAFE_METHODS = frozenset({"GET", "HEAD"})
