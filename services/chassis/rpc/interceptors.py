@@ -66,7 +66,7 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
             started = monotonic()
             try:
                 async with asyncio.timeout(_time_left(method, context)):
-                    set_current_call(admit(method, request, _principal(self._verifier, context), _address(context)))
+                    self._begin(method, request, context)
                     response: Message = await behaviour(request, context)
                     return response
             except BaseException as error:
@@ -76,6 +76,13 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
                 _report(method, context, started)
 
         return serve
+
+    def _begin(self, method: Method, request: Message, context: Context) -> None:
+        metadata = dict(context.invocation_metadata() or ())
+        names = context.auth_context().get("x509_common_name", ())
+        member = next(iter(names)).decode() if names else ""
+        principal = _principal(self._verifier, metadata, member)
+        set_current_call(admit(method, request, principal, _address(context, metadata, member)))
 
     def _upload(self, method: Method, behaviour: Any) -> Any:
         """The first request says what the upload is for, and is what the policy looks at."""
@@ -109,7 +116,7 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
             started = monotonic()
             try:
                 async with asyncio.timeout(_time_left(method, context)):
-                    set_current_call(admit(method, request, _principal(self._verifier, context), _address(context)))
+                    self._begin(method, request, context)
                     async for response in behaviour(request, context):
                         yield response
             except (GeneratorExit, asyncio.CancelledError):
@@ -218,22 +225,20 @@ def _hash(request: Message) -> bytes:
     return hashlib.sha256(copy.SerializeToString(deterministic=True)).digest()
 
 
-def _principal(verifier: TokenVerifier, context: Context) -> Principal:
-    metadata = dict(context.invocation_metadata() or ())
+def _principal(verifier: TokenVerifier, metadata: Mapping[str, str | bytes], member: str) -> Principal:
+    """Whom the token speaks for; without one the member of the mesh that calls, known by its certificate."""
     authorization = str(metadata.get("authorization", ""))
     if authorization:
         scheme, _, token = authorization.partition(" ")
         if scheme.lower() != "bearer":
             raise Unauthenticated("the authorization must be a bearer token", reason="TOKEN_INVALID")
         return verifier.verify(token)
-    names = list(context.auth_context().get("x509_common_name", ()))
-    return Principal(service=names[0].decode()) if names else ANONYMOUS
+    return Principal(service=member) if member else ANONYMOUS
 
 
-def _address(context: Context) -> str:
+def _address(context: Context, metadata: Mapping[str, str | bytes], member: str) -> str:
     """Only a member of the mesh is believed about others: on the public port anyone could make one up."""
-    metadata = dict(context.invocation_metadata() or ())
-    forwarded = str(metadata.get("x-forwarded-for", "")) if "x509_common_name" in context.auth_context() else ""
+    forwarded = str(metadata.get("x-forwarded-for", "")) if member else ""
     return forwarded or str(context.peer())
 
 
