@@ -1,6 +1,7 @@
 """`python -m gateway`: serves HTTP until SIGTERM or SIGINT, then lets running requests end."""
 
 import signal
+import socket
 import sys
 
 import uvicorn
@@ -8,7 +9,7 @@ import uvloop
 
 from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.upstreams import connect
+from gateway.upstreams import Upstreams, connect
 from services.chassis import config, telemetry
 from services.chassis.probes import serve_probes
 
@@ -17,11 +18,24 @@ DRAIN_GRACE = 8
 KEEP_ALIVE = 30
 
 
+class _Server(uvicorn.Server):
+    """Ends streams when it begins to drain: they would last longer than the drain may."""
+
+    def __init__(self, upstreams: Upstreams, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._upstreams = upstreams
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._upstreams.ending.set()
+        await super().shutdown(sockets)
+
+
 async def serve(settings: Settings) -> None:
     """Runs until a signal asks it to stop."""
     telemetry.setup("gateway", "gateway", settings.otlp_endpoint, sample_ratio=settings.trace_sample_ratio)
     upstreams = connect(settings)
-    server = uvicorn.Server(
+    server = _Server(
+        upstreams,
         uvicorn.Config(
             create_app(settings, upstreams),
             host=settings.bind_host,
@@ -35,7 +49,7 @@ async def serve(settings: Settings) -> None:
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
             timeout_graceful_shutdown=DRAIN_GRACE,
-        )
+        ),
     )
     probes = serve_probes(settings.metrics_port, lambda: server.started and not server.should_exit, settings.bind_host)
     telemetry.logger(__name__).info("serving", port=settings.port, metrics_port=probes.server_port)

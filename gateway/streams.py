@@ -156,9 +156,8 @@ async def _events(binding: Binding, stream: Stream, last_id: str) -> AsyncIterat
                 yield b": heartbeat\n\n"
                 continue
             last_id = event_id
-            if event_id:
-                yield b"id: " + event_id.encode() + b"\n"
-            yield b"data: " + encode_response(binding, message)[0] + b"\n\n"
+            head = f"id: {event_id}\n".encode() if event_id else b""
+            yield head + b"data: " + encode_response(binding, message)[0] + b"\n\n"
     except grpc.aio.AioRpcError as error:
         yield b"event: error\ndata: " + _error(error) + b"\n\n"
 

@@ -172,7 +172,7 @@ class Running:
             f"127.0.0.1:{self.port}",
             Tls(self.mesh.certificates.tls(certificate)).client(),
             options=[("grpc.ssl_target_name_override", self.service.name), ("grpc.use_local_subchannel_pool", 1)],
-            interceptors=[bearer] if bearer else None,
+            interceptors=[bearer, _StreamBearer(bearer)] if bearer else None,
         )
         self._channels.append(channel)
         return stub(channel)
@@ -185,14 +185,24 @@ class _Bearer(grpc.aio.UnaryUnaryClientInterceptor):
         self._running, self._principal = running, principal
 
     async def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self.sign(details), request)
+
+    def sign(self, details: Any) -> grpc.aio.ClientCallDetails:
         metadata = grpc.aio.Metadata(*(details.metadata or ()))
         metadata.add("authorization", f"Bearer {self._running.token(self._principal)}")
-        return await continuation(
-            grpc.aio.ClientCallDetails(
-                details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
-            ),
-            request,
+        return grpc.aio.ClientCallDetails(
+            details.method, details.timeout, metadata, details.credentials, details.wait_for_ready
         )
+
+
+class _StreamBearer(grpc.aio.UnaryStreamClientInterceptor):
+    """The same for streams; gRPC takes one kind of call from an interceptor."""
+
+    def __init__(self, bearer: _Bearer) -> None:
+        self._bearer = bearer
+
+    async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
+        return await continuation(self._bearer.sign(details), request)
 
 
 _done: set[tuple[str, str]] = set()

@@ -1,6 +1,8 @@
 """BookingService: decode, call the noun, encode."""
 
-from collections.abc import Collection
+import hashlib
+from collections.abc import AsyncIterator, Collection
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +10,7 @@ from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
 from services.booking import bookings, class_sessions, clients, credits, policies
+from services.booking.live import LiveSessions
 from services.booking.rpc.encoding import (
     encode_booking,
     encode_client,
@@ -32,6 +35,7 @@ class BookingServicer(BookingServiceServicer):
 
     def __init__(self, resources: Resources) -> None:
         self._database, self._pager = resources.database, resources.pager
+        self._live = LiveSessions(resources.database)
 
     async def ListBookableSessions(
         self, request: pb.ListBookableSessionsRequest, context: Any
@@ -45,6 +49,16 @@ class BookingServicer(BookingServiceServicer):
         return pb.ListBookableSessionsResponse(
             bookable_sessions=[encode_offer(offer) for offer in shown], next_page_token=token
         )
+
+    async def WatchClassSession(
+        self, request: pb.WatchClassSessionRequest, context: Any
+    ) -> AsyncIterator[pb.WatchClassSessionResponse]:
+        call, session_id = current_call(), _child(request.name, "classSessions", "name")
+        async with aclosing(self._live.watch(call.tenant, session_id, call.principal.account_id)) as offers:
+            async for offer in offers:
+                session = encode_offer(offer)
+                event_id = hashlib.sha256(session.SerializeToString(deterministic=True)).hexdigest()[:16]
+                yield pb.WatchClassSessionResponse(session=session, event_id=event_id)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Any) -> booking_pb2.Booking:
         call, wanted = current_call(), request.booking

@@ -137,20 +137,21 @@ async def open_archive(certificates: Certificates) -> AsyncIterator[Open]:
         httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         yield Open(archive, upstreams, client, port)
-    await upstreams.close()
     await server.drain(0, 0)
 
 
 @asynccontextmanager
-async def served(settings: Settings, upstreams: Upstreams) -> AsyncIterator[int]:
-    """The gateway on a free port of this process."""
+async def served(settings: Settings, upstreams: Upstreams, port: int = 0) -> AsyncIterator[int]:
+    """The gateway in this process, on a free port unless one is named. It ends as the process would."""
     server = uvicorn.Server(
         uvicorn.Config(create_app(settings, upstreams), http="httptools", log_config=None, lifespan="off")
     )
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    with socket.create_server(("127.0.0.1", port)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
             yield listener.getsockname()[1]
         finally:
+            upstreams.ending.set()
             server.should_exit = True
             await serving
+            await upstreams.close()

@@ -19,6 +19,7 @@ from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.upstreams import SERVICES, Upstreams
 from powerhouse.booking.v1 import booking_pb2, booking_service_pb2_grpc
+from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from services.chassis import config
 from services.chassis.auth.principal import Principal
@@ -91,6 +92,10 @@ class Booking(booking_service_pb2_grpc.BookingServiceServicer):
             case "slow":
                 await asyncio.sleep(10)
         return booking_pb2.Booking(name=f"{request.parent}/bookings/1", policy_version=2**60)
+
+    async def WatchClassSession(self, request: Any, context: Any) -> AsyncIterator[pb.WatchClassSessionResponse]:
+        yield pb.WatchClassSessionResponse(event_id="v1")
+        await asyncio.sleep(60)
 
     async def GrantClientPackage(self, request: Any, context: Any) -> booking_pb2.ClientPackage:
         return booking_pb2.ClientPackage(reason=request.client_package.reason)

@@ -15,7 +15,8 @@ import grpc
 import httpx
 from opentelemetry.proto.collector.trace.v1 import trace_service_pb2, trace_service_pb2_grpc
 
-from tests.integration.gateway.house import BOOKINGS, House
+from services.chassis.clock import monotonic
+from tests.integration.gateway.house import BOOKINGS, STUDIO, House
 
 
 @dataclass
@@ -92,6 +93,22 @@ async def test_a_running_request_ends_before_the_process_does(house: House) -> N
     assert (request["status"], request["method"]) == (504, "POST")
     assert "key-1" not in str(output)
     assert BOOKINGS not in str(output)
+
+
+async def test_a_stream_does_not_hold_up_the_end_of_the_process(house: House) -> None:
+    house.sign_in("key-1")
+    headers = {"authorization": "Bearer key-1", "accept": "text/event-stream"}
+    async with _gateway(house) as gateway:
+        url = f"http://127.0.0.1:{gateway.port}/v1/studios/{STUDIO}/classSessions/1:watch"
+        async with httpx.AsyncClient() as client, client.stream("GET", url, headers=headers) as answer:
+            text = answer.aiter_text()
+            started = monotonic()
+            assert "id: v1" in await anext(text) + await anext(text)
+            gateway.process.send_signal(signal.SIGTERM)
+            assert [part async for part in text] == []
+        await asyncio.wait_for(gateway.process.wait(), 10)
+        assert monotonic() - started < 5
+        assert gateway.process.returncode == 0
 
 
 async def test_broken_http_is_answered_and_leaves_no_stuck_call(house: House) -> None:
