@@ -8,6 +8,7 @@ import uvicorn
 import uvloop
 
 from gateway.app import create_app
+from gateway.protocol import BoundedProtocol
 from gateway.settings import Settings
 from gateway.upstreams import Upstreams, connect
 from services.chassis import config, telemetry
@@ -16,6 +17,8 @@ from services.chassis.probes import serve_probes
 # Seconds that running requests get to end.
 DRAIN_GRACE = 8
 KEEP_ALIVE = 30
+# Streams and idle browsers included; who comes then reads 503.
+MAX_CONNECTIONS = 5000
 
 
 class _Server(uvicorn.Server):
@@ -40,7 +43,7 @@ async def serve(settings: Settings) -> None:
             create_app(settings, upstreams),
             host=settings.bind_host,
             port=settings.port,
-            http="httptools",
+            http=BoundedProtocol,
             ws="none",
             lifespan="off",
             log_config=None,
@@ -48,6 +51,7 @@ async def serve(settings: Settings) -> None:
             server_header=False,
             proxy_headers=False,
             timeout_keep_alive=KEEP_ALIVE,
+            limit_concurrency=MAX_CONNECTIONS,
             timeout_graceful_shutdown=DRAIN_GRACE,
         ),
     )

@@ -15,8 +15,10 @@ from starlette.types import Receive, Scope, Send
 
 from gateway import streams
 from gateway.bodies import answer_unread, has_body, pieces, read_body
+from gateway.caching import conditional, is_personal
 from gateway.calls import Calls
 from gateway.observe import REQUEST_ID, ROUTE
+from gateway.rate_limits import RateLimit, StreamLimit, neighbourhood
 from gateway.sessions import (
     CSRF_HEADER,
     Credential,
@@ -29,7 +31,7 @@ from gateway.transcoding.bindings import Binding, Match
 from gateway.transcoding.decode import decode_request
 from gateway.transcoding.encode import encode_error, encode_response
 from gateway.transcoding.errors import HTTP_STATUS, HttpError
-from gateway.upstreams import Metadata, Route, Upstreams, status_of
+from gateway.upstreams import Route, Upstreams, status_of
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from services.chassis.clock import monotonic
 from services.chassis.errors import DomainError, InvalidArgument, Unauthenticated
@@ -45,9 +47,22 @@ _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 class Api:
     """The ASGI application behind every annotated path."""
 
-    def __init__(self, upstreams: Upstreams, tokens: Tokens, csrf: CsrfGuard, *, behind_proxy: bool) -> None:
-        """`behind_proxy`: a proxy of ours adds the caller's address as the last X-Forwarded-For entry."""
+    def __init__(
+        self,
+        upstreams: Upstreams,
+        tokens: Tokens,
+        csrf: CsrfGuard,
+        *,
+        strangers: RateLimit,
+        callers: RateLimit,
+        behind_proxy: bool,
+    ) -> None:
+        """`strangers` limits an address, `callers` a credential.
+
+        `behind_proxy`: a proxy of ours adds the caller's address as the last X-Forwarded-For entry.
+        """
         self._upstreams, self._tokens, self._csrf, self._behind_proxy = upstreams, tokens, csrf, behind_proxy
+        self._strangers, self._callers, self._streams = strangers, callers, StreamLimit()
         self._calls = Calls(tokens, upstreams.ending)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -82,16 +97,22 @@ class Api:
         message = decode_request(match, request.scope["query_string"], body, request.headers.get("content-type", ""))
         if route.method.needs_key:
             _set_request_id(message, request.headers.get("idempotency-key", ""))
-        metadata = self._metadata(request)
+        metadata = (("x-request-id", request.scope[REQUEST_ID]), ("x-forwarded-for", self._address(request)))
         if binding.is_stream:
-            stream = await self._calls.stream(route, message, credential, metadata, deadline)
+            give_back = self._streams.take(credential.digest if credential else neighbourhood(self._address(request)))
+            try:
+                stream = await self._calls.stream(route, message, credential, metadata, deadline)
+            except BaseException:
+                give_back()
+                raise
+            stream.when_over(give_back)
             return streams.answer(request, binding, stream, deadline)
         if binding.is_upload:
             uploaded = pieces(request)
             answer = await self._calls.upload(route, message, uploaded, binding, credential, metadata, deadline)
         else:
             answer = await self._calls.unary(route, message, credential, metadata, deadline)
-        return self._render(binding, answer, credential)
+        return self._render(request, binding, answer, credential)
 
     def _match(self, request: Request) -> Match:
         raw_path: bytes = request.scope["raw_path"]
@@ -123,24 +144,30 @@ class Api:
 
     def _admit(self, request: Request, route: Route) -> Credential | None:
         """Who calls, once it is sure that no other site makes them; None for a method open to all."""
+        stranger = neighbourhood(self._address(request))
         if route.method.policy.scope == MethodPolicy.PUBLIC:
+            self._strangers.take(stranger)
             self._csrf.check_origin(request)
             return None
         credential = credential_of(request)
         if credential is None:
             raise Unauthenticated("sign in first", reason="NOT_SIGNED_IN")
+        if self._tokens.knows(credential):
+            self._callers.take(credential.digest)
+        else:
+            # Anyone can make up credentials, and each costs a look at identity.
+            self._strangers.take(stranger)
         if credential.is_session:
             self._csrf.check_origin(request)
             self._csrf.check_token(request, credential.secret)
         return credential
 
-    def _metadata(self, request: Request) -> Metadata:
+    def _address(self, request: Request) -> str:
         hops = request.headers.get("x-forwarded-for", "").split(",") if self._behind_proxy else []
         peer = request.client.host if request.client else ""
-        address = (hops[-1].strip() if hops else "") or peer
-        return (("x-request-id", request.scope[REQUEST_ID]), ("x-forwarded-for", address))
+        return (hops[-1].strip() if hops else "") or peer
 
-    def _render(self, binding: Binding, message: Message, credential: Credential | None) -> Response:
+    def _render(self, request: Request, binding: Binding, message: Message, credential: Credential | None) -> Response:
         hidden = frozenset(f.name for f in message.DESCRIPTOR.fields if has_option(f, "session_cookie"))
         body, content_type = encode_response(binding, message, hidden)
         response = Response(body, media_type=content_type)
@@ -152,6 +179,8 @@ class Api:
                 self._tokens.forget(credential)
         if session:
             response.headers[CSRF_HEADER] = self._csrf.token(session)
+        if binding.http_method == "GET":
+            return conditional(request, response, personal=is_personal(binding.method.output_type))
         return response
 
 

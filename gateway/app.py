@@ -5,14 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES, GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp
 
 from gateway.api import Api
+from gateway.cors import with_cors
 from gateway.observe import ROUTE, Observed
 from gateway.openapi.page import reference_routes
+from gateway.rate_limits import RateLimit
 from gateway.sandbox import sandbox_routes
 from gateway.sessions import CsrfGuard, Tokens
 from gateway.settings import Settings
@@ -22,6 +25,8 @@ WEB = Path(__file__).parent / "web"
 # One page under the address that people type and those that mails carry (services/notify/letters.py).
 PAGE = ("/", "/accept-invitation", "/reset-password")
 ASSETS = ("/app.css", "/app.js", "/api.js", "/dom.js", "/studio.js", "/times.js")
+# Streams, which compression would hold back, and blobs, which are compressed already.
+NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/x-ndjson", "application/octet-stream")
 
 
 def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
@@ -54,9 +59,13 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
     api = Api(
         upstreams,
         Tokens(upstreams.channels["identity"]),
-        CsrfGuard(settings.secret, settings.public_origin),
+        CsrfGuard(settings.secret, [settings.public_origin, *settings.allowed_origins]),
+        strangers=RateLimit(settings.public_rate_limit),
+        callers=RateLimit(settings.rate_limit),
         behind_proxy=settings.production,
     )
-    return Observed(
-        Router(routes, default=api, redirect_slashes=False), https=settings.public_origin.startswith("https://")
-    )
+    app: ASGIApp = Router(routes, default=api, redirect_slashes=False)
+    app = GZipMiddleware(app, minimum_size=1024, compresslevel=5, exclude_content_types=NOT_COMPRESSED)
+    if settings.allowed_origins:
+        app = with_cors(app, settings.allowed_origins)
+    return Observed(app, https=settings.public_origin.startswith("https://"))

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import hmac
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -63,8 +64,9 @@ def credential_of(request: Request) -> Credential | None:
 class CsrfGuard:
     """Tells a page of ours from another site that makes the browser send our cookie."""
 
-    def __init__(self, secret: str, public_origin: str) -> None:
-        self._key, self._public_origin = secret.encode(), public_origin
+    def __init__(self, secret: str, origins: Collection[str]) -> None:
+        """`origins`: ours, and those that may read our answers (CORS)."""
+        self._key, self._origins = secret.encode(), frozenset(origins)
 
     def token(self, session: str) -> str:
         """The token that belongs to a session."""
@@ -73,7 +75,7 @@ class CsrfGuard:
     def check_origin(self, request: Request) -> None:
         """Raises PermissionDenied for a write that a browser says comes from another site."""
         origin = request.headers.get("origin")
-        if request.method in _SAFE_METHODS or origin is None or origin == self._public_origin:
+        if request.method in _SAFE_METHODS or origin is None or origin in self._origins:
             return
         if urlsplit(origin).netloc != request.headers.get("host"):
             raise PermissionDenied("the request comes from another site", reason="ORIGIN_NOT_ALLOWED")
@@ -122,6 +124,10 @@ class Tokens:
         except Unauthenticated:
             self.forget(credential)
             raise
+
+    def knows(self, credential: Credential) -> bool:
+        """Whether identity accepted this credential, or is about to say."""
+        return credential.digest in self._exchanges
 
     def forget(self, credential: Credential) -> None:
         """Drops every token of a credential."""

@@ -22,6 +22,11 @@ class Settings:
     metrics_port: int = env("POWERHOUSE_METRICS_PORT", 0)
     otlp_endpoint: str | None = env("POWERHOUSE_OTLP_ENDPOINT", None)
     trace_sample_ratio: float = env("POWERHOUSE_TRACE_SAMPLE_RATIO", 1.0)
+    # Origins of other sites whose pages may call the API with a key, separated by commas.
+    cors_origins: str = env("POWERHOUSE_CORS_ORIGINS", "")
+    # Requests a second, by each credential and by each address of callers without one; 0 for no limit.
+    rate_limit: float = env("POWERHOUSE_RATE_LIMIT", 50.0)
+    public_rate_limit: float = env("POWERHOUSE_PUBLIC_RATE_LIMIT", 20.0)
     sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
     identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
     scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
@@ -33,6 +38,9 @@ class Settings:
             raise ConfigurationError("POWERHOUSE_SECRET is shorter than 32 characters")
         if self.production and self.sandbox_url:
             raise ConfigurationError("POWERHOUSE_SANDBOX_URL is refused in production")
+        for origin in self.allowed_origins:
+            if origin != _origin(origin):
+                raise ConfigurationError("POWERHOUSE_CORS_ORIGINS must list origins like https://studio.example")
 
     @property
     def production(self) -> bool:
@@ -41,5 +49,13 @@ class Settings:
     @property
     def public_origin(self) -> str:
         """Scheme, host and port of the public URL, as a browser's Origin header spells them."""
-        parts = urlsplit(self.public_url)
-        return f"{parts.scheme}://{parts.netloc}"
+        return _origin(self.public_url)
+
+    @property
+    def allowed_origins(self) -> list[str]:
+        return [origin.strip() for origin in self.cors_origins.split(",") if origin.strip()]
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.types import Receive, Scope, Send
 
-from gateway.caching import is_known
+from gateway.caching import KEEP, VARY, is_known
 from gateway.transcoding.bindings import Binding
 from gateway.transcoding.encode import encode_error, encode_response
 from gateway.transcoding.errors import HTTP_STATUS
@@ -57,6 +57,10 @@ class Stream:
     def close(self) -> None:
         """Cancels the call unless it is over."""
         self._call.cancel()
+
+    def when_over(self, do: Callable[[], None]) -> None:
+        """Calls back once, however the stream ends."""
+        self._call.add_done_callback(lambda _call: do())
 
     async def messages(self) -> AsyncIterator[Message | None]:
         """Every answer, and None whenever nothing has come for a while. Raises AioRpcError for a failure in between.
@@ -117,7 +121,7 @@ def answer(request: Request, binding: Binding, stream: Stream, deadline: float) 
         content_type = encode_response(binding, stream.first)[1] if stream.first else "application/octet-stream"
         response = StreamAnswer(stream, _bytes(binding, stream), content_type, deadline)
         if stream.etag:
-            headers = {"ETag": f'"{stream.etag}"', "Cache-Control": "private, no-cache"}
+            headers = {"ETag": f'"{stream.etag}"', "Cache-Control": KEEP, "Vary": VARY}
     elif "text/event-stream" in request.headers.get("accept", ""):
         events = _events(binding, stream, request.headers.get("last-event-id", ""))
         response = StreamAnswer(stream, events, "text/event-stream", deadline)

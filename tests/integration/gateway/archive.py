@@ -15,6 +15,7 @@ from google.protobuf.message_factory import GetMessageClass
 
 from embedded.certificates import Certificates
 from gateway.app import create_app
+from gateway.protocol import BoundedProtocol
 from gateway.settings import Settings
 from gateway.upstreams import SERVICES, Upstreams
 from services.chassis import config
@@ -144,7 +145,7 @@ async def open_archive(certificates: Certificates) -> AsyncIterator[Open]:
 async def served(settings: Settings, upstreams: Upstreams, port: int = 0) -> AsyncIterator[int]:
     """The gateway in this process, on a free port unless one is named. It ends as the process would."""
     server = uvicorn.Server(
-        uvicorn.Config(create_app(settings, upstreams), http="httptools", log_config=None, lifespan="off")
+        uvicorn.Config(create_app(settings, upstreams), http=BoundedProtocol, log_config=None, lifespan="off")
     )
     with socket.create_server(("127.0.0.1", port)) as listener:
         serving = asyncio.create_task(server.serve(sockets=[listener]))

@@ -76,6 +76,13 @@ class Booking(booking_service_pb2_grpc.BookingServiceServicer):
     metadata: dict[str, str] = field(default_factory=dict)
     time_left: float = 0
     arrived: asyncio.Event = field(default_factory=asyncio.Event)
+    sessions: pb.ListBookableSessionsResponse = field(default_factory=pb.ListBookableSessionsResponse)
+
+    async def ListBookableSessions(self, request: Any, context: Any) -> pb.ListBookableSessionsResponse:
+        return self.sessions
+
+    async def ListClients(self, request: Any, context: Any) -> pb.ListClientsResponse:
+        return pb.ListClientsResponse()
 
     async def CreateBooking(self, request: Any, context: Any) -> booking_pb2.Booking:
         self.requests.append(request)
@@ -159,7 +166,7 @@ def gateway_environ(certificates: Certificates, targets: Mapping[str, str]) -> d
 
 
 @asynccontextmanager
-async def open_house(certificates: Certificates) -> AsyncIterator[House]:
+async def open_house(certificates: Certificates, extra: Mapping[str, str] | None = None) -> AsyncIterator[House]:
     """A gateway with an identity, a booking and a foreign library behind it."""
     key_id = json.loads(certificates.jwks.read_text())["keys"][0]["kid"]
     signer = TokenSigner(certificates.token_key.read_bytes(), key_id)
@@ -184,6 +191,7 @@ async def open_house(certificates: Certificates) -> AsyncIterator[House]:
         channels[name] = open_channel(servicer.descriptor, name, targets[name], gateway_tls)
 
     environ = gateway_environ(certificates, {name: targets.get(name, targets["booking"]) for name in SERVICES})
+    environ |= extra or {}
     settings = config.load(Settings, environ)
     upstreams = Upstreams(channels, {name: servicer.descriptor for name, servicer in servicers.items()})
     transport = httpx.ASGITransport(create_app(settings, upstreams))
