@@ -53,6 +53,7 @@ _WORDS: dict[str, Any] = {
     "email": "mara@lindt.example",
     "end_time": "2026-11-23T10:00:00Z",
     "etag": "1",
+    "event_id": "5d41402abc4b2a76",
     "expire_time": "2027-02-20T08:15:00Z",
     "free_cancel_until": "2026-11-22T21:00:00Z",
     "free_places": 2,

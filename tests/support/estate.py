@@ -44,10 +44,16 @@ class Estate:
     services: dict[str, Running]
 
     async def call(self, principal: Principal, method: MethodDescriptor, request: Message) -> Any:
-        """Calls a method at the service that owns it."""
+        """Calls a method at the service that owns it. Of a stream the first answer says it all."""
         service = method.containing_service.full_name.split(".")[1]
         stub = self.services[service].as_principal(STUBS[service], principal)
-        return await getattr(stub, method.name)(request)
+        call = getattr(stub, method.name)(request)
+        if not method.server_streaming:
+            return await call
+        try:
+            return await anext(aiter(call))
+        finally:
+            call.cancel()
 
     async def carry(self) -> None:
         """Brings every event to every service, as the broker would."""
