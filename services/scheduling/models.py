@@ -43,6 +43,8 @@ class Studio(Versioned, Base):
     time_zone: Mapped[str]
     # ISO 4217.
     currency_code: Mapped[str]
+    # SHA-256 of a blob.
+    logo: Mapped[bytes | None]
 
     @property
     def name(self) -> str:

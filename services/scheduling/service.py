@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from powerhouse.scheduling.v1 import scheduling_service_pb2, scheduling_service_pb2_grpc
-from services.chassis.jobs.registry import Jobs
 from services.chassis.messaging.consumers import Consumers
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
 from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
+from services.scheduling.jobs import jobs
 from services.scheduling.rpc.scheduling_servicer import SchedulingServicer
 
 
@@ -28,5 +28,5 @@ SERVICE = Service(
     settings=ServiceSettings,
     servicers=servicers,
     consumers=Consumers(),
-    jobs=Jobs(),
+    jobs=jobs,
 )

@@ -7,6 +7,8 @@ from uuid import UUID
 from sqlalchemy import select, tuple_
 
 from powerhouse.scheduling.v1.events_pb2 import StudioCreated
+from services.chassis import blobs
+from services.chassis.blobs import Blob
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound, check_etag
@@ -16,6 +18,10 @@ from services.scheduling.local_time import check_zone
 from services.scheduling.models import Studio, StudioId
 
 MUTABLE = ("display_name", "time_zone")
+# Bytes.
+MAX_LOGO = 5 * 1024 * 1024
+
+_LOGO = "studio logo"
 
 
 async def create(tx: UnitOfWork, *, display_name: str, time_zone: str, currency_code: str, account_id: UUID) -> Studio:
@@ -73,6 +79,37 @@ async def update(tx: UnitOfWork, etag: str, changes: dict[str, Any]) -> Studio:
     if changes:
         studio.touch(tx.now())
     return studio
+
+
+async def set_logo(tx: UnitOfWork, blob: Blob) -> Studio:
+    """Shows a stored image as the logo, and no more the one before."""
+    studio = await lock(tx)
+    if studio.logo == blob.sha256:
+        return studio
+    if studio.logo:
+        await blobs.let_go(tx, studio.logo, _LOGO)
+    await blobs.use(tx, blob.sha256, _LOGO)
+    tx.note_change("logo", studio.logo.hex() if studio.logo else "", blob.etag)
+    studio.logo = blob.sha256
+    studio.touch(tx.now())
+    return studio
+
+
+async def logo(tx: UnitOfWork) -> Blob:
+    """Raises NotFound while there is none."""
+    studio = await get(tx)
+    if studio.logo is None:
+        raise NotFound("logo")
+    return await blobs.find(tx, studio.logo)
+
+
+def image_type(head: bytes) -> str | None:
+    """The content type of an image that browsers show everywhere, by its first bytes; None for anything else."""
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "image/png"
+    if head.startswith(b"\xff\xd8\xff"):
+        return "image/jpeg"
+    return "image/webp" if head.startswith(b"RIFF") and head[8:12] == b"WEBP" else None
 
 
 async def all_ids(tx: UnitOfWork) -> Sequence[UUID]:

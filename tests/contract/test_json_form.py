@@ -137,9 +137,12 @@ def test_what_json_format_writes_is_read_as_json_format_reads_it(data: st.DataOb
         message, preserving_proto_field_name=by_proto_name, descriptor_pool=message.DESCRIPTOR.file.pool
     )
     read, refusal = _read(message.DESCRIPTOR, text)
-    # An enum's number without a name is what we refuse and json_format takes.
-    assert read is not None or refusal.startswith("must be one of ")
-    assert read is None or _wire(read) == _wire(_parse(message.DESCRIPTOR, text))
+    if read is not None:
+        assert _wire(read) == _wire(_parse(message.DESCRIPTOR, text))
+    elif not refusal.startswith("must be one of "):  # an enum's number without a name, which json_format takes
+        # It does not read all that it writes: the shortest form of the largest float is larger.
+        with pytest.raises(json_format.ParseError):
+            _parse(message.DESCRIPTOR, text)
 
 
 @settings(max_examples=1200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large], deadline=None)
@@ -147,7 +150,17 @@ def test_what_json_format_writes_is_read_as_json_format_reads_it(data: st.DataOb
 def test_what_we_accept_json_format_accepts_as_the_same(document: dict[str, object]) -> None:
     text = json.dumps(document)
     read, refusal = _read(KINDS, text)
-    assert refusal if read is None else _wire(read) == _wire(_parse(KINDS, text))
+    if read is None:
+        assert refusal
+        return
+    try:
+        parsed = _parse(KINDS, text)
+    except json_format.ParseError as error:
+        # The one thing that only we accept: a mask as the proto spells its fields.
+        if 'must not contain "_"' not in str(error):
+            raise
+    else:
+        assert _wire(read) == _wire(parsed)
 
 
 def _impossible() -> list[Any]:

@@ -64,7 +64,7 @@ def test_a_route_leads_to_its_own_method(binding: Binding) -> None:
 @settings(max_examples=500, suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.data())
 def test_a_request_comes_back_from_its_uri_and_body(data: st.DataObject) -> None:
-    binding = data.draw(st.sampled_from(BINDINGS))
+    binding = data.draw(st.sampled_from([binding for binding in BINDINGS if not binding.raw_request]))
     request: Any = binding.request_class()
     _fill(request, data)
     if binding.body:

@@ -172,7 +172,7 @@ class Running:
             f"127.0.0.1:{self.port}",
             Tls(self.mesh.certificates.tls(certificate)).client(),
             options=[("grpc.ssl_target_name_override", self.service.name), ("grpc.use_local_subchannel_pool", 1)],
-            interceptors=[bearer, _StreamBearer(bearer)] if bearer else None,
+            interceptors=[bearer, _StreamBearer(bearer), _UploadBearer(bearer)] if bearer else None,
         )
         self._channels.append(channel)
         return stub(channel)
@@ -203,6 +203,16 @@ class _StreamBearer(grpc.aio.UnaryStreamClientInterceptor):
 
     async def intercept_unary_stream(self, continuation: Any, details: Any, request: Any) -> Any:
         return await continuation(self._bearer.sign(details), request)
+
+
+class _UploadBearer(grpc.aio.StreamUnaryClientInterceptor):
+    """The same for uploads."""
+
+    def __init__(self, bearer: _Bearer) -> None:
+        self._bearer = bearer
+
+    async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
+        return await continuation(self._bearer.sign(details), requests)
 
 
 _done: set[tuple[str, str]] = set()

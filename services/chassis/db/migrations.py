@@ -18,6 +18,13 @@ def create_chassis_tables(app_role: str) -> None:
     guard("audit_entries", app_role, privileges="SELECT, INSERT")
 
 
+def create_blob_tables(app_role: str) -> None:
+    """Adds the tables of `services.chassis.blobs` to a service that keeps files."""
+    run_script((Path(__file__).parent / "sql" / "chassis_v2.sql").read_text(encoding="utf-8"))
+    for table in ("blobs", "blob_chunks"):
+        guard(table, app_role, privileges="SELECT, INSERT, UPDATE, DELETE")
+
+
 def guard(table: str, app_role: str, *, privileges: str = "SELECT, INSERT, UPDATE") -> None:
     """Forces row level security on a tenant table: only rows of `app.tenants` exist for the app role.
 

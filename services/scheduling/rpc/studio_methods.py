@@ -1,13 +1,18 @@
 """Studios at the wire."""
 
+from collections.abc import AsyncIterator
 from typing import Any
+
+from google.api.httpbody_pb2 import HttpBody
 
 from powerhouse.scheduling.v1 import scheduling_service_pb2 as pb
 from powerhouse.scheduling.v1.studio_pb2 import Studio as StudioMessage
+from services.chassis import blobs
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import parse_name
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import masked_fields, to_timestamp
+from services.chassis.rpc.uploads import pieces
 from services.scheduling import studios
 from services.scheduling.models import Studio
 from services.scheduling.rpc.methods import Methods
@@ -57,6 +62,35 @@ class StudioMethods(Methods):
 
         return await self._database.write(change)
 
+    async def UploadStudioLogo(
+        self, requests: AsyncIterator[pb.UploadStudioLogoRequest], context: Any
+    ) -> StudioMessage:
+        first = await anext(requests)
+        parse_name(first.name, "studios/*", "name")
+        blob = await blobs.store(
+            self._database,
+            current_call().tenant,
+            pieces(requests, "logo"),
+            field="logo",
+            limit=studios.MAX_LOGO,
+            type_of=studios.image_type,
+        )
+
+        async def change(tx: UnitOfWork) -> StudioMessage:
+            return encode_studio(await studios.set_logo(tx, blob))
+
+        return await self._database.write(change)
+
+    async def DownloadStudioLogo(self, request: pb.DownloadStudioLogoRequest, context: Any) -> AsyncIterator[HttpBody]:
+        parse_name(request.name, "studios/*", "name")
+        async with self._database.read() as tx:
+            blob = await studios.logo(tx)
+        await context.send_initial_metadata((("etag", blob.etag),))
+        content_type = blob.content_type
+        async for data in blobs.content(self._database, current_call().tenant, blob):
+            yield HttpBody(content_type=content_type, data=data)
+            content_type = ""
+
 
 def encode_studio(studio: Studio) -> StudioMessage:
     return StudioMessage(
@@ -67,4 +101,5 @@ def encode_studio(studio: Studio) -> StudioMessage:
         etag=studio.etag,
         create_time=to_timestamp(studio.create_time),
         update_time=to_timestamp(studio.update_time),
+        logo=studio.logo.hex() if studio.logo else "",
     )
