@@ -13,13 +13,13 @@ from typing import Any
 import grpc
 import uvloop
 
-from bench.plan import wanted
+from bench import h2, plan
 from powerhouse.booking.v1.booking_service_pb2 import CreateBookingRequest, NewBooking
-from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.identity.v1.identity_service_pb2 import ExchangeTokenRequest
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from services.chassis.rpc.stubs import Tls
 
+BOOK = "/powerhouse.booking.v1.BookingService/CreateBooking"
 # Tokens live for a minute.
 REFRESHED_AFTER = 40.0
 
@@ -70,38 +70,31 @@ class Tokens:
 
 
 async def load(task: Task) -> Tally:
-    """Keeps `in_flight` calls going until time is up, then waits for the last. Raises AioRpcError for any refusal."""
-    credentials = Tls(Path(task.tls_dir)).client()
-    async with (
-        grpc.aio.secure_channel(task.booking_target, credentials, _named("booking")) as booking,
-        grpc.aio.secure_channel(task.identity_target, credentials, _named("identity")) as identity,
-    ):
-        stub: Any = BookingServiceStub(booking)
+    """Keeps `in_flight` calls going until time is up, then waits for the last. Raises Failed for any refusal."""
+    tls_dir = Path(task.tls_dir)
+    booking = await h2.connect(task.booking_target, "booking", BOOK, tls_dir)
+    named = [("grpc.ssl_target_name_override", "identity")]
+    async with grpc.aio.secure_channel(task.identity_target, Tls(tls_dir).client(), named) as identity:
         tokens, tally, numbers = Tokens(IdentityServiceStub(identity), task.api_keys), Tally(), count(task.first)
         await tokens.refresh()
-        await booking.channel_ready()
         ends = time.monotonic() + task.seconds
-        await asyncio.gather(*(_book(stub, tokens, numbers, ends, tally) for _ in range(task.in_flight)))
+        await asyncio.gather(*(_book(booking, tokens, numbers, ends, tally) for _ in range(task.in_flight)))
         return tally
 
 
-async def _book(stub: Any, tokens: Tokens, numbers: Iterator[int], ends: float, tally: Tally) -> None:
+async def _book(booking: h2.Connection, tokens: Tokens, numbers: Iterator[int], ends: float, tally: Tally) -> None:
     while time.monotonic() < ends:
         await tokens.refresh()
         number = next(numbers)
-        plan = wanted(number)
+        wanted = plan.wanted(number)
         request = CreateBookingRequest(
-            parent=plan.parent,
-            booking=NewBooking(class_session=plan.class_session, client=plan.client),
+            parent=wanted.parent,
+            booking=NewBooking(class_session=wanted.class_session, client=wanted.client),
             request_id=str(number),
         )
-        await stub.CreateBooking(request, metadata=(("authorization", tokens.header(plan.studio)),), timeout=10)
+        await booking.call(request.SerializeToString(), tokens.header(wanted.studio))
         tally.booked += 1
         tally.booked_in_time += time.monotonic() < ends
-
-
-def _named(service: str) -> list[tuple[str, str]]:
-    return [("grpc.ssl_target_name_override", service)]
 
 
 if __name__ == "__main__":

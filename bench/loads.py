@@ -17,8 +17,6 @@ from embedded.children import ROOT
 from embedded.processes import Unusable
 
 IN_FLIGHT = 32
-# pgbench: more connections only wait for each other.
-CONNECTIONS = 16
 HERE = Path(__file__).parent
 
 
@@ -103,13 +101,13 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
     variables = {
         "n": 0,
         "first": first,
-        "connections": CONNECTIONS,
+        "connections": IN_FLIGHT,
         "studios": plan.STUDIOS,
         "sessions": plan.SESSIONS,
         "clients": plan.CLIENTS,
     }
     command = [tools.pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
-    command += [f"--time={max(1, round(seconds))}", f"--client={CONNECTIONS}"]
+    command += [f"--time={max(1, round(seconds))}", f"--client={IN_FLIGHT}"]
     output = _output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
     processed = re.search(r"actually processed: (\d+)", output)
     rate = re.search(r"tps = ([\d.]+) \(without", output)

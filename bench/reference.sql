@@ -1,7 +1,8 @@
 -- The yardstick: the plainest booking that is correct, on tables of the same shape beside ours.
 --
--- It never sells a place or a credit twice and never books a client twice in a session; it does nothing else: no row
--- level security, spots, policies and booking windows, no idempotency key, ledger, events or audit, nothing to answer.
+-- It never sells a place or a credit twice, never books a client twice in a session, and books a repeated request once.
+-- It does nothing else: no row level security, spots, policies and booking windows, ledger, events or audit; it has
+-- nothing to answer, and a repeat is an error.
 CREATE SCHEMA reference;
 
 CREATE TABLE reference.class_sessions (LIKE public.class_sessions INCLUDING ALL);
@@ -12,6 +13,8 @@ CREATE TABLE reference.client_packages (
 );
 CREATE TABLE reference.bookings (
     LIKE public.bookings INCLUDING ALL,
+    request_id text NOT NULL,
+    UNIQUE (tenant_id, request_id),
     FOREIGN KEY (tenant_id, client_id) REFERENCES reference.clients,
     FOREIGN KEY (tenant_id, client_package_id) REFERENCES reference.client_packages
 );
@@ -20,8 +23,9 @@ INSERT INTO reference.class_sessions SELECT * FROM public.class_sessions;
 INSERT INTO reference.clients SELECT * FROM public.clients;
 INSERT INTO reference.client_packages SELECT * FROM public.client_packages;
 
-CREATE FUNCTION reference.book(p_tenant uuid, p_booking uuid, p_session uuid, p_client uuid, p_now timestamptz)
-RETURNS void LANGUAGE plpgsql AS $$
+CREATE FUNCTION reference.book(
+    p_tenant uuid, p_request text, p_booking uuid, p_session uuid, p_client uuid, p_now timestamptz
+) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_package uuid;
 BEGIN
@@ -38,6 +42,8 @@ BEGIN
 
     INSERT INTO reference.bookings (
         tenant_id, id, class_session_id, client_id, client_package_id, state, policy_version,
-        credit_returned, session_cancelled, version, create_time, update_time
-    ) VALUES (p_tenant, p_booking, p_session, p_client, v_package, 'CONFIRMED', 1, false, false, 1, p_now, p_now);
+        credit_returned, session_cancelled, version, create_time, update_time, request_id
+    ) VALUES (
+        p_tenant, p_booking, p_session, p_client, v_package, 'CONFIRMED', 1, false, false, 1, p_now, p_now, p_request
+    );
 END $$;
