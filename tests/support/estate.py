@@ -134,6 +134,8 @@ async def build(estate: Estate) -> Holding:
     tenant = UUID(made.name.split("/")[1])
     owner = Principal(account_id=account, roles={tenant: frozenset({int(Role.ROLE_OWNER)})})
     holding = Holding(estate, owner, tenant)
+    logo = scheduling_service_pb2.UploadStudioLogoRequest(name=made.name)
+    await holding.stub("scheduling").UploadStudioLogo(_upload(logo))
     await _plan(holding)
     await estate.carry()
     await _staff(holding)
