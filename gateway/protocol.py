@@ -70,11 +70,16 @@ class BoundedProtocol(HttpToolsProtocol):
     def _refuse(self, http_status: int, reason: str, message: str) -> None:
         if self._refused or self.transport.is_closing():
             return
-        answering = self.cycle is not None and not self.cycle.response_complete
+        running = self.cycle if self.cycle and not self.cycle.response_complete else None
+        answering = running is not None and (running.response_started or len(self.pipeline) > 0)
         if answering or (http_status == 408 and not self._in_head):
             # Another answer is on its way, or nothing was asked.
             self.transport.close()
             return
+        if running:
+            # It waits for a body that has no sound end, and shall not answer too.
+            running.disconnected = True
+            running.message_event.set()
         error = HttpError(http_status, grpc.StatusCode.INVALID_ARGUMENT, reason, message)
         body = encode_error(to_status(error), http_status)
         head = [

@@ -34,6 +34,7 @@ SCHEDULING = "tests/integration/scheduling"
 BOOKING = "tests/integration/booking"
 NOTIFY = "tests/integration/notify"
 IDENTITY = "tests/integration/identity"
+GATEWAY = "tests/integration/gateway"
 MUTANTS = [
     Mutant(
         "a method without a policy keeps its server from starting",
@@ -223,6 +224,41 @@ MUTANTS = [
         "if request.method not in _SAFE_METHODS and not hmac.compare_digest(",
         "if False and not hmac.compare_digest(",
         "tests/integration/gateway/test_http_sessions.py::test_a_write_by_cookie_needs_the_token_of_its_page",
+    ),
+    Mutant(
+        "an upload that just stops is not whole",
+        "services/chassis/rpc/uploads.py",
+        'raise Aborted("the upload broke off", reason="UPLOAD_BROKEN_OFF")',
+        "return",
+        f"{SCHEDULING}/test_logos.py::test_what_broke_off_is_not_taken_for_whole",
+    ),
+    Mutant(
+        "a logo is an image by its first bytes",
+        "services/chassis/blobs.py",
+        "if not content_type:",
+        "if False:",
+        f"{SCHEDULING}/test_logos.py::test_what_is_no_logo_is_refused",
+    ),
+    Mutant(
+        "only so many watch at once",
+        "services/booking/live.py",
+        "if self._watchers >= MAX_WATCHERS:",
+        "if False:",
+        f"{BOOKING}/test_booking_live.py::test_the_number_of_watchers_is_bounded",
+    ),
+    Mutant(
+        "credentials that identity has not accepted count as their address",
+        "gateway/api.py",
+        "if self._tokens.knows(credential):",
+        "if True:",
+        f"{GATEWAY}/test_http_edges.py::test_made_up_credentials_count_as_a_stranger",
+    ),
+    Mutant(
+        "personal answers are not kept by browsers",
+        "gateway/caching.py",
+        "if not personal:",
+        "if True:",
+        f"{GATEWAY}/test_http_edges.py::test_personal_answers_are_not_kept",
     ),
 ]
 
