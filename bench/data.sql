@@ -14,11 +14,13 @@ INSERT INTO booking_policies (tenant_id, version, create_time) SELECT studio_id,
 INSERT INTO class_sessions (
     tenant_id, id, version, time_version, class_type_display_name, room_display_name, location_display_name,
     instructor_display_name, start_time, end_time, time_zone, spots, cancelled,
-    planned_capacity, effective_capacity, booked_count
+    planned_capacity, effective_capacity, booked_count,
+    class_type_id, room_id, location_id, instructor_id, currency_code
 )
 SELECT bench_id(1, number / current_setting('bench.sessions')::integer), bench_id(2, number), 1, 1,
     'Reformer Flow', 'Studio A', 'Mitte', 'Ada Lovelace', start_time, start_time + interval '50 minutes',
-    'Europe/Berlin', '{}', false, current_setting('bench.clients')::integer, current_setting('bench.clients')::integer, 0
+    'Europe/Berlin', '{}', false, current_setting('bench.clients')::integer, current_setting('bench.clients')::integer, 0,
+    bench_id(6, 0), bench_id(7, 0), bench_id(8, 0), bench_id(9, 0), 'EUR'
 FROM generate_series(0, current_setting('bench.studios')::integer * current_setting('bench.sessions')::integer - 1) number
 CROSS JOIN LATERAL (
     SELECT date_trunc('hour', now()) + make_interval(hours => 24 + 600 * (number % current_setting('bench.sessions')::integer)

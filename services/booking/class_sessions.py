@@ -37,6 +37,12 @@ class PlannedSession:
     spots: list[str]
     cancelled: bool
     planned_capacity: int
+    class_type_id: UUID
+    room_id: UUID
+    location_id: UUID
+    instructor_id: UUID
+    # ISO 4217, the studio's.
+    currency_code: str
 
 
 @dataclass(frozen=True)

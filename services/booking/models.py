@@ -46,7 +46,7 @@ class _Session:
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # Scheduling's, as is everything down to `cancelled`: the projection.
+    # Scheduling's, as is everything down to `currency_code`: the projection.
     version: Mapped[int] = mapped_column(BigInteger)
     time_version: Mapped[int] = mapped_column(BigInteger)
     class_type_display_name: Mapped[str]
@@ -60,6 +60,13 @@ class _Session:
     time_zone: Mapped[str]
     spots: Mapped[list[str]]
     cancelled: Mapped[bool]
+    # Ids of scheduling.
+    class_type_id: Mapped[UUID]
+    room_id: Mapped[UUID]
+    location_id: Mapped[UUID]
+    instructor_id: Mapped[UUID]
+    # ISO 4217, the studio's.
+    currency_code: Mapped[str]
     # Up to here places are sold.
     planned_capacity: Mapped[int]
     # Up to here places may be held: more than planned when capacity was cut below what is booked.

@@ -37,6 +37,11 @@ def decode(state: ClassSessionState) -> PlannedSession:
         spots=spots,
         cancelled=state.cancelled,
         planned_capacity=min(state.capacity, len(spots)) if spots else state.capacity,
+        class_type_id=UUID(state.class_type_id),
+        room_id=UUID(state.room_id),
+        location_id=UUID(state.location_id),
+        instructor_id=UUID(state.instructor_id),
+        currency_code=state.currency_code,
     )
 
 

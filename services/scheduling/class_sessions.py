@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from services.scheduling.models import (
     Instructor,
     Location,
     Room,
+    Studio,
     session_name,
 )
 from services.scheduling.timetable import Entry, Plan
@@ -115,7 +117,7 @@ async def substitute(tx: UnitOfWork, session_id: UUID, etag: str, instructor_id:
     async with _refusing_overlap(tx, session):
         session.instructor_id = instructor_id
         session.touch(tx.now())
-    substituted = Entry(session, Plan(plan.class_type, plan.room, plan.location, instructor))
+    substituted = Entry(session, replace(plan, instructor=instructor))
     await session_events.publish(tx, substituted, ClassSessionChanged.SUBSTITUTED)
     return substituted
 
@@ -179,11 +181,12 @@ async def _changed(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Cha
 
 async def _load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instructor_id: UUID) -> Plan:
     query = (
-        select(ClassType, Room, Location, Instructor)
+        select(ClassType, Room, Location, Instructor, Studio.currency_code)
         .select_from(Room)
         .join(Location, and_(Location.tenant_id == tx.tenant, Location.id == Room.location_id))
         .join(ClassType, and_(ClassType.tenant_id == tx.tenant, ClassType.id == class_type_id))
         .join(Instructor, and_(Instructor.tenant_id == tx.tenant, Instructor.id == instructor_id))
+        .join(Studio, Studio.tenant_id == tx.tenant)
         .where(Room.tenant_id == tx.tenant, Room.id == room_id)
     )
     row = (await tx.session.execute(query)).one_or_none()
@@ -196,6 +199,7 @@ async def _load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instruc
         room,
         await catalogue.get(tx, Location, room.location_id),
         await catalogue.get(tx, Instructor, instructor_id),
+        (await studios.get(tx)).currency_code,
     )
 
 

@@ -68,4 +68,5 @@ def state(entry: Entry) -> ClassSessionState:
         capacity=session.capacity,
         spots=plan.room.spots,
         cancelled=session.cancelled,
+        currency_code=plan.currency_code,
     )

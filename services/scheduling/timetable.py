@@ -17,6 +17,7 @@ from services.scheduling.models import (
     Instructor,
     Location,
     Room,
+    Studio,
     session_name,
 )
 
@@ -32,6 +33,8 @@ class Plan:
     room: Room
     location: Location
     instructor: Instructor
+    # ISO 4217, the studio's.
+    currency_code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,16 +129,17 @@ def uses(row: Catalogued) -> ColumnElement[bool]:
     raise TypeError(row)
 
 
-_EntryQuery = Select[ClassSession, ClassType, Room, Location, Instructor]
+_EntryQuery = Select[ClassSession, ClassType, Room, Location, Instructor, str]
 
 
 def _entries_of(tenant_id: UUID) -> _EntryQuery:
     return (
-        select(ClassSession, ClassType, Room, Location, Instructor)
+        select(ClassSession, ClassType, Room, Location, Instructor, Studio.currency_code)
         .join(ClassType, and_(ClassType.tenant_id == tenant_id, ClassType.id == ClassSession.class_type_id))
         .join(Room, and_(Room.tenant_id == tenant_id, Room.id == ClassSession.room_id))
         .join(Location, and_(Location.tenant_id == tenant_id, Location.id == Room.location_id))
         .join(Instructor, and_(Instructor.tenant_id == tenant_id, Instructor.id == ClassSession.instructor_id))
+        .join(Studio, Studio.tenant_id == tenant_id)
         .where(ClassSession.tenant_id == tenant_id)
     )
 
@@ -143,6 +147,6 @@ def _entries_of(tenant_id: UUID) -> _EntryQuery:
 async def _entries(tx: UnitOfWork, query: _EntryQuery) -> list[Entry]:
     rows = await tx.session.execute(query)
     return [
-        Entry(session, Plan(class_type, room, location, instructor))
-        for session, class_type, room, location, instructor in rows
+        Entry(session, Plan(class_type, room, location, instructor, currency_code))
+        for session, class_type, room, location, instructor, currency_code in rows
     ]

@@ -27,6 +27,9 @@ from services.chassis.messaging.envelope import Envelope
 from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of
 
+# Ids of scheduling that sessions have unless a test says otherwise.
+CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))
+
 
 def key() -> str:
     """An idempotency key that nobody used."""
@@ -108,6 +111,11 @@ class House:
             "end_time": to_timestamp(start + timedelta(minutes=50)),
             "time_zone": "Europe/Berlin",
             "capacity": 8,
+            "class_type_id": str(CLASS_TYPE),
+            "room_id": str(ROOM),
+            "location_id": str(LOCATION),
+            "instructor_id": str(INSTRUCTOR),
+            "currency_code": "EUR",
         }
         return ClassSessionState(**{**plan, **fields})
 

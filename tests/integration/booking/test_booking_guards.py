@@ -236,9 +236,10 @@ FILL = """
         SELECT tenant, package, id, 'P', 1, '', 1 FROM filled;
     INSERT INTO class_sessions (tenant_id, id, version, time_version, class_type_display_name, room_display_name,
         location_display_name, instructor_display_name, start_time, end_time, time_zone, spots, cancelled,
-        planned_capacity, effective_capacity, booked_count)
+        planned_capacity, effective_capacity, booked_count, class_type_id, room_id, location_id, instructor_id,
+        currency_code)
         SELECT tenant, session, 1, 0, '', '', '', '', now() + random() * interval '99 days', now(), 'UTC', '{}', false,
-        8, 8, 1 FROM filled;
+        8, 8, 1, id, id, id, id, 'EUR' FROM filled;
     INSERT INTO bookings (tenant_id, id, class_session_id, client_id, client_package_id, state, policy_version,
         credit_returned, session_cancelled, version)
         SELECT tenant, booking, session, id, package, 'CONFIRMED', 1, false, false, 1 FROM filled;

@@ -11,7 +11,7 @@ from services.booking.service import SERVICE
 from services.chassis.ids import new_id
 from services.chassis.messaging import inbox
 from services.chassis.rpc.codec import to_timestamp
-from tests.integration.booking.house import House, envelope, last_id, outcome
+from tests.integration.booking.house import CLASS_TYPE, INSTRUCTOR, LOCATION, House, envelope, last_id, outcome
 
 SPOTS = ["A", "B", "C"]
 
@@ -43,6 +43,16 @@ async def test_any_order_and_duplicates_lead_to_the_same_state(house: House) -> 
         rows = "SELECT to_jsonb(s) - 'tenant_id' AS row FROM class_sessions s WHERE tenant_id = $1 ORDER BY id"
         assert await house.running.sql(rows, other.tenant) == await house.running.sql(rows, house.tenant)
     assert await house.digest() == expected
+
+
+async def test_what_a_session_is_about_is_kept_and_follows_it(house: House) -> None:
+    session, other_room = await house.plan(), new_id()
+    await house.change(session, 2, room_id=str(other_room))
+    (row,) = await house.running.sql(
+        "SELECT class_type_id, room_id, location_id, instructor_id, currency_code FROM class_sessions WHERE id = $1",
+        last_id(session),
+    )
+    assert tuple(row) == (CLASS_TYPE, other_room, LOCATION, INSTRUCTOR, "EUR")
 
 
 async def test_a_stale_state_changes_nothing(house: House) -> None:

@@ -84,6 +84,7 @@ class Desk:
             time_zone=ZONE.key,
             capacity=4,
             spots=["R1", "R2", "R3", "R4"],
+            currency_code="EUR",
             **changes,
         )
         change = ClassSessionChanged.CANCELLED if state.cancelled else ClassSessionChanged.SCHEDULED

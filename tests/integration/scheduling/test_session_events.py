@@ -69,6 +69,7 @@ async def test_the_state_is_whole(house: House) -> None:
         capacity=2,
         spots=spots,
         cancelled=False,
+        currency_code="EUR",
     )
 
 
