@@ -111,7 +111,7 @@ async def list_bookable(
             BookingDetail.tenant_id == tx.tenant,
             BookingDetail.class_session_id == session.id,
             BookingDetail.account_id == account,
-            BookingDetail.state == "CONFIRMED",
+            BookingDetail.cancel_time.is_(None),
         )
         .order_by(BookingDetail.id)
         .limit(1)
@@ -151,10 +151,10 @@ async def digest(tx: UnitOfWork) -> str:
 
 def refusal_now(tx: UnitOfWork) -> ColumnElement[str | None]:
     """For a query of BookableSession: the rule that also refuses a booking, so what is shown as open can be booked."""
-    return func.refusal_v1(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    return func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
 
 
 def spots_left() -> ColumnElement[list[str]]:
     """For a query of BookableSession: its free spots in the order of the layout."""
     session = BookableSession
-    return func.free_spots_v1(session.tenant_id, session.id, session.spots, type_=ARRAY(Text()))
+    return func.free_spots_v2(session.tenant_id, session.id, session.spots, type_=ARRAY(Text()))

@@ -62,7 +62,7 @@ _LEAVE_LOST_SPOTS = text(
 _TAKE_FREE_SPOTS = text(
     "WITH free AS ("
     " SELECT f.spot, f.place FROM class_sessions s,"
-    " unnest(free_spots_v1(s.tenant_id, s.id, s.spots)) WITH ORDINALITY AS f (spot, place)"
+    " unnest(free_spots_v2(s.tenant_id, s.id, s.spots)) WITH ORDINALITY AS f (spot, place)"
     " WHERE s.tenant_id = :tenant AND s.id = :session),"
     " waiting AS (SELECT id, row_number() OVER (ORDER BY create_time, id) AS place FROM bookings"
     " WHERE tenant_id = :tenant AND class_session_id = :session AND state = 'CONFIRMED' AND spot IS NULL)"
@@ -78,7 +78,7 @@ _TOUCH = text(
 async def count_active(tx: UnitOfWork, session_id: UUID) -> int:
     """How many bookings hold a place: what the counter of a session must say that is projected anew."""
     query = select(func.count()).where(
-        Booking.tenant_id == tx.tenant, Booking.class_session_id == session_id, Booking.state == "CONFIRMED"
+        Booking.tenant_id == tx.tenant, Booking.class_session_id == session_id, Booking.cancel_time.is_(None)
     )
     return await tx.session.scalar(query) or 0
 
