@@ -158,7 +158,7 @@ def test_field_rules_become_keywords() -> None:
         True,
         40,
     )
-    assert client["phone"]["pattern"] == r"^(\+[1-9][0-9]{6,14})?$"
+    assert client["birthDate"]["pattern"] == "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
     assert client["email"]["anyOf"] == [{"type": "string", "maxLength": 254, "format": "email"}, {"const": ""}]
     assert SCHEMAS["NewApiKey"]["properties"]["role"]["enum"] == [
         "ROLE_OWNER",
