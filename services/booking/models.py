@@ -1,6 +1,6 @@
 """The tables of booking, and the two views it reads them through. Checks and triggers are in migrations/ and sql/."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, Uuid
@@ -120,6 +120,11 @@ class Client(Tenanted, Versioned, Base):
     account_id: Mapped[UUID | None]
     # Whether the account is this person and not a parent or partner; at most one client per account and studio.
     is_self: Mapped[bool]
+    birth_date: Mapped[date | None]
+    emergency_contact_name: Mapped[str] = mapped_column(server_default="")
+    emergency_contact_phone: Mapped[str | None]
+    # Hidden, and cannot book.
+    archive_time: Mapped[datetime | None]
 
 
 class ClientPackage(Tenanted, Versioned, Base):
