@@ -67,7 +67,7 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
     moved_from = await tx.session.scalar(select(ClassSession.time_version).where(*key).with_for_update())
     values = asdict(planned)
-    booked = await displacements.count_active(tx, planned.id)
+    booked = await displacements.count_taken(tx, planned.id)
     fresh = insert(ClassSession).values(
         **values,
         tenant_id=tx.tenant,
@@ -84,12 +84,14 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     )
     if await tx.session.scalar(upsert.returning(ClassSession.id)) is None:
         return False
+    if not await displacements.lock(tx, planned.id):
+        return True
     if planned.cancelled:
         await displacements.cancel_all(tx, planned.id)
-    elif booked or await displacements.restore_all(tx, planned.id):
+    else:
+        await displacements.restore_all(tx, planned.id)
         await displacements.settle_spots(tx, planned.id)
-        if moved_from not in (None, planned.time_version):
-            await displacements.announce_move(tx, planned.id)
+    await displacements.follow_move(tx, planned.id)
     return True
 
 

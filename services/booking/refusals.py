@@ -26,6 +26,7 @@ NOT_NOW = {
     "WAITLIST_FIRST": "others wait for the free place; join the waitlist",
     "NO_CREDIT": "no package has a credit for this class",
     "DROP_IN_NOT_OFFERED": "the studio sells no single places",
+    "CLIENT_ARCHIVED": "the client is archived",
     "CLIENT_REQUIRED": "join the studio before you book",
 }
 

@@ -76,7 +76,7 @@ BEGIN
             v_places := 0;
             v_taken := '{}';
         END IF;
-        SELECT c.id AS client_id, c.display_name, c.account_id, k.id AS known_id, k.request_hash,
+        SELECT c.id AS client_id, c.display_name, c.account_id, c.archive_time, k.id AS known_id, k.request_hash,
             s.id AS session_id, s.cancelled, s.planned_capacity - s.booked_count AS places, s.spots,
             s.class_type_display_name, s.start_time, s.end_time, s.time_zone, s.time_version, s.currency_code,
             s.policy_version, s.cancellation_window_minutes, s.late_cancel_fee_minor, s.no_show_fee_minor,
@@ -102,6 +102,7 @@ BEGIN
             THEN 'PERMISSION_DENIED'
             WHEN v.request_hash = p_hashes[i] THEN 'REPEATED'
             WHEN v.request_hash IS NOT NULL THEN 'IDEMPOTENCY_KEY_REUSED'
+            WHEN v.archive_time IS NOT NULL THEN 'CLIENT_ARCHIVED'
             WHEN v.session_id IS NULL THEN 'SESSION_NOT_KNOWN_YET'
             WHEN p_guests[i] = '' AND v.client_refusal = 'ALREADY_BOOKED' THEN 'ALREADY_BOOKED'
             WHEN p_overrides[i] <> '' AND v.cancelled THEN 'SESSION_CANCELLED'

@@ -5,7 +5,7 @@ from alembic import op
 from services.chassis.db.urls import role_name
 
 revision = "0003"
-down_revision = "0001"
+down_revision = "0002"
 
 APP_ROLE = role_name("booking", "app")
 

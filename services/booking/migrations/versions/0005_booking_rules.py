@@ -8,7 +8,7 @@ from services.chassis.db.migrations import guard, install_function
 from services.chassis.db.urls import role_name
 
 revision = "0005"
-down_revision = "0002"
+down_revision = "0003"
 
 APP_ROLE = role_name("booking", "app")
 SQL = Path(__file__).parents[2] / "sql"
@@ -231,7 +231,17 @@ VIEWS = (
 
 # What may be written of a package. Its credits move by transfers, so the app may lock it but not touch them.
 NEW_PACKAGE_COLUMNS = "kind, class_type_ids, first_use_days"
+# As with packages.
+HOLD_COLUMNS = "tenant_id, id, client_id, client_package_id, create_time"
 
+REPLACED = (
+    "book_v1",
+    "booking_changed_v1",
+    "client_package_changed_v1",
+    "choose_package_v1",
+    "free_spots_v1",
+    "refusal_v1",
+)
 # In the order of their dependence.
 FUNCTIONS = (
     "move_credits_v2",
@@ -243,12 +253,13 @@ FUNCTIONS = (
     "free_spots_v2",
     "choose_package_v2",
     "booking_changed_v2",
+    "client_package_changed_v2",
     "book_v2",
 )
 
 
 def upgrade() -> None:
-    for function in ("book_v1", "booking_changed_v1", "choose_package_v1", "free_spots_v1", "refusal_v1"):
+    for function in REPLACED:
         op.execute(f"DROP FUNCTION {function}")
     op.execute("DROP VIEW booking_details")
     op.execute("DROP VIEW bookable_sessions")
@@ -261,7 +272,7 @@ def upgrade() -> None:
     op.execute("DROP FUNCTION guard_booking_v1")
     for table in ("waitlist_entries", "fees"):
         guard(table, APP_ROLE)
-    guard("credit_holds", APP_ROLE, privileges="SELECT, INSERT (tenant_id, id, client_id, client_package_id, create_time)")
+    guard("credit_holds", APP_ROLE, privileges=f"SELECT, INSERT ({HOLD_COLUMNS})")
     guard("waitlist_decisions", APP_ROLE, privileges="SELECT, INSERT")
     op.execute(f"GRANT INSERT ({NEW_PACKAGE_COLUMNS}), UPDATE (revoke_time) ON client_packages TO {APP_ROLE}")
     for statement in VIEWS:
