@@ -25,6 +25,8 @@ _INTRODUCTION = f"""Every action of a Pilates studio, as JSON over HTTP. The sam
 **Writes** carry an `Idempotency-Key`. **PATCH** changes the fields its body holds, or those of `updateMask`.
 **Lists** answer a `nextPageToken`, to be sent back as `pageToken`; it is empty on the last page.
 **Etags**: a write that sends the `etag` it read is refused with `ETAG_MISMATCH` when somebody else was faster.
+**Reads** have the header `ETag`; sent back as `If-None-Match` it turns an answer that would be the same into a 304
+without a body. `Cache-Control` says `no-store` where an answer is personal, else `private, no-cache`.
 
 Times are RFC 3339 with an offset, 64-bit integers are strings, unknown fields and parameters are refused by name.
 `X-Request-Timeout` (seconds) shortens a call; `X-Request-Id` is taken over and answered."""
@@ -72,6 +74,11 @@ _TEXT: Any = {"type": "string"}
 _HEADERS: Json = {
     "X-Request-Id": {"description": "Names the call in our logs and traces.", "schema": _TEXT},
     CSRF_HEADER: {"description": "To be sent back with every write by cookie.", "schema": _TEXT},
+    "ETag": {
+        "description": "Names this very answer; `If-None-Match` asks whether it would be the same again.",
+        "required": True,
+        "schema": _TEXT,
+    },
     "Set-Cookie": {"description": f"`{COOKIE}`, the session.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which a repeat may succeed.", "schema": {"type": "integer"}},
 }
