@@ -2,7 +2,8 @@
 
 import { $, copyButton, el, inline, prose } from "./dom.js";
 import { fields, parameterRow, schemaView, typeOf, useSchemas } from "./schema.js";
-import { form, recallSession, wireSignIn } from "./trial.js";
+import { recallSession, wireSignIn } from "./session.js";
+import { form, rememberStudio } from "./trial.js";
 
 let spec;
 // operationId → {method, path, operation}
@@ -130,7 +131,7 @@ async function start() {
     for (const [method, operation] of Object.entries(methods)) operations.set(operation.operationId, { method, path, operation });
   }
   contents();
-  wireSignIn();
+  wireSignIn(rememberStudio);
   wireKeys();
   $("#search").addEventListener("input", search);
   $("#contents-toggle").addEventListener("click", () => toggleContents(!document.body.classList.contains("open")));

@@ -76,7 +76,7 @@ class Operations:
         operation: Json = {
             "operationId": operation_id,
             "tags": [tag],
-            "summary": comment.split(". ")[0].rstrip(".") or operation_id,
+            "summary": comment.split(". ")[0].rstrip(".").replace("`", "") or operation_id,
             "description": f"{comment}\n\n{allowed_to(method.policy)}".strip(),
             "x-grpc-method": binding.rpc,
             "security": security(method.policy, binding.http_method),

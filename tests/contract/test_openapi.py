@@ -222,6 +222,17 @@ def test_the_session_is_a_cookie_and_not_in_the_body() -> None:
     assert "requestBody" not in OPERATIONS["SignOut"]
 
 
+def test_comments_say_names_as_json_has_them() -> None:
+    listing, booking = OPERATIONS["ListBookableSessions"], OPERATIONS["CreateBooking"]
+    assert "in [`startTime`, `endTime`)" in listing["description"]
+    assert "`" not in listing["summary"]
+    assert "`ALREADY_EXISTS` with `ALREADY_BOOKED`, `SPOT_TAKEN`" in booking["description"]
+    assert "`ABORTED/ETAG_MISMATCH`" in OPERATIONS["CancelBooking"]["description"]
+    # What a comment marks itself stays as it is.
+    spoken = SCHEMAS["NewBooking"]["properties"]["classSession"]["description"]
+    assert spoken == "`studios/{studio}/classSessions/{class_session}`."
+
+
 def test_reasons_are_read_from_comments() -> None:
     comments = {
         "Move": "Moves it. Errors of Create, and ABORTED/ETAG_MISMATCH. IANA is no reason.",
