@@ -104,7 +104,9 @@ function wireKeys() {
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
+      // Selected, so that the next search replaces the last one.
       $("#search").focus();
+      $("#search").select();
     }
     const inContents = event.target === $("#search") || event.target.closest?.("#contents");
     if (!inContents) return;
