@@ -11,7 +11,12 @@ export function form(method, path, operation) {
   const example = operation.requestBody?.content["application/json"]?.example;
   const editor = example === undefined ? null
     : el("textarea", { name: "body", rows: Math.min(16, Math.max(6, JSON.stringify(example, null, 2).split("\n").length + 3)), spellcheck: "false" });
-  if (editor) editor.value = withKnownStudio(JSON.stringify(example, null, 2), parameters);
+  if (editor) {
+    editor.value = JSON.stringify(example, null, 2);
+    // An example speaks of a studio that is not there; names in it may as well begin with the caller's.
+    editor.dataset.studio = parameters.find((each) => each.name === "studio")?.example ?? "";
+    nameStudio(editor);
+  }
   // A body of bytes is a file of the caller's.
   const upload = operation.requestBody?.content["*/*"] ? el("input", { type: "file", name: "file", required: true }) : null;
   const changesSession = "Set-Cookie" in (operation.responses["200"].headers ?? {});
@@ -60,17 +65,16 @@ export function form(method, path, operation) {
 export function rememberStudio(studio) {
   remembered.studio ??= studio;
   for (const input of document.querySelectorAll('[name="path:studio"]')) input.value ||= remembered.studio;
+  for (const editor of document.querySelectorAll("textarea[data-studio]")) nameStudio(editor);
+}
+
+function nameStudio(editor) {
+  if (editor.dataset.studio && remembered.studio) editor.value = editor.value.replaceAll(editor.dataset.studio, remembered.studio);
 }
 
 function startValue(parameter) {
   if (parameter.name === "Idempotency-Key") return newKey();
   return parameter.in === "path" ? remembered[parameter.name] ?? "" : "";
-}
-
-// An example speaks of a studio that is not there; names in it may as well begin with the caller's.
-function withKnownStudio(text, parameters) {
-  const example = parameters.find((each) => each.name === "studio")?.example;
-  return example && remembered.studio ? text.replaceAll(example, remembered.studio) : text;
 }
 
 // Each thing to do has a key of its own; a form that was sent is about to do the next thing.

@@ -51,10 +51,10 @@ async def _answer(page: Page) -> Any:
 async def test_a_person_reads_and_writes_with_their_session(running: Product, open_page: OpenPage) -> None:
     page = await open_page(f"{running.url}/docs")
     await _find(page, "ListClients")
-    await _sign_in(page, running, "owner")
-    owner = running.sign_in("owner")
+    await _sign_in(page, running, "manager")
+    manager = running.sign_in("manager")
     # The studio is known from the roles of who signed in.
-    await expect(page.get_by_label("studio")).to_have_value(owner.studio.split("/")[1])
+    await expect(page.get_by_label("studio")).to_have_value(manager.studio.split("/")[1])
     await page.get_by_label("pageSize").fill("3")
     await _send(page)
     assert len((await _answer(page))["clients"]) == 3
@@ -65,7 +65,7 @@ async def test_a_person_reads_and_writes_with_their_session(running: Product, op
     used = await key.input_value()
     await _send(page)
     made = await _answer(page)
-    assert owner.get(f"/v1/{made['name']}")["displayName"] == "Dora Docs"
+    assert manager.get(f"/v1/{made['name']}")["displayName"] == "Dora Docs"
     # The next call is another thing to do.
     await expect(key).not_to_have_value(used)
 
