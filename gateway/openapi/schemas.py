@@ -35,9 +35,8 @@ _WELL_KNOWN: Mapping[str, Json] = {
 }
 # Fields of requests that mean the same everywhere, for contracts that do not say it again.
 _STANDARD: Mapping[str, str] = {
-    "page_size": "Default 50, at most 200.",
     "page_token": "The `nextPageToken` of the page before; empty for the first.",
-    "etag": "As last read: when it has changed since, nothing is done and `ETAG_MISMATCH` answered. Empty does it anyway.",
+    "etag": "As last read; after a change since then it is refused with `ETAG_MISMATCH`. Empty does it anyway.",
     "show_archived": "Archived ones too.",
 }
 _READ_ONLY: set[int] = {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}

@@ -228,6 +228,8 @@ def test_comments_say_names_as_json_has_them() -> None:
     assert "`" not in listing["summary"]
     assert "`ALREADY_EXISTS` with `ALREADY_BOOKED`, `SPOT_TAKEN`" in booking["description"]
     assert "`ABORTED/ETAG_MISMATCH`" in OPERATIONS["CancelBooking"]["description"]
+    [token] = [each for each in listing["parameters"] if each["name"] == "pageToken"]
+    assert "`nextPageToken`" in token["description"]
     # What a comment marks itself stays as it is.
     spoken = SCHEMAS["NewBooking"]["properties"]["classSession"]["description"]
     assert spoken == "`studios/{studio}/classSessions/{class_session}`."

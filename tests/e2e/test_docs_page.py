@@ -50,11 +50,13 @@ async def _answer(page: Page) -> Any:
 
 async def test_a_person_reads_and_writes_with_their_session(running: Product, open_page: OpenPage) -> None:
     page = await open_page(f"{running.url}/docs")
-    await _find(page, "ListClients")
+    await _find(page, "CreateBooking")
     await _sign_in(page, running, "manager")
     manager = running.sign_in("manager")
     # The studio is known from the roles of who signed in.
     await expect(page.get_by_label("studio")).to_have_value(manager.studio.split("/")[1])
+    assert json.loads(await page.get_by_label("Body").input_value())["client"].startswith(f"{manager.studio}/clients/")
+    await _find(page, "ListClients")
     await page.get_by_label("pageSize").fill("3")
     await _send(page)
     assert len((await _answer(page))["clients"]) == 3
