@@ -22,6 +22,11 @@ _INTRODUCTION = f"""Every action of a Pilates studio, as JSON over HTTP. The sam
 `{CSRF_HEADER}`; every write by cookie sends that token back in the header of the same name. A program sends
 `Authorization: Bearer <API key>` instead, a key that an owner made with `POST /v1/studios/{{studio}}/apiKeys`.
 
+**By curl**, `-c jar` keeps the cookie, `-b jar` sends it, `-D -` shows the token; a key needs neither. Each operation
+of this page can be copied as a call of curl.
+
+**Names** are addresses: what is named `studios/1/rooms/2` is found at `/v1/studios/1/rooms/2`.
+
 **Writes** carry an `Idempotency-Key`. **PATCH** changes the fields its body holds, or those of `updateMask`.
 **Lists** answer a `nextPageToken`, to be sent back as `pageToken`; it is empty on the last page.
 **Etags**: a write that sends the `etag` it read is refused with `ETAG_MISMATCH` when somebody else was faster.

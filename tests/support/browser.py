@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, Page, Request, async_playwright
+from playwright.async_api import Browser, BrowserContext, Page, Request, ViewportSize, async_playwright
 
 from tests.support.missing import missing
 
@@ -50,12 +50,13 @@ async def chromium() -> AsyncIterator[Browser]:
 @pytest.fixture
 async def open_page(chromium: Browser) -> AsyncIterator[OpenPage]:
     """Opens pages as new visitors. In no test may a page log an error or turn to another host."""
-    contexts, faults = [], []
+    contexts: list[BrowserContext] = []
+    faults: list[str] = []
 
     async def opened(
         address: str, *, color_scheme: ColorScheme = "light", size: tuple[int, int] = DESKTOP, **options: Any
     ) -> Page:
-        viewport = {"width": size[0], "height": size[1]}
+        viewport = ViewportSize(width=size[0], height=size[1])
         context = await chromium.new_context(color_scheme=color_scheme, viewport=viewport, **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
@@ -66,7 +67,7 @@ async def open_page(chromium: Browser) -> AsyncIterator[OpenPage]:
 
         context.on("request", look)
         context.on("weberror", lambda error: faults.append(f"raised {error.error}"))
-        context.on("console", lambda line: line.type == "error" and faults.append(f"logged {line.text}"))
+        context.on("console", lambda line: faults.append(f"logged {line.text}") if line.type == "error" else None)
         page = await context.new_page()
         await page.goto(address)
         return page
