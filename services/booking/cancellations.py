@@ -81,9 +81,7 @@ async def waive(tx: UnitOfWork, booking_id: UUID, *, reason: str, etag: str) -> 
     await tx.session.execute(
         update(Booking)
         .where(Booking.tenant_id == tx.tenant, Booking.id == booking_id)
-        .values(
-            credit_returned=booking.credit_returned or returned, update_time=tx.now(), version=Booking.version + 1
-        )
+        .values(credit_returned=booking.credit_returned or returned, update_time=tx.now(), version=Booking.version + 1)
         .execution_options(synchronize_session=False)
     )
     if returned:

@@ -65,7 +65,7 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     """
     await policies.settle(tx)
     key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
-    moved_from = await tx.session.scalar(select(ClassSession.time_version).where(*key).with_for_update())
+    await tx.session.execute(select(ClassSession.id).where(*key).with_for_update())
     values = asdict(planned)
     booked = await displacements.count_taken(tx, planned.id)
     fresh = insert(ClassSession).values(

@@ -93,9 +93,7 @@ class BookingServicer(BookingServiceServicer):
 
         return await self._database.write(change)
 
-    async def PreviewCancellation(
-        self, request: pb.PreviewCancellationRequest, context: Any
-    ) -> pb.CancellationPreview:
+    async def PreviewCancellation(self, request: pb.PreviewCancellationRequest, context: Any) -> pb.CancellationPreview:
         booking_id = child(request.name, "bookings", "name")
         async with self._database.read() as tx:
             return encode_cancellation_preview(await previews.preview_cancellation(tx, booking_id, only_own()))

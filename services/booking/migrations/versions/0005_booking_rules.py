@@ -1,4 +1,4 @@
-"""Fees, caps, guests, drop-ins, check-in, the waitlist, and a ledger with more accounts. Any number booked in one call."""
+"""Fees, caps, guests, drop-ins, check-in, the waitlist, a ledger with more accounts, and many booked in one call."""
 
 from pathlib import Path
 
@@ -206,7 +206,8 @@ VIEWS = (
     CREATE VIEW booking_details WITH (security_invoker = true) AS
     SELECT b.tenant_id, b.id, b.class_session_id, b.client_id, b.client_package_id, b.state, b.spot,
         b.guest_display_name, b.policy_version, b.credit_returned, b.session_cancelled,
-        b.hold_expire_time, b.free_decline_time, b.check_in_time, b.cancel_time, b.version, b.create_time, b.update_time,
+        b.hold_expire_time, b.free_decline_time, b.check_in_time, b.cancel_time,
+        b.version, b.create_time, b.update_time,
         c.display_name AS client_display_name, c.account_id,
         s.class_type_display_name, b.start_time, b.end_time, s.time_zone, s.time_version, s.currency_code,
         p.cancellation_window_minutes, p.late_cancel_fee_minor, p.no_show_fee_minor
@@ -230,7 +231,7 @@ VIEWS = (
 )
 
 # What may be written of a package. Its credits move by transfers, so the app may lock it but not touch them.
-NEW_PACKAGE_COLUMNS = "kind, class_type_ids, first_use_days"
+NEW_PACKAGE_COLUMNS = "kind, class_type_ids, first_use_days, revoke_time"
 # As with packages.
 HOLD_COLUMNS = "tenant_id, id, client_id, client_package_id, create_time"
 
