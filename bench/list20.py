@@ -12,7 +12,7 @@ from bench import plan
 from bench.report import Figure, figure
 from gateway.transcoding.bindings import Router
 from gateway.transcoding.encode import encode_response
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 from powerhouse.booking.v1.booking_pb2 import BookableSession
 from powerhouse.booking.v1.booking_service_pb2 import ListBookableSessionsResponse
 
@@ -25,7 +25,7 @@ SLICE = 0.2
 def measure(rounds: int) -> Figure:
     """Rounds of both in turn."""
     page = _page()
-    binding = next(binding for binding in Router(SERVICES.values()).bindings if binding.rpc == RPC)
+    binding = next(binding for binding in Router(CONTRACTS).bindings if binding.rpc == RPC)
     if encode_response(binding, page)[0] != _by_json_format(page):
         raise AssertionError("the gateway's JSON is not json_format's")
     ours, theirs = [], []

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import grpc
@@ -16,7 +17,7 @@ from gateway.settings import Settings
 from gateway.transcoding.bindings import Binding, Router, Unbindable
 from gateway.transcoding.json_reader import reader
 from gateway.transcoding.json_writer import writer
-from powerhouse.booking.v1 import booking_service_pb2
+from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
@@ -25,12 +26,17 @@ from services.chassis.rpc.policy import Method, read_methods
 from services.chassis.rpc.status import DETAILS_KEY
 from services.chassis.rpc.stubs import Tls, open_channel
 
-SERVICES: Mapping[str, ServiceDescriptor] = {
-    "identity": identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"],
-    "scheduling": scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
-    "booking": booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
-    "notify": notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
+# The contracts of each service.
+SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
+    "identity": [identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"]],
+    "scheduling": [scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"]],
+    "booking": [
+        booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
+        client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
+    ],
+    "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }
+CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))
 HEALTH_TIMEOUT = 1.0
 
 # What gRPC itself says in these cases names addresses and internals.
@@ -60,19 +66,20 @@ class Upstreams:
     """Routes of every annotated method, over one channel for each service."""
 
     def __init__(
-        self, channels: Mapping[str, grpc.aio.Channel], services: Mapping[str, ServiceDescriptor] = SERVICES
+        self, channels: Mapping[str, grpc.aio.Channel], services: Mapping[str, Sequence[ServiceDescriptor]] = SERVICES
     ) -> None:
         """Raises Unbindable or PolicyError for a contract that cannot be served."""
         self.channels = channels
         # Set when the process is about to end: streams end then, and their readers come back to another one.
         self.ending = asyncio.Event()
-        self.router = Router(services.values())
+        contracts = list(chain.from_iterable(services.values()))
+        self.router = Router(contracts)
         for binding in self.router.bindings:
             # Compiled now rather than for the first caller.
             reader(binding.method.input_type)
             writer(binding.method.output_type)
-        audiences = {service.full_name: name for name, service in services.items()}
-        methods = {path: method for service in services.values() for path, method in read_methods(service).items()}
+        audiences = {contract.full_name: name for name, served in services.items() for contract in served}
+        methods = {path: method for contract in contracts for path, method in read_methods(contract).items()}
         self._routes = {
             binding.rpc: _route(
                 binding, audiences[binding.method.containing_service.full_name], methods[binding.rpc], channels
@@ -98,8 +105,8 @@ def connect(settings: Settings) -> Upstreams:
     tls = Tls(settings.tls_dir)
     return Upstreams(
         {
-            name: open_channel(service, name, getattr(settings, f"{name}_target"), tls)
-            for name, service in SERVICES.items()
+            name: open_channel(served, name, getattr(settings, f"{name}_target"), tls)
+            for name, served in SERVICES.items()
         }
     )
 

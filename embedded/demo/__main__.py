@@ -18,7 +18,7 @@ import uvloop
 from embedded.demo.data import BERLIN, NEW_YORK
 from embedded.demo.people import PASSWORD, Mesh, Person, eventually
 from embedded.demo.studios import Builder
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2
+from powerhouse.booking.v1 import client_pb2, client_service_pb2
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.policy.v1.policy_pb2 import Role
 
@@ -45,10 +45,10 @@ async def give_role(owner: Person, mesh: Mesh, studio: str, person: Person, role
 
 async def join(client: Person, mesh: Mesh, builder: Builder, display_name: str) -> None:
     """Makes the signed-in person a client of the studio, with a pack to book with."""
-    request = booking_service_pb2.JoinStudioRequest(
-        parent=builder.name, client=booking_pb2.Client(display_name=display_name, email=client.email)
+    request = client_service_pb2.JoinStudioRequest(
+        parent=builder.name, client=client_pb2.Client(display_name=display_name, email=client.email)
     )
-    joined = await client.call(mesh.booking.JoinStudio, request)
+    joined = await client.call(mesh.clients.JoinStudio, request)
     await builder.grant(joined.name, 10)
 
 

@@ -11,8 +11,9 @@ import grpc
 from google.protobuf.message import Message
 
 from embedded.demo.data import DOMAIN
-from powerhouse.booking.v1 import booking_service_pb2
+from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.scheduling.v1 import scheduling_service_pb2
@@ -45,6 +46,9 @@ class Mesh:
         )
         self.booking = stubs.get(
             BookingServiceStub, booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"], "booking"
+        )
+        self.clients = stubs.get(
+            ClientServiceStub, client_service_pb2.DESCRIPTOR.services_by_name["ClientService"], "booking"
         )
         self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking")}
 

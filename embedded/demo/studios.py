@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from embedded.demo import data
 from embedded.demo.people import Mesh, Person, eventually
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2
 from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
 
 # Days whose classes get bookings, from tomorrow on.
@@ -124,10 +124,10 @@ class Builder:
     async def _enrol(self) -> list[str]:
         """Creates the clients and gives the first of them a pack; the names of those."""
         clients = await self._create_all(
-            self._mesh.booking.CreateClient,
+            self._mesh.clients.CreateClient,
             [
-                booking_service_pb2.CreateClientRequest(
-                    parent=self.name, client=booking_pb2.Client(display_name=name, email=email)
+                client_service_pb2.CreateClientRequest(
+                    parent=self.name, client=client_pb2.Client(display_name=name, email=email)
                 )
                 for name, email in data.clients(self._plan)
             ],

@@ -3,10 +3,16 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from powerhouse.booking.v1 import booking_service_pb2, booking_service_pb2_grpc
+from powerhouse.booking.v1 import (
+    booking_service_pb2,
+    booking_service_pb2_grpc,
+    client_service_pb2,
+    client_service_pb2_grpc,
+)
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
+from services.booking.rpc.client_servicer import ClientServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -19,7 +25,12 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
             booking_service_pb2_grpc.add_BookingServiceServicer_to_server,
             BookingServicer(resources),
-        )
+        ),
+        Servicer(
+            client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
+            client_service_pb2_grpc.add_ClientServiceServicer_to_server,
+            ClientServicer(resources),
+        ),
     ]
 
 

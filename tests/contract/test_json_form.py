@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from gateway.transcoding.json_reader import reader
 from gateway.transcoding.json_writer import writer
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 from services.chassis.errors import InvalidArgument
 from tests.support.messages import message_types, messages, nearly
 from tests.support.protos import compile_proto
@@ -26,7 +26,7 @@ OLD_FILE = compile_proto(SUPPORT / "old_kinds.proto")
 OLD_KINDS = OLD_FILE.message_types_by_name["OldKinds"]
 OURS = [
     message
-    for service in SERVICES.values()
+    for service in CONTRACTS
     for file in (service.file, *service.file.dependencies)
     if file.name.startswith("powerhouse/")
     for message in message_types(file)

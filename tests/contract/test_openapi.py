@@ -19,14 +19,14 @@ from gateway.openapi.resources import Resources
 from gateway.openapi.rules import inexpressible
 from gateway.openapi.schemas import well_known
 from gateway.transcoding.bindings import Router
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 from powerhouse.booking.v1.booking_pb2 import Booking
 from services.chassis.rpc.policy import has_option
 from tests.support.contracts import messages, methods
 from tests.support.protos import compile_proto
 
 LIBRARY = compile_proto(Path(__file__).parents[1] / "support" / "library.proto").services_by_name["Library"]
-BINDINGS = Router(SERVICES.values()).bindings
+BINDINGS = Router(CONTRACTS).bindings
 DOCUMENT = openapi(BINDINGS, read_comments(IMAGE.read_bytes()))
 FOREIGN = openapi(Router([LIBRARY]).bindings, {})
 SCHEMAS = DOCUMENT["components"]["schemas"]

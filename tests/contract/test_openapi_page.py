@@ -9,12 +9,12 @@ from starlette.routing import Router as Routes
 from gateway.observe import SECURITY_HEADERS, Observed
 from gateway.openapi.page import ASSETS, DOCS, reference_routes
 from gateway.transcoding.bindings import Router
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 
 
 @pytest.fixture
 def client() -> httpx.AsyncClient:
-    app = Observed(Routes(reference_routes(Router(SERVICES.values()).bindings)), https=False)
+    app = Observed(Routes(reference_routes(Router(CONTRACTS).bindings)), https=False)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://gateway")
 
 

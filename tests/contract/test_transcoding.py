@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from gateway.transcoding.bindings import Binding, Match, Router
 from gateway.transcoding.decode import decode_request
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 
-ROUTER = Router(SERVICES.values())
+ROUTER = Router(CONTRACTS)
 BINDINGS = ROUTER.bindings
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 SEGMENT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="/"), min_size=1, max_size=8).filter(
@@ -44,7 +44,7 @@ def test_every_rule_is_a_route_of_ours() -> None:
     """Building the router refuses what is ambiguous; here nothing annotated may be missing from it."""
     annotated = {
         f"/{service.full_name}/{method.name}"
-        for service in SERVICES.values()
+        for service in CONTRACTS
         for method in service.methods
         if "[google.api.http]" in str(method.GetOptions())
     }

@@ -28,7 +28,7 @@ from schemathesis.specs.openapi.checks import (
 
 from gateway.openapi.document import openapi
 from gateway.transcoding.bindings import Router
-from gateway.upstreams import SERVICES
+from gateway.upstreams import CONTRACTS
 from tests.support.product import Product, Visitor, eventually
 
 EXAMPLES = int(os.environ.get("POWERHOUSE_FUZZ_EXAMPLES", "6"))
@@ -45,7 +45,7 @@ CHECKS = [
 STREAMS = {"WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo"}
 OPERATIONS = [
     operation["operationId"]
-    for path in openapi(Router(SERVICES.values()).bindings, {})["paths"].values()
+    for path in openapi(Router(CONTRACTS).bindings, {})["paths"].values()
     for operation in path.values()
     if operation["operationId"] not in STREAMS
 ]

@@ -9,8 +9,10 @@ from uuid import uuid4
 import grpc
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
+from powerhouse.booking.v1 import client_service_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.identity.v1.identity_service_pb2 import ExchangeTokenRequest
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from services.chassis.ids import new_id
@@ -137,7 +139,9 @@ async def test_with_a_grpc_client(running: Product) -> None:
         )
         authorization = (("authorization", f"Bearer {token.token}"),)
         stub = BookingServiceStub(booking)
-        clients = await stub.ListClients(pb.ListClientsRequest(parent=owner.studio), metadata=authorization)
+        clients = await ClientServiceStub(booking).ListClients(
+            client_service_pb2.ListClientsRequest(parent=owner.studio), metadata=authorization
+        )
         client = next(client for client in clients.clients if client.credits_left)
         sessions = await stub.ListBookableSessions(
             pb.ListBookableSessionsRequest(parent=owner.studio, page_size=200), metadata=authorization

@@ -13,7 +13,13 @@ from google.api.httpbody_pb2 import HttpBody
 from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, booking_service_pb2_grpc
+from powerhouse.booking.v1 import (
+    booking_service_pb2,
+    booking_service_pb2_grpc,
+    client_pb2,
+    client_service_pb2,
+    client_service_pb2_grpc,
+)
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -26,10 +32,10 @@ from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.identity.service import SERVICE as IDENTITY
 from services.notify.service import SERVICE as NOTIFY
 from services.scheduling.service import SERVICE as SCHEDULING
-from tests.support.services import HeldClock, Mesh, Running
+from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": booking_service_pb2_grpc.BookingServiceStub,
+    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -187,8 +193,8 @@ async def _staff(holding: Holding) -> None:
 
 async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
-    client = booking_pb2.Client(display_name="Mara Lindt")
-    name = holding.add(await stub.CreateClient(pb.CreateClientRequest(client=client, **_keyed(common))))
+    client = client_pb2.Client(display_name="Mara Lindt")
+    name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
     pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)

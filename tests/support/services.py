@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -213,6 +214,13 @@ class _UploadBearer(grpc.aio.StreamUnaryClientInterceptor):
 
     async def intercept_stream_unary(self, continuation: Any, details: Any, requests: Any) -> Any:
         return await continuation(self._bearer.sign(details), requests)
+
+
+def together(*stubs: Callable[[grpc.aio.Channel], Any]) -> Callable[[grpc.aio.Channel], Any]:
+    """One stub with the methods of several: all that a service serves."""
+    return lambda channel: SimpleNamespace(
+        **{name: method for stub in stubs for name, method in vars(stub(channel)).items()}
+    )
 
 
 _done: set[tuple[str, str]] = set()

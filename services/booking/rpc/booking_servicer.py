@@ -1,33 +1,28 @@
 """BookingService: decode, call the noun, encode."""
 
 import hashlib
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
-from uuid import UUID
 
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, class_sessions, clients, credits, policies
+from services.booking import bookings, class_sessions, credits, policies
 from services.booking.live import LiveSessions
 from services.booking.rpc.encoding import (
     encode_booking,
-    encode_client,
     encode_offer,
     encode_package,
     encode_policy,
     encode_recipient,
 )
+from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.ids import parse_child, parse_name
+from services.chassis.ids import parse_name
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp, masked_fields
-
-# What people may change about themselves; staff may also change who acts for them.
-_OWN_FIELDS = ("display_name", "email", "phone", "language")
-_STAFF_FIELDS = (*_OWN_FIELDS, "account")
 
 
 class BookingServicer(BookingServiceServicer):
@@ -53,7 +48,7 @@ class BookingServicer(BookingServiceServicer):
     async def WatchClassSession(
         self, request: pb.WatchClassSessionRequest, context: Any
     ) -> AsyncIterator[pb.WatchClassSessionResponse]:
-        call, session_id = current_call(), _child(request.name, "classSessions", "name")
+        call, session_id = current_call(), child(request.name, "classSessions", "name")
         async with aclosing(self._live.watch(call.tenant, session_id, call.principal.account_id)) as offers:
             async for offer in offers:
                 session = encode_offer(offer)
@@ -62,12 +57,12 @@ class BookingServicer(BookingServiceServicer):
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Any) -> booking_pb2.Booking:
         call, wanted = current_call(), request.booking
-        client_id = _optional(wanted.client, "clients", "booking.client")
+        client_id = optional(wanted.client, "clients", "booking.client")
         return encode_booking(
             await bookings.create(
                 self._database,
                 call,
-                session_id=_child(wanted.class_session, "classSessions", "booking.class_session"),
+                session_id=child(wanted.class_session, "classSessions", "booking.class_session"),
                 client_id=client_id,
                 account=None if client_id and call.whole_studio else call.account(),
                 spot=wanted.spot,
@@ -75,83 +70,41 @@ class BookingServicer(BookingServiceServicer):
         )
 
     async def GetBooking(self, request: pb.GetBookingRequest, context: Any) -> booking_pb2.Booking:
-        booking_id = _child(request.name, "bookings", "name")
+        booking_id = child(request.name, "bookings", "name")
         async with self._database.read() as tx:
-            return encode_booking(await bookings.get(tx, booking_id, _only_own()))
+            return encode_booking(await bookings.get(tx, booking_id, only_own()))
 
     async def ListBookings(self, request: pb.ListBookingsRequest, context: Any) -> pb.ListBookingsResponse:
         query = f"bookings {request.parent} {request.client} {request.active_only}"
         page = self._pager.page(query, request.page_size, request.page_token)
-        client_id = _optional(request.client, "clients", "client")
+        client_id = optional(request.client, "clients", "client")
         async with self._database.read() as tx:
             rows = await bookings.list_latest(
-                tx, page, account=_only_own(), client_id=client_id, active_only=request.active_only
+                tx, page, account=only_own(), client_id=client_id, active_only=request.active_only
             )
         shown, token = page.cut(rows, lambda row: (row.start_time, row.id))
         return pb.ListBookingsResponse(bookings=[encode_booking(row) for row in shown], next_page_token=token)
 
     async def CancelBooking(self, request: pb.CancelBookingRequest, context: Any) -> booking_pb2.Booking:
-        booking_id = _child(request.name, "bookings", "name")
+        booking_id = child(request.name, "bookings", "name")
 
         async def change(tx: UnitOfWork) -> booking_pb2.Booking:
-            return encode_booking(await bookings.cancel(tx, booking_id, account=_only_own(), etag=request.etag))
+            return encode_booking(await bookings.cancel(tx, booking_id, account=only_own(), etag=request.etag))
 
         return await self._database.write(change)
 
     async def GetRoster(self, request: pb.GetRosterRequest, context: Any) -> pb.Roster:
-        session_id = _child(request.class_session, "classSessions", "class_session")
+        session_id = child(request.class_session, "classSessions", "class_session")
         async with self._database.read() as tx:
-            offer = await class_sessions.get_taught(tx, session_id, _only_own())
+            offer = await class_sessions.get_taught(tx, session_id, only_own())
             rows = await bookings.roster(tx, session_id)
         return pb.Roster(session=encode_offer(offer), bookings=[encode_booking(row) for row in rows])
-
-    async def CreateClient(self, request: pb.CreateClientRequest, context: Any) -> booking_pb2.Client:
-        values = _client_values(request.client, _STAFF_FIELDS)
-
-        async def change(tx: UnitOfWork) -> booking_pb2.Client:
-            return encode_client(await clients.create(tx, values), 0)
-
-        return await self._database.write(change)
-
-    async def JoinStudio(self, request: pb.JoinStudioRequest, context: Any) -> booking_pb2.Client:
-        account, values = current_call().account(), _client_values(request.client, _OWN_FIELDS)
-
-        async def change(tx: UnitOfWork) -> booking_pb2.Client:
-            client = await clients.join(tx, account, values)
-            return encode_client(*await clients.get(tx, client.id, account))
-
-        return await self._database.write(change)
-
-    async def GetClient(self, request: pb.GetClientRequest, context: Any) -> booking_pb2.Client:
-        client_id = _child(request.name, "clients", "name")
-        async with self._database.read() as tx:
-            return encode_client(*await clients.get(tx, client_id, _only_own()))
-
-    async def ListClients(self, request: pb.ListClientsRequest, context: Any) -> pb.ListClientsResponse:
-        page = self._pager.page(f"clients {request.parent}", request.page_size, request.page_token)
-        async with self._database.read() as tx:
-            rows = await clients.list_by_name(tx, page, _only_own())
-        shown, token = page.cut(rows, lambda row: (row[0].display_name, row[0].id))
-        return pb.ListClientsResponse(clients=[encode_client(*row) for row in shown], next_page_token=token)
-
-    async def UpdateClient(self, request: pb.UpdateClientRequest, context: Any) -> booking_pb2.Client:
-        client_id, account = _child(request.client.name, "clients", "client.name"), _only_own()
-        mutable = _STAFF_FIELDS if account is None else _OWN_FIELDS
-        fields = masked_fields(request.update_mask, request.client, "client", mutable)
-
-        async def change(tx: UnitOfWork) -> booking_pb2.Client:
-            values = _client_values(request.client, fields)
-            return encode_client(
-                *await clients.update(tx, client_id, values, account=account, etag=request.client.etag)
-            )
-
-        return await self._database.write(change)
 
     async def GrantClientPackage(
         self, request: pb.GrantClientPackageRequest, context: Any
     ) -> booking_pb2.ClientPackage:
         wanted = request.client_package
-        client_id = _child(wanted.client, "clients", "client_package.client")
+        client_id = child(wanted.client, "clients", "client_package.client")
 
         async def change(tx: UnitOfWork) -> booking_pb2.ClientPackage:
             package = await credits.grant(
@@ -170,9 +123,9 @@ class BookingServicer(BookingServiceServicer):
         self, request: pb.ListClientPackagesRequest, context: Any
     ) -> pb.ListClientPackagesResponse:
         page = self._pager.page(f"packages {request.parent} {request.client}", request.page_size, request.page_token)
-        client_id = _optional(request.client, "clients", "client")
+        client_id = optional(request.client, "clients", "client")
         async with self._database.read() as tx:
-            rows = await credits.list_packages(tx, page, account=_only_own(), client_id=client_id)
+            rows = await credits.list_packages(tx, page, account=only_own(), client_id=client_id)
         shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
         return pb.ListClientPackagesResponse(
             client_packages=[encode_package(row) for row in shown], next_page_token=token
@@ -203,24 +156,3 @@ class BookingServicer(BookingServiceServicer):
         async with self._database.read() as tx:
             found = await bookings.recipients(tx, booking_ids)
         return pb.BatchGetRecipientsResponse(recipients=[encode_recipient(recipient) for recipient in found])
-
-
-def _only_own() -> UUID | None:
-    """The account to which the call is narrowed; None when it may touch the whole studio."""
-    call = current_call()
-    return None if call.whole_studio else call.account()
-
-
-def _child(name: str, collection: str, field: str) -> UUID:
-    return parse_child(name, f"studios/*/{collection}/*", field, current_call().tenant)
-
-
-def _optional(name: str, collection: str, field: str) -> UUID | None:
-    return _child(name, collection, field) if name else None
-
-
-def _client_values(client: booking_pb2.Client, fields: Collection[str]) -> dict[str, object]:
-    values: dict[str, object] = {field: getattr(client, field) for field in fields if field != "account"}
-    if "account" in fields:
-        values["account_id"] = parse_name(client.account, "accounts/*", "client.account")[0] if client.account else None
-    return values

@@ -1,7 +1,6 @@
 """Booking's rows as messages."""
 
 from datetime import datetime
-from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from powerhouse.booking.v1 import booking_pb2 as pb
@@ -9,7 +8,8 @@ from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage
+from services.booking.models import BookingDetail, BookingPolicy, ClientPackage
+from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
 
 _AVAILABILITY = {
@@ -25,7 +25,7 @@ _AVAILABILITY = {
 def encode_offer(offer: Offer) -> pb.BookableSession:
     session = offer.session
     return pb.BookableSession(
-        class_session=_name(session.tenant_id, "classSessions", session.id),
+        class_session=name_of(session.tenant_id, "classSessions", session.id),
         class_type_display_name=session.class_type_display_name,
         instructor_display_name=session.instructor_display_name,
         room_display_name=session.room_display_name,
@@ -41,19 +41,19 @@ def encode_offer(offer: Offer) -> pb.BookableSession:
         free_cancel_until=to_timestamp(
             free_cancel_until(session.start_time, session.time_zone, session.cancellation_window_minutes)
         ),
-        my_booking=_name(session.tenant_id, "bookings", offer.booking_id) if offer.booking_id else "",
+        my_booking=name_of(session.tenant_id, "bookings", offer.booking_id) if offer.booking_id else "",
     )
 
 
 def encode_booking(booking: BookingDetail) -> pb.Booking:
     return pb.Booking(
-        name=_name(booking.tenant_id, "bookings", booking.id),
-        class_session=_name(booking.tenant_id, "classSessions", booking.class_session_id),
-        client=_name(booking.tenant_id, "clients", booking.client_id),
+        name=name_of(booking.tenant_id, "bookings", booking.id),
+        class_session=name_of(booking.tenant_id, "classSessions", booking.class_session_id),
+        client=name_of(booking.tenant_id, "clients", booking.client_id),
         client_display_name=booking.client_display_name,
         state=pb.Booking.State.Value(booking.state),
         spot=booking.spot or "",
-        client_package=_name(booking.tenant_id, "clientPackages", booking.client_package_id),
+        client_package=name_of(booking.tenant_id, "clientPackages", booking.client_package_id),
         class_type_display_name=booking.class_type_display_name,
         start_time=to_timestamp(booking.start_time),
         local_start=_local(booking.start_time, booking.time_zone),
@@ -68,25 +68,10 @@ def encode_booking(booking: BookingDetail) -> pb.Booking:
     )
 
 
-def encode_client(client: Client, credits_left: int) -> pb.Client:
-    return pb.Client(
-        name=_name(client.tenant_id, "clients", client.id),
-        display_name=client.display_name,
-        email=client.email or "",
-        phone=client.phone or "",
-        language=client.language,
-        account=f"accounts/{client.account_id}" if client.account_id else "",
-        credits_left=credits_left,
-        etag=client.etag,
-        create_time=to_timestamp(client.create_time),
-        update_time=to_timestamp(client.update_time),
-    )
-
-
 def encode_package(package: ClientPackage) -> pb.ClientPackage:
     return pb.ClientPackage(
-        name=_name(package.tenant_id, "clientPackages", package.id),
-        client=_name(package.tenant_id, "clients", package.client_id),
+        name=name_of(package.tenant_id, "clientPackages", package.id),
+        client=name_of(package.tenant_id, "clients", package.client_id),
         display_name=package.display_name,
         credits_granted=package.credits_granted,
         credits_left=package.credits_left,
@@ -130,7 +115,3 @@ def _free_cancel_until(booking: BookingDetail) -> datetime:
 
 def _local(start: datetime, time_zone: str) -> str:
     return start.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%dT%H:%M")
-
-
-def _name(tenant: UUID, collection: str, resource_id: UUID) -> str:
-    return f"studios/{tenant}/{collection}/{resource_id}"

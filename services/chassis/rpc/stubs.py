@@ -1,7 +1,7 @@
 """Channels to other services: mTLS, deadline from the method's policy, retry of what may be repeated, round robin."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -44,15 +44,15 @@ class Tls:
         return grpc.ssl_channel_credentials(self.authority, self.key, self.certificate)
 
 
-def open_channel(service: ServiceDescriptor, name: str, target: str, tls: Tls) -> grpc.aio.Channel:
+def open_channel(contracts: Sequence[ServiceDescriptor], name: str, target: str, tls: Tls) -> grpc.aio.Channel:
     """A channel to the service called `name` in its certificate. Calls without a deadline get the method's own."""
-    methods = read_methods(service)
+    methods = {path: method for contract in contracts for path, method in read_methods(contract).items()}
     return grpc.aio.secure_channel(
         target,
         tls.client(),
         options=[
             ("grpc.ssl_target_name_override", name),
-            ("grpc.service_config", json.dumps(_service_config(service, methods))),
+            ("grpc.service_config", json.dumps(_service_config(methods))),
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.use_local_subchannel_pool", 1),
         ],
@@ -71,7 +71,7 @@ class Stubs:
         """A stub of `service` at the service called `name`: `stubs.get(BookingServiceStub, DESCRIPTOR, "booking")`."""
         key = f"{name}/{service.full_name}"
         if key not in self._channels:
-            self._channels[key] = open_channel(service, name, self._targets[name], self._tls)
+            self._channels[key] = open_channel([service], name, self._targets[name], self._tls)
         return stub(self._channels[key])
 
     async def close(self) -> None:
@@ -99,13 +99,13 @@ class _Deadline(grpc.aio.UnaryUnaryClientInterceptor):
         return await continuation(details, request)
 
 
-def _service_config(service: ServiceDescriptor, methods: dict[str, Method]) -> dict[str, Any]:
+def _service_config(methods: dict[str, Method]) -> dict[str, Any]:
     """Round robin, and retry of UNAVAILABLE for reads and for writes that carry a key.
 
     Not `timeout`: in Python it is off by up to a second (grpc/grpc#34547).
     """
     repeatable = [
-        {"service": service.full_name, "method": path.rpartition("/")[2]}
+        dict(zip(("service", "method"), path[1:].split("/"), strict=True))
         for path, method in methods.items()
         if method.policy.idempotency in (policy_pb2.MethodPolicy.READ, policy_pb2.MethodPolicy.REQUEST_ID)
     ]

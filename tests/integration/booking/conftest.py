@@ -6,11 +6,10 @@ from datetime import UTC, datetime
 import pytest
 
 from embedded.certificates import Certificates
-from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.booking.service import SERVICE
 from services.chassis.ids import new_id
-from tests.integration.booking.house import House
+from tests.integration.booking.house import BookingStub, House
 from tests.support.services import Mesh, Running
 
 # A Monday; Berlin is an hour ahead.
@@ -29,4 +28,4 @@ async def house(booking: Running) -> House:
     """A new studio on a Monday morning."""
     booking.mesh.clock.instant = MONDAY
     tenant = new_id()
-    return House(booking, tenant, booking.as_account(BookingServiceStub, roles={tenant: [Role.ROLE_FRONT_DESK]}))
+    return House(booking, tenant, booking.as_account(BookingStub, roles={tenant: [Role.ROLE_FRONT_DESK]}))

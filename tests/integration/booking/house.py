@@ -14,8 +14,11 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
-from powerhouse.booking.v1.booking_pb2 import Booking, Client, ClientPackage
+from powerhouse.booking.v1 import client_service_pb2
+from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_pb2 import Client
+from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.booking import class_sessions, invariants
@@ -25,7 +28,10 @@ from services.chassis.ids import new_id
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import Envelope
 from services.chassis.rpc.codec import to_timestamp
-from tests.support.services import Running, reason_of
+from tests.support.services import Running, reason_of, together
+
+# All that booking serves.
+BookingStub = together(BookingServiceStub, ClientServiceStub)
 
 # Ids of scheduling that sessions have unless a test says otherwise.
 CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))
@@ -88,11 +94,11 @@ class House:
         return self.running.mesh.clock.now()
 
     def as_role(self, role: "Role.ValueType", account: UUID | None = None) -> Any:
-        return self.running.as_account(BookingServiceStub, account, {self.tenant: [role]})
+        return self.running.as_account(BookingStub, account, {self.tenant: [role]})
 
     def as_account(self, account: UUID) -> Any:
         """A signed-in person without a role."""
-        return self.running.as_account(BookingServiceStub, account)
+        return self.running.as_account(BookingStub, account)
 
     def move(self, **by: int) -> None:
         self.running.mesh.clock.move(timedelta(**by))
@@ -140,7 +146,7 @@ class House:
     async def add_client(self, display_name: str = "Clara", credits: int = 1, **fields: Any) -> Client:
         """A client with a package of credits that never expires, unless none are wanted."""
         client: Client = await self.staff.CreateClient(
-            pb.CreateClientRequest(
+            client_service_pb2.CreateClientRequest(
                 parent=self.name, client=Client(display_name=display_name, **fields), request_id=key()
             )
         )
@@ -176,7 +182,7 @@ class House:
         return read
 
     async def credits(self, client: Client) -> int:
-        read: Client = await self.staff.GetClient(pb.GetClientRequest(name=client.name))
+        read: Client = await self.staff.GetClient(client_service_pb2.GetClientRequest(name=client.name))
         return read.credits_left
 
     async def counters(self, session: str) -> tuple[int, int, int]:

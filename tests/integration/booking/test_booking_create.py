@@ -8,8 +8,9 @@ import pytest
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
-from powerhouse.booking.v1.booking_pb2 import Booking, BookingPolicy, Client
+from powerhouse.booking.v1.booking_pb2 import Booking, BookingPolicy
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.auth.principal import Principal

@@ -9,7 +9,8 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
-from powerhouse.booking.v1.booking_pb2 import Booking, Client
+from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.client_pb2 import Client
 from services.booking.models import Base, View
 from services.booking.service import SERVICE
 from services.chassis.db.migrations import CHASSIS_TABLES

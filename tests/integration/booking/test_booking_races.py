@@ -6,7 +6,7 @@ import random
 import asyncpg
 import pytest
 
-from powerhouse.booking.v1.booking_pb2 import Client
+from powerhouse.booking.v1.client_pb2 import Client
 from services.booking.service import SERVICE
 from services.chassis.db.urls import database_name
 from tests.integration.booking.house import House, key, last_id, outcome

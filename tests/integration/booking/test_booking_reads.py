@@ -7,12 +7,13 @@ from grpc import StatusCode
 from sqlalchemy import event
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
+from powerhouse.booking.v1 import client_service_pb2
 from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
-from tests.integration.booking.house import House, last_id, refused
+from tests.integration.booking.house import BookingStub, House, last_id, refused
 
 HOUR = timedelta(hours=1)
 
@@ -225,12 +226,12 @@ async def test_nothing_of_another_studio_is_seen(house: House) -> None:
     other = House(
         house.running,
         new_id(),
-        house.running.as_account(BookingServiceStub, roles={house.tenant: [Role.ROLE_OWNER]}),
+        house.running.as_account(BookingStub, roles={house.tenant: [Role.ROLE_OWNER]}),
     )
     await house.book(await house.plan(), await house.add_client())
     for call in (
         other.staff.ListBookings(pb.ListBookingsRequest(parent=other.name)),
-        other.staff.ListClients(pb.ListClientsRequest(parent=other.name)),
+        other.staff.ListClients(client_service_pb2.ListClientsRequest(parent=other.name)),
     ):
         # Signed in, but nobody there: an empty list of their own.
         response: Any = await call

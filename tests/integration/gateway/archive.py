@@ -130,8 +130,8 @@ async def open_archive(certificates: Certificates) -> AsyncIterator[Open]:
     server = GrpcServer([servicer], TokenVerifier(certificates.jwks, "identity"), with_reflection=False)
     target = f"127.0.0.1:{server.listen('127.0.0.1', 0, Tls(certificates.tls('identity')), mutual=True)}"
     await server.start()
-    channels = {"identity": open_channel(ARCHIVE, "identity", target, Tls(certificates.tls("gateway")))}
-    upstreams = Upstreams(channels, {"identity": ARCHIVE})
+    channels = {"identity": open_channel([ARCHIVE], "identity", target, Tls(certificates.tls("gateway")))}
+    upstreams = Upstreams(channels, {"identity": [ARCHIVE]})
     settings = config.load(Settings, gateway_environ(certificates, dict.fromkeys(SERVICES, target)))
     async with (
         served(settings, upstreams) as port,

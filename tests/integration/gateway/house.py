@@ -18,7 +18,7 @@ from embedded.certificates import Certificates
 from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.upstreams import SERVICES, Upstreams
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2_grpc
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2_grpc, client_service_pb2, client_service_pb2_grpc
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from services.chassis import config
@@ -81,9 +81,6 @@ class Booking(booking_service_pb2_grpc.BookingServiceServicer):
     async def ListBookableSessions(self, request: Any, context: Any) -> pb.ListBookableSessionsResponse:
         return self.sessions
 
-    async def ListClients(self, request: Any, context: Any) -> pb.ListClientsResponse:
-        return pb.ListClientsResponse()
-
     async def CreateBooking(self, request: Any, context: Any) -> booking_pb2.Booking:
         self.requests.append(request)
         self.arrived.set()
@@ -106,6 +103,13 @@ class Booking(booking_service_pb2_grpc.BookingServiceServicer):
 
     async def GrantClientPackage(self, request: Any, context: Any) -> booking_pb2.ClientPackage:
         return booking_pb2.ClientPackage(reason=request.client_package.reason)
+
+
+class Clients(client_service_pb2_grpc.ClientServiceServicer):
+    """A studio without any."""
+
+    async def ListClients(self, request: Any, context: Any) -> client_service_pb2.ListClientsResponse:
+        return client_service_pb2.ListClientsResponse()
 
 
 class Library:
@@ -171,29 +175,35 @@ async def open_house(certificates: Certificates, extra: Mapping[str, str] | None
     key_id = json.loads(certificates.jwks.read_text())["keys"][0]["kid"]
     signer = TokenSigner(certificates.token_key.read_bytes(), key_id)
     identity = Identity(signer)  # type: ignore[abstract]  # what a test does not need stays UNIMPLEMENTED
-    booking, library = Booking(), Library()  # type: ignore[abstract]  # the same
+    booking, clients, library = Booking(), Clients(), Library()  # type: ignore[abstract]  # the same
+    adders = [
+        (booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking),
+        (client_service_pb2_grpc.add_ClientServiceServicer_to_server, clients),
+    ]
     servicers = {
-        "identity": Servicer(
-            SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity
-        ),
-        "booking": Servicer(
-            SERVICES["booking"], booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking
-        ),
+        "identity": [
+            Servicer(*SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity)
+        ],
+        "booking": [
+            Servicer(contract, add, servicer)
+            for contract, (add, servicer) in zip(SERVICES["booking"], adders, strict=True)
+        ],
         # The library borrows a certificate.
-        "notify": Servicer(LIBRARY, library.add, library),
+        "notify": [Servicer(LIBRARY, library.add, library)],
     }
+    contracts = {name: [servicer.descriptor for servicer in served] for name, served in servicers.items()}
     gateway_tls = Tls(certificates.tls("gateway"))
     servers, channels, targets = {}, {}, {}
-    for name, servicer in servicers.items():
-        servers[name] = GrpcServer([servicer], TokenVerifier(certificates.jwks, name), with_reflection=False)
+    for name, served in servicers.items():
+        servers[name] = GrpcServer(served, TokenVerifier(certificates.jwks, name), with_reflection=False)
         targets[name] = f"127.0.0.1:{servers[name].listen('127.0.0.1', 0, Tls(certificates.tls(name)), mutual=True)}"
         await servers[name].start()
-        channels[name] = open_channel(servicer.descriptor, name, targets[name], gateway_tls)
+        channels[name] = open_channel(contracts[name], name, targets[name], gateway_tls)
 
     environ = gateway_environ(certificates, {name: targets.get(name, targets["booking"]) for name in SERVICES})
     environ |= extra or {}
     settings = config.load(Settings, environ)
-    upstreams = Upstreams(channels, {name: servicer.descriptor for name, servicer in servicers.items()})
+    upstreams = Upstreams(channels, contracts)
     transport = httpx.ASGITransport(create_app(settings, upstreams))
     async with httpx.AsyncClient(transport=transport, base_url="https://studio.example") as client:
         yield House(client, settings, identity, booking, servers, channels, environ)

@@ -12,7 +12,6 @@ from embedded.certificates import Certificates
 from embedded.processes import free_port
 from gateway.settings import Settings
 from gateway.upstreams import SERVICES, Upstreams
-from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.identity.v1 import identity_service_pb2_grpc
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.booking.service import SERVICE
@@ -22,7 +21,7 @@ from services.chassis.auth.tokens import TokenSigner, TokenVerifier
 from services.chassis.ids import new_id
 from services.chassis.rpc.server import GrpcServer, Servicer
 from services.chassis.rpc.stubs import Tls, open_channel
-from tests.integration.booking.house import House
+from tests.integration.booking.house import BookingStub, House
 from tests.integration.gateway.archive import served
 from tests.integration.gateway.house import Identity, gateway_environ
 from tests.support.services import Mesh, Running
@@ -90,12 +89,16 @@ async def test_a_watch_survives_a_restart_of_booking_and_of_the_gateway(
     async with AsyncExitStack() as stack:
         running = await stack.enter_async_context(Mesh(postgres_url, certificates).running(SERVICE))
         tenant = new_id()
-        house = House(running, tenant, running.as_account(BookingServiceStub, roles={tenant: [Role.ROLE_FRONT_DESK]}))
+        house = House(running, tenant, running.as_account(BookingStub, roles={tenant: [Role.ROLE_FRONT_DESK]}))
         session = await house.plan()
         clients = [await house.add_client(name) for name in ("Ada", "Bea", "Cleo")]
 
         identity_server = GrpcServer(
-            [Servicer(SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity)],
+            [
+                Servicer(
+                    *SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity
+                )
+            ],
             TokenVerifier(certificates.jwks, "identity"),
             with_reflection=False,
         )

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
 from google.protobuf.json_format import MessageToJson
 
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -22,7 +24,7 @@ from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.chassis.rpc.codec import to_timestamp
 from services.notify.jobs import jobs
 from tests.integration.notify.house import TIMING, Post, new_email
-from tests.support.services import Running
+from tests.support.services import Running, together
 
 ZONE = ZoneInfo("Europe/Berlin")
 
@@ -37,15 +39,16 @@ class Desk:
     class_session: UUID
 
     @property
-    def stub(self) -> BookingServiceStub:
-        return self.booking.as_account(BookingServiceStub, roles={self.post.studio: [Role.ROLE_FRONT_DESK]})
+    def stub(self) -> Any:
+        both = together(BookingServiceStub, ClientServiceStub)
+        return self.booking.as_account(both, roles={self.post.studio: [Role.ROLE_FRONT_DESK]})
 
     async def book(self, email: str, name: str = "Ann Adler") -> booking_pb2.Booking:
         """A new client with a credit, in the class."""
         client = await self.stub.CreateClient(
-            booking_service_pb2.CreateClientRequest(
+            client_service_pb2.CreateClientRequest(
                 parent=self.post.name,
-                client=booking_pb2.Client(display_name=name, email=email),
+                client=client_pb2.Client(display_name=name, email=email),
                 request_id=uuid4().hex,
             )
         )

@@ -6,8 +6,8 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
-from powerhouse.booking.v1 import booking_service_pb2 as pb
-from powerhouse.booking.v1.booking_pb2 import Client
+from powerhouse.booking.v1 import client_service_pb2 as pb
+from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.events_pb2 import ClientChanged
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
