@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text
+from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
@@ -80,6 +80,9 @@ class ClassSession(_Session, Base):
 
     __tablename__ = "class_sessions"
 
+    # When scheduling last changed it.
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
+
 
 class Client(Tenanted, Versioned, Base):
     """A person who takes classes at one studio."""
@@ -144,6 +147,26 @@ class Booking(Tenanted, Versioned, Base):
     # Cancelled together with its session, and comes back if the session does.
     session_cancelled: Mapped[bool]
     cancel_time: Mapped[datetime | None]
+
+
+class CalendarFeed(Tenanted, Base):
+    """A secret address of a calendar. Whoever has it may read."""
+
+    __tablename__ = "calendar_feeds"
+
+    # Whose calendar: the collection of `calendar_feeds.SUBJECTS` and the id in it.
+    subject_collection: Mapped[str]
+    subject_id: Mapped[UUID]
+    # The account that made it for itself; None when staff did.
+    account_id: Mapped[UUID | None]
+    # SHA-256 of the secret, which is stored nowhere.
+    token_sha256: Mapped[bytes]
+    # The last four characters of the secret.
+    hint: Mapped[str]
+    create_time: Mapped[datetime]
+    # At most a day old while a calendar reads it.
+    last_used_time: Mapped[datetime | None]
+    revoke_time: Mapped[datetime | None]
 
 
 class View(DeclarativeBase):
