@@ -10,12 +10,15 @@ from powerhouse.booking.v1 import (
     calendar_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    session_change_service_pb2,
+    session_change_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -38,6 +41,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
             calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server,
             CalendarServicer(resources),
+        ),
+        Servicer(
+            session_change_service_pb2.DESCRIPTOR.services_by_name["SessionChangeService"],
+            session_change_service_pb2_grpc.add_SessionChangeServiceServicer_to_server,
+            SessionChangeServicer(resources),
         ),
     ]
 

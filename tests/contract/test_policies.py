@@ -18,6 +18,7 @@ EDGES = {
     ("notify", "booking"),
     ("notify", "identity"),
     ("booking", "scheduling"),
+    ("scheduling", "booking"),
 }
 
 
