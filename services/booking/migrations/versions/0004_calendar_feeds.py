@@ -31,6 +31,8 @@ STATEMENTS = (
     "CREATE INDEX ix_class_sessions_room_id ON class_sessions (room_id, start_time)",
     # What is there was changed at the latest now; the next version says when.
     "ALTER TABLE class_sessions ADD update_time timestamptz NOT NULL DEFAULT now()",
+    # 0002 has emptied the projection. The tick that loads an empty one may come after the first event.
+    "INSERT INTO jobs (id, kind, dedup_key, due_at) VALUES (gen_random_uuid(), 'load_class_sessions', '0004', now())",
 )
 
 
