@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from gateway.streams import Stream
 from gateway.transcoding.bindings import Binding
 from gateway.transcoding.errors import HttpError
 from gateway.upstreams import Metadata, Route
+from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from services.chassis.clock import monotonic
 
 T = TypeVar("T")
@@ -66,11 +68,7 @@ class Calls:
         What has been read cannot be sent again, so there is no second attempt: a fresh token goes first.
         """
         if credential:
-            token = await self._tokens.get(credential, route.audience, metadata)
-            if monotonic() - token.obtained >= FRESH:
-                self._tokens.forget(credential)
-                token = await self._tokens.get(credential, route.audience, metadata)
-            metadata = _bearer(metadata, token)
+            metadata = _bearer(metadata, await self._tokens.get(credential, route.audience, metadata, FRESH))
         broken: list[HttpError] = []
 
         async def requests() -> AsyncIterator[Message]:
@@ -100,7 +98,9 @@ class Calls:
     ) -> T:
         if credential is None:
             return await attempt(metadata)
-        token = await self._tokens.get(credential, route.audience, metadata)
+        # Outside a studio nothing is refused to a token without its role; the answer would just leave the studio out.
+        age = FRESH if route.method.policy.scope == MethodPolicy.ACCOUNT else math.inf
+        token = await self._tokens.get(credential, route.audience, metadata, age)
         try:
             return await attempt(_bearer(metadata, token))
         except grpc.aio.AioRpcError as error:

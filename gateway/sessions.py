@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import hmac
+import math
 from collections import OrderedDict
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -109,12 +110,17 @@ class Tokens:
         # Credential → audience → exchange, least recently used first.
         self._exchanges: OrderedDict[bytes, dict[str, asyncio.Task[Token]]] = OrderedDict()
 
-    async def get(self, credential: Credential, audience: str, metadata: Metadata) -> Token:
-        """Raises Unauthenticated when identity does not accept the credential, AioRpcError when it cannot say."""
+    async def get(
+        self, credential: Credential, audience: str, metadata: Metadata, younger_than: float = math.inf
+    ) -> Token:
+        """A token for one service, obtained less than `younger_than` seconds ago.
+
+        Raises Unauthenticated when identity does not accept the credential, AioRpcError when it cannot say.
+        """
         audiences = self._exchanges.setdefault(credential.digest, {})
         self._exchanges.move_to_end(credential.digest)
         exchange = audiences.get(audience)
-        if exchange is None or _is_over(exchange):
+        if exchange is None or _is_over(exchange, younger_than):
             exchange = audiences[audience] = asyncio.create_task(self._exchange(credential, audience, metadata))
         while len(self._exchanges) > self._capacity:
             self._exchanges.popitem(last=False)
@@ -154,10 +160,13 @@ def session_cookie(session: str) -> str:
     return f"{COOKIE}={session}; Path=/; Max-Age={life}; Secure; HttpOnly; SameSite=Lax"
 
 
-def _is_over(exchange: asyncio.Task[Token]) -> bool:
+def _is_over(exchange: asyncio.Task[Token], younger_than: float) -> bool:
     if not exchange.done():
         return False
-    return exchange.cancelled() or exchange.exception() is not None or exchange.result().stale_after <= monotonic()
+    if exchange.cancelled() or exchange.exception() is not None:
+        return True
+    token, now = exchange.result(), monotonic()
+    return token.stale_after <= now or token.obtained + younger_than <= now
 
 
 def _reason(error: grpc.aio.AioRpcError, credential: Credential) -> str:

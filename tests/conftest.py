@@ -7,7 +7,7 @@ import pytest
 from embedded.certificates import Certificates
 from tests.support.services import Mesh
 
-pytest_plugins = ["tests.support.servers", "tests.support.messaging"]
+pytest_plugins = ["tests.support.servers", "tests.support.messaging", "tests.support.browser"]
 
 
 @pytest.fixture(scope="session")

@@ -8,12 +8,12 @@ import shutil
 import subprocess
 import sys
 
-# What to look for -> the Debian package that brings it.
-WANTED = {"rabbitmq-server": "rabbitmq-server"}
+# What to look for -> the Debian packages that bring it.
+WANTED = {"rabbitmq-server": ["rabbitmq-server"], "chromium": ["chromium", "fonts-liberation"]}
 
 
 def main() -> None:
-    missing = [package for program, package in WANTED.items() if not _is_there(program)]
+    missing = [package for program, packages in WANTED.items() if not _is_there(program) for package in packages]
     if not missing:
         return
     if os.geteuid() != 0 or shutil.which("apt-get") is None:

@@ -2,7 +2,8 @@
 
 import { $, copyButton, el, inline, prose } from "./dom.js";
 import { fields, parameterRow, schemaView, typeOf, useSchemas } from "./schema.js";
-import { form, recallSession, wireSignIn } from "./trial.js";
+import { recallSession, wireSignIn } from "./session.js";
+import { form, rememberStudio } from "./trial.js";
 
 let spec;
 // operationId → {method, path, operation}
@@ -103,7 +104,9 @@ function wireKeys() {
     const typing = event.target.matches("input, textarea, select");
     if (event.key === "/" && !typing && !event.ctrlKey && !event.metaKey) {
       event.preventDefault();
+      // Selected, so that the next search replaces the last one.
       $("#search").focus();
+      $("#search").select();
     }
     const inContents = event.target === $("#search") || event.target.closest?.("#contents");
     if (!inContents) return;
@@ -130,7 +133,7 @@ async function start() {
     for (const [method, operation] of Object.entries(methods)) operations.set(operation.operationId, { method, path, operation });
   }
   contents();
-  wireSignIn();
+  wireSignIn(rememberStudio);
   wireKeys();
   $("#search").addEventListener("input", search);
   $("#contents-toggle").addEventListener("click", () => toggleContents(!document.body.classList.contains("open")));

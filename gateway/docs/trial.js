@@ -1,34 +1,34 @@
 // Trying a call: a form for its parts, the answer as it comes, the same call as curl.
 
-import { $, copyButton, el } from "./dom.js";
+import { copyButton, el } from "./dom.js";
+import { call, openSignIn, recallSession } from "./session.js";
 
-// Who calls. The session itself is a cookie that no script can read.
-const caller = { csrf: "", key: "", name: "" };
 // Values that a form took before, by the parameter's name, so that an id is typed once.
 const remembered = JSON.parse(sessionStorage.getItem("parameters") ?? "{}");
-
-export async function call(method, path, { headers = {}, body, signal } = {}) {
-  const all = { ...headers };
-  if (caller.key) all.Authorization = `Bearer ${caller.key}`;
-  else if (method !== "GET" && caller.csrf) all["X-CSRF-Token"] = caller.csrf;
-  if (body !== undefined) all["Content-Type"] = "application/json";
-  const answer = await fetch(path, { method, headers: all, body, signal, credentials: caller.key ? "omit" : "same-origin" });
-  if (!caller.key) caller.csrf = answer.headers.get("X-CSRF-Token") ?? caller.csrf;
-  return answer;
-}
 
 export function form(method, path, operation) {
   const parameters = operation.parameters;
   const example = operation.requestBody?.content["application/json"]?.example;
   const editor = example === undefined ? null
     : el("textarea", { name: "body", rows: Math.min(16, Math.max(6, JSON.stringify(example, null, 2).split("\n").length + 3)), spellcheck: "false" });
-  if (editor) editor.value = withKnownStudio(JSON.stringify(example, null, 2), parameters);
+  if (editor) {
+    editor.value = JSON.stringify(example, null, 2);
+    // An example speaks of a studio that is not there; names in it may as well begin with the caller's.
+    editor.dataset.studio = parameters.find((each) => each.name === "studio")?.example ?? "";
+    nameStudio(editor);
+  }
+  // A body of bytes is a file of the caller's.
+  const upload = operation.requestBody?.content["*/*"] ? el("input", { type: "file", name: "file", required: true }) : null;
+  const changesSession = "Set-Cookie" in (operation.responses["200"].headers ?? {});
   const output = el("div", { "aria-live": "polite" });
   const stop = el("button.quiet", { type: "button", hidden: true }, "Stop");
   const trial = el("form.trial", {
     onsubmit: (event) => {
       event.preventDefault();
-      send(request(), output, stop).finally(() => refreshKey(trial));
+      send(request(), output, stop).finally(() => {
+        refreshKey(trial);
+        if (changesSession) recallSession();
+      });
     },
     onkeydown: (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) trial.requestSubmit();
@@ -44,7 +44,7 @@ export function form(method, path, operation) {
       autocomplete: "off",
       spellcheck: "false",
     }))),
-  editor ? el("label", {}, el("span", {}, "Body"), editor) : "",
+  editor ?? upload ? el("label", {}, el("span", {}, "Body"), editor ?? upload) : "",
   el("p.row", {}, el("button", { "aria-keyshortcuts": "Control+Enter" }, "Send"), stop, copyButton("Copy as curl", () => curl(request(), operation))),
   output);
 
@@ -56,20 +56,25 @@ export function form(method, path, operation) {
     const values = Object.fromEntries(filled("path"));
     const target = path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(values[name] ?? ""));
     const query = new URLSearchParams(filled("query")).toString();
-    return { method, target: query ? `${target}?${query}` : target, headers: Object.fromEntries(filled("header")), body: editor?.value };
+    return { method, target: query ? `${target}?${query}` : target, headers: Object.fromEntries(filled("header")), body: editor?.value ?? upload?.files[0] };
   }
   return trial;
+}
+
+// Fills in the studio where nobody has typed another.
+export function rememberStudio(studio) {
+  remembered.studio ??= studio;
+  for (const input of document.querySelectorAll('[name="path:studio"]')) input.value ||= remembered.studio;
+  for (const editor of document.querySelectorAll("textarea[data-studio]")) nameStudio(editor);
+}
+
+function nameStudio(editor) {
+  if (editor.dataset.studio && remembered.studio) editor.value = editor.value.replaceAll(editor.dataset.studio, remembered.studio);
 }
 
 function startValue(parameter) {
   if (parameter.name === "Idempotency-Key") return newKey();
   return parameter.in === "path" ? remembered[parameter.name] ?? "" : "";
-}
-
-// An example speaks of a studio that is not there; names in it may as well begin with the caller's.
-function withKnownStudio(text, parameters) {
-  const example = parameters.find((each) => each.name === "studio")?.example;
-  return example && remembered.studio ? text.replaceAll(example, remembered.studio) : text;
 }
 
 // Each thing to do has a key of its own; a form that was sent is about to do the next thing.
@@ -97,9 +102,8 @@ async function send({ method, target, headers, body }, output, stop) {
     status.className = `status ${answer.ok ? "good" : "bad"}`;
     status.textContent = `${answer.status} ${answer.statusText} · ${took()}`;
     output.append(text, headerList(answer.headers));
-    const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
-    for (let part = await reader?.read(); part && !part.done; part = await reader.read()) text.append(part.value);
-    text.textContent = pretty(text.textContent) || "(no body)";
+    if (answer.ok && /^image\//.test(answer.headers.get("Content-Type"))) text.replaceWith(await picture(answer));
+    else await write(answer, text);
     status.textContent = `${answer.status} ${answer.statusText} · ${took()}`;
     if (answer.status === 401) output.append(el("p", {}, el("button", { type: "button", onclick: openSignIn }, "Sign in")));
   } catch (error) {
@@ -108,6 +112,24 @@ async function send({ method, target, headers, body }, output, stop) {
   } finally {
     stop.hidden = true;
   }
+}
+
+// As it comes: a stream shows each message when it is there.
+async function write(answer, text) {
+  const reader = answer.body?.pipeThrough(new TextDecoderStream()).getReader();
+  for (let part = await reader?.read(); part && !part.done; part = await reader.read()) text.append(part.value);
+  text.textContent = pretty(text.textContent) || "(no body)";
+}
+
+// By a data URL, since the page's policy allows no other that is not the server's.
+async function picture(answer) {
+  const blob = await answer.blob();
+  const source = await new Promise((resolve) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.readAsDataURL(blob);
+  });
+  return el("img.answered", { src: source, alt: `${blob.type}, ${blob.size} bytes` });
 }
 
 function headerList(headers) {
@@ -130,58 +152,7 @@ function curl({ method, target, headers, body }, operation) {
   else parts.push("-b cookies -c cookies");
   if (!operation.security.some((way) => "apiKey" in way) && operation.security.some((way) => "csrf" in way)) parts.push('-H "X-CSRF-Token: $CSRF_TOKEN"');
   for (const [name, value] of Object.entries(headers)) parts.push(`-H ${quoted(`${name}: ${value}`)}`);
-  if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(body)}`);
+  if (body instanceof Blob) parts.push(`-H ${quoted(`Content-Type: ${body.type}`)}`, `--data-binary ${quoted(`@${body.name}`)}`);
+  else if (body !== undefined) parts.push("-H 'Content-Type: application/json'", `-d ${quoted(body)}`);
   return parts.join(" \\\n  ");
-}
-
-// ---- who calls
-
-export async function recallSession() {
-  const answer = await call("GET", "/v1/accounts/me");
-  show(answer.ok ? await answer.json() : null);
-}
-
-function show(me) {
-  caller.name = caller.key ? "API key" : me?.account?.displayName ?? "";
-  $("#who").textContent = caller.name || "Sign in";
-  $("#sign-out").hidden = !caller.name;
-  const studio = me?.roleBindings?.[0]?.name.split("/")[1];
-  if (studio) remembered.studio ??= studio;
-  for (const input of document.querySelectorAll('[name="path:studio"]')) input.value ||= remembered.studio ?? "";
-}
-
-export function openSignIn() {
-  $("#sign-in-error").textContent = "";
-  $("#sign-in").showModal();
-}
-
-export function wireSignIn() {
-  $("#who").addEventListener("click", openSignIn);
-  $("#sign-in-close").addEventListener("click", () => $("#sign-in").close());
-  $("#session-form").addEventListener("submit", async (event) => {
-    event.preventDefault();
-    caller.key = "";
-    const body = JSON.stringify(Object.fromEntries(new FormData(event.target)));
-    const answer = await call("POST", "/v1/accounts:signIn", { body });
-    if (!answer.ok) {
-      $("#sign-in-error").textContent = (await answer.json()).error.message;
-      return;
-    }
-    event.target.reset();
-    $("#sign-in").close();
-    await recallSession();
-  });
-  $("#key-form").addEventListener("submit", (event) => {
-    event.preventDefault();
-    caller.key = new FormData(event.target).get("key").trim();
-    event.target.reset();
-    $("#sign-in").close();
-    show(null);
-  });
-  $("#sign-out").addEventListener("click", async () => {
-    if (caller.key) caller.key = "";
-    else await call("POST", "/v1/accounts/me:signOut", { body: "{}" });
-    $("#sign-in").close();
-    await recallSession();
-  });
 }

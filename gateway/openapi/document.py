@@ -22,9 +22,16 @@ _INTRODUCTION = f"""Every action of a Pilates studio, as JSON over HTTP. The sam
 `{CSRF_HEADER}`; every write by cookie sends that token back in the header of the same name. A program sends
 `Authorization: Bearer <API key>` instead, a key that an owner made with `POST /v1/studios/{{studio}}/apiKeys`.
 
+**By curl**, `-c jar` keeps the cookie, `-b jar` sends it, `-D -` shows the token; a key needs neither. Each operation
+of this page can be copied as a call of curl.
+
+**Names** are addresses: what is named `studios/1/rooms/2` is found at `/v1/studios/1/rooms/2`.
+
 **Writes** carry an `Idempotency-Key`. **PATCH** changes the fields its body holds, or those of `updateMask`.
 **Lists** answer a `nextPageToken`, to be sent back as `pageToken`; it is empty on the last page.
 **Etags**: a write that sends the `etag` it read is refused with `ETAG_MISMATCH` when somebody else was faster.
+**Reads** have the header `ETag`; sent back as `If-None-Match` it turns an answer that would be the same into a 304
+without a body. `Cache-Control` says `no-store` where an answer is personal, else `private, no-cache`.
 
 Times are RFC 3339 with an offset, 64-bit integers are strings, unknown fields and parameters are refused by name.
 `X-Request-Timeout` (seconds) shortens a call; `X-Request-Id` is taken over and answered."""
@@ -72,6 +79,11 @@ _TEXT: Any = {"type": "string"}
 _HEADERS: Json = {
     "X-Request-Id": {"description": "Names the call in our logs and traces.", "schema": _TEXT},
     CSRF_HEADER: {"description": "To be sent back with every write by cookie.", "schema": _TEXT},
+    "ETag": {
+        "description": "Names this very answer; `If-None-Match` asks whether it would be the same again.",
+        "required": True,
+        "schema": _TEXT,
+    },
     "Set-Cookie": {"description": f"`{COOKIE}`, the session.", "schema": _TEXT},
     "Retry-After": {"description": "Seconds after which a repeat may succeed.", "schema": {"type": "integer"}},
 }

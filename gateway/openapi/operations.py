@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from gateway.openapi import conditions
 from gateway.openapi.errors import Reasons, common_reasons, default_response, error_responses, merge, named_reasons
 from gateway.openapi.examples import Examples
 from gateway.openapi.resources import Resources, example_id, snake_case
@@ -37,7 +38,10 @@ class Operations:
     def answer(self, binding: Binding, method: Method) -> Json:
         """The response of a success."""
         message = binding.method.output_type
-        headers = {"X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"}}
+        headers = {
+            "X-Request-Id": {"$ref": "#/components/headers/X-Request-Id"},
+            **conditions.answer_headers(binding),
+        }
         hidden = frozenset(each.name for each in message.fields if has_option(each, "session_cookie"))
         if hidden:
             headers["Set-Cookie"] = {"$ref": "#/components/headers/Set-Cookie"}
@@ -72,7 +76,7 @@ class Operations:
         operation: Json = {
             "operationId": operation_id,
             "tags": [tag],
-            "summary": comment.split(". ")[0].rstrip(".") or operation_id,
+            "summary": comment.split(". ")[0].rstrip(".").replace("`", "") or operation_id,
             "description": f"{comment}\n\n{allowed_to(method.policy)}".strip(),
             "x-grpc-method": binding.rpc,
             "security": security(method.policy, binding.http_method),
@@ -80,8 +84,9 @@ class Operations:
                 *self._path_parameters(path_parameters),
                 *self._query_parameters(binding),
                 *self._key_parameter(binding, method),
+                *([conditions.PARAMETER] if conditions.is_conditional(binding) else []),
             ],
-            "responses": self._refusals(reasons),
+            "responses": self._other_answers(binding, reasons),
         }
         if body := self._body(binding, method):
             operation["requestBody"] = body
@@ -94,8 +99,9 @@ class Operations:
         names = {each.name for owner in (message, *inner) for each in owner.fields} - {"account"}
         return any(self.resources.pattern(name) or self.resources.pattern(name.removesuffix("s")) for name in names)
 
-    def _refusals(self, reasons: Reasons) -> Json:
-        return {**error_responses(reasons, self.error_examples), "default": default_response()}
+    def _other_answers(self, binding: Binding, reasons: Reasons) -> Json:
+        unchanged = {"304": conditions.NOT_MODIFIED} if conditions.is_conditional(binding) else {}
+        return {**unchanged, **error_responses(reasons, self.error_examples), "default": default_response()}
 
     def _path_parameters(self, parameters: dict[str, str]) -> Iterator[Json]:
         for name, collection in parameters.items():

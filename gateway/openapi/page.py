@@ -17,7 +17,7 @@ from gateway.transcoding.bindings import Binding
 from powerhouse.policy.v1 import policy_pb2
 
 DOCS = Path(__file__).parents[1] / "docs"
-ASSETS = ("reference.css", "reference.js", "schema.js", "trial.js", "dom.js")
+ASSETS = ("reference.css", "reference.js", "schema.js", "session.js", "trial.js", "dom.js")
 # Generated beside the messages: all contracts with their comments.
 IMAGE = Path(policy_pb2.__file__).parents[3] / "image.binpb"
 

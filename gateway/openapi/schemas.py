@@ -33,6 +33,12 @@ _WELL_KNOWN: Mapping[str, Json] = {
     "google.protobuf.ListValue": {"type": "array"},
     "google.protobuf.Any": {**_ANY_OBJECT, "properties": {"@type": _TEXT}, "required": ["@type"]},
 }
+# Fields of requests that mean the same everywhere, for contracts that do not say it again.
+_STANDARD: Mapping[str, str] = {
+    "page_token": "The `nextPageToken` of the page before; empty for the first.",
+    "etag": "As last read; after a change since then it is refused with `ETAG_MISMATCH`. Empty does it anyway.",
+    "show_archived": "Archived ones too.",
+}
 _READ_ONLY: set[int] = {field_behavior_pb2.OUTPUT_ONLY, field_behavior_pb2.IDENTIFIER}
 _WRAPPED = "google.protobuf."
 
@@ -101,6 +107,8 @@ class Schemas:
         if use is not Use.ANSWER:
             schema = constrained(schema, field)
         comment = self.comments.get(field.full_name, "")
+        if use is not Use.ANSWER:
+            comment = comment or _STANDARD.get(field.name, "")
         if oneof := field.containing_oneof:
             others = [other.json_name for other in oneof.fields if other is not field]
             comment += f"\n\nNot together with {', '.join(f'`{other}`' for other in others)}." if others else ""

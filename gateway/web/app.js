@@ -40,6 +40,8 @@ async function start() {
     if (!error.signedOut) throw error;
     return showSignIn();
   }
+  // The API reference asks who is there only when somebody may be.
+  localStorage.setItem("signed-in", "1");
   $("sign-out").hidden = false;
   $("who").textContent = person.account.displayName;
   if (!link.invites) return showStudios(person);

@@ -1,44 +1,16 @@
-"""Bookings: who has which place in which class. Taking a place is one call of `book_v1`; giving it back is below."""
+"""Bookings: who has which place in which class. `desk` takes a place, `cancellations` give it back."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_, update
+from sqlalchemy import func, select, tuple_
 
-from services.booking import changes, credits
-from services.booking.cancellation import is_early
 from services.booking.class_sessions import Offer, refusal_now, spots_left
-from services.booking.models import BookableSession, Booking, BookingDetail, ClassSession, Client
-from services.chassis.db.database import Database
+from services.booking.models import BookableSession, BookingDetail, ClassSession, Client
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import (
-    AlreadyExists,
-    DomainError,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    PermissionDenied,
-    check_etag,
-)
-from services.chassis.ids import new_id
-from services.chassis.rpc.call import Call
-from services.chassis.telemetry import current_traceparent
-
-_BOOK = "SELECT code, (booking).* FROM book_v1($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)"
-
-
-_NOT_NOW = {
-    "SESSION_NOT_KNOWN_YET": "the class is not known yet; try again",
-    "SESSION_CANCELLED": "the class is cancelled",
-    "SESSION_STARTED": "the class has started",
-    "SESSION_FULL": "no place is left",
-    "BOOKING_NOT_OPEN": "booking has not opened yet",
-    "BOOKING_CLOSED": "booking has closed",
-    "NO_CREDIT": "no package has a credit for this class",
-    "CLIENT_REQUIRED": "join the studio before you book",
-}
+from services.chassis.errors import NotFound, PermissionDenied
 
 
 @dataclass(frozen=True)
@@ -48,38 +20,6 @@ class Recipient:
     booking: BookingDetail
     client: Client
     offer: Offer
-
-
-async def create(
-    database: Database, call: Call, *, session_id: UUID, client_id: UUID | None, account: UUID | None, spot: str
-) -> BookingDetail:
-    """Takes a place and a credit, in one round trip.
-
-    Without `client_id` for the person behind `account`; with both only for a client that the account acts for; with
-    `client_id` alone for anybody. `spot` may be empty. Raises what `_refusal` makes of its code.
-    """
-    (row,) = await database.hot(
-        _BOOK,
-        call.tenant,
-        call.principal.name,
-        call.method,
-        call.request_id,
-        call.request_hash,
-        new_id(),
-        session_id,
-        client_id,
-        account,
-        spot,
-        database.clock.now(),
-        new_id(),
-        new_id(),
-        new_id(),
-        current_traceparent(),
-    )
-    code, *_ = row
-    if code != "BOOKED":
-        raise _refusal(code)
-    return BookingDetail(**dict(list(row.items())[1:]))
 
 
 async def get(tx: UnitOfWork, booking_id: UUID, account: UUID | None) -> BookingDetail:
@@ -107,57 +47,18 @@ async def list_latest(
     if client_id is not None:
         query = query.where(booking.client_id == client_id)
     if active_only:
-        query = query.where(booking.state == "CONFIRMED")
+        query = query.where(booking.cancel_time.is_(None))
     if page.after:
         query = query.where(tuple_(booking.start_time, booking.id) < tuple(page.after))
     query = query.order_by(booking.start_time.desc(), booking.id.desc()).limit(page.limit)
     return (await tx.session.scalars(query)).all()
 
 
-async def cancel(tx: UnitOfWork, booking_id: UUID, *, account: UUID | None, etag: str) -> BookingDetail:
-    """Gives a place back: the credit returns when the cancellation window has not begun, else it is spent.
-
-    Raises PermissionDenied, NotFound, FailedPrecondition/BOOKING_NOT_ACTIVE or SESSION_STARTED, Aborted/ETAG_MISMATCH.
-    """
-    seen = await get(tx, booking_id, account)
-    await _lock_session(tx, seen.class_session_id)
-    booking = await get(tx, booking_id, account)
-    check_etag(etag, booking.etag)
-    if booking.state != "CONFIRMED":
-        raise FailedPrecondition("the booking is not active", reason="BOOKING_NOT_ACTIVE")
-    if tx.now() >= booking.start_time:
-        raise FailedPrecondition("the class has started", reason="SESSION_STARTED")
-    early = is_early(tx.now(), booking.start_time, booking.time_zone, booking.cancellation_window_minutes)
-    state = "CANCELLED_EARLY" if early else "CANCELLED_LATE"
-    await tx.session.execute(
-        update(Booking)
-        .where(Booking.tenant_id == tx.tenant, Booking.id == booking_id)
-        .values(
-            state=state, credit_returned=early, cancel_time=tx.now(), update_time=tx.now(), version=Booking.version + 1
-        )
-        .execution_options(synchronize_session=False)
-    )
-    await tx.session.execute(
-        update(ClassSession)
-        .where(ClassSession.tenant_id == tx.tenant, ClassSession.id == booking.class_session_id)
-        .values(
-            booked_count=ClassSession.booked_count - 1,
-            effective_capacity=func.greatest(ClassSession.planned_capacity, ClassSession.booked_count - 1),
-        )
-        .execution_options(synchronize_session=False)
-    )
-    if early:
-        await credits.give_back(tx, booking.client_package_id, booking_id)
-    await changes.publish_bookings(tx, [booking_id])
-    tx.note_change("state", "CONFIRMED", state)
-    return await get(tx, booking_id, account)
-
-
 async def roster(tx: UnitOfWork, session_id: UUID) -> Sequence[BookingDetail]:
     """Active bookings of a session, by spot, then by name."""
     booking = BookingDetail
     query = select(booking).where(
-        booking.tenant_id == tx.tenant, booking.class_session_id == session_id, booking.state == "CONFIRMED"
+        booking.tenant_id == tx.tenant, booking.class_session_id == session_id, booking.cancel_time.is_(None)
     )
     place = func.array_position(ClassSession.spots, booking.spot)
     query = query.join(ClassSession, (ClassSession.tenant_id == tx.tenant) & (ClassSession.id == session_id))
@@ -180,29 +81,3 @@ async def recipients(tx: UnitOfWork, booking_ids: Sequence[UUID]) -> Sequence[Re
         Recipient(booking, client, Offer(session, refusal, free_spots))
         for booking, client, session, refusal, free_spots in rows
     ]
-
-
-async def _lock_session(tx: UnitOfWork, session_id: UUID) -> None:
-    """Before the booking and its package: the order that everybody keeps to."""
-    query = select(ClassSession.id).where(ClassSession.tenant_id == tx.tenant, ClassSession.id == session_id)
-    await tx.session.execute(query.with_for_update())
-
-
-def _refusal(code: str) -> DomainError:
-    """The error that a code of `book_v1` becomes."""
-    match code:
-        case "ALREADY_BOOKED":
-            return AlreadyExists("the client has a place in this class", reason=code)
-        case "SPOT_TAKEN":
-            return AlreadyExists("somebody has this spot", reason=code, field="booking.spot")
-        case "UNKNOWN_SPOT":
-            return InvalidArgument("booking.spot", "is no spot of the room", reason=code)
-        case "IDEMPOTENCY_KEY_REUSED":
-            return InvalidArgument("request_id", "was used for another request", reason=code)
-        case "CLIENT_NOT_FOUND":
-            return NotFound("client")
-        case "PERMISSION_DENIED":
-            return PermissionDenied()
-    # Scheduling's event may be on its way.
-    wait = 1 if code == "SESSION_NOT_KNOWN_YET" else None
-    return FailedPrecondition(_NOT_NOW[code], reason=code, retry_after=wait)

@@ -3,6 +3,8 @@
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
+from icalendar.enums import STATUS
+
 from services.booking.cancellation import free_cancel_until
 from services.booking.ics import Entry
 from services.booking.models import BookingDetail, ClassSession
@@ -10,22 +12,30 @@ from services.booking.models import BookingDetail, ClassSession
 
 def of_booking(booking: BookingDetail, session: ClassSession) -> Entry:
     """What its client reads: with whom, where, and until when cancelling is free."""
-    cancelled = booking.cancel_time is not None
     details = [f"Instructor: {session.instructor_display_name}"]
+    if booking.guest_display_name:
+        details.append(f"Guest: {booking.guest_display_name}")
     if booking.spot:
         details.append(f"Spot: {booking.spot}")
-    if not cancelled:
-        until = free_cancel_until(session.start_time, session.time_zone, booking.cancellation_window_minutes)
-        details.append(f"Free to cancel until {_local(until, session.time_zone)}")
+    if booking.state == "PENDING_PAYMENT" and booking.hold_expire_time:
+        details.append(f"To be paid until {_local(booking.hold_expire_time, session.time_zone)}")
+    if booking.state == "CONFIRMED":
+        details.append(f"Free to cancel until {_local(free_cancel_until(booking), session.time_zone)}")
     return _entry(
         session,
         uid=f"{booking.id}@bookings.powerhouse.studio",
         # Each of the two only grows, so the sum grows with every change of one of them.
         sequence=booking.version + session.version,
         modified=max(booking.update_time, session.update_time),
-        cancelled=cancelled,
+        status=_status(booking),
         details=details,
     )
+
+
+def _status(booking: BookingDetail) -> STATUS:
+    if booking.cancel_time is not None:
+        return STATUS.CANCELLED
+    return STATUS.TENTATIVE if booking.state == "PENDING_PAYMENT" else STATUS.CONFIRMED
 
 
 def of_session(session: ClassSession) -> Entry:
@@ -35,7 +45,7 @@ def of_session(session: ClassSession) -> Entry:
         uid=f"{session.id}@sessions.powerhouse.studio",
         sequence=session.version,
         modified=session.update_time,
-        cancelled=session.cancelled,
+        status=STATUS.CANCELLED if session.cancelled else STATUS.CONFIRMED,
         details=[
             f"Instructor: {session.instructor_display_name}",
             f"Booked: {session.booked_count} of {session.planned_capacity}",
@@ -44,7 +54,7 @@ def of_session(session: ClassSession) -> Entry:
 
 
 def _entry(
-    session: ClassSession, *, uid: str, sequence: int, modified: datetime, cancelled: bool, details: list[str]
+    session: ClassSession, *, uid: str, sequence: int, modified: datetime, status: STATUS, details: list[str]
 ) -> Entry:
     return Entry(
         uid=uid,
@@ -53,7 +63,7 @@ def _entry(
         start=session.start_time,
         end=session.end_time,
         time_zone=session.time_zone,
-        cancelled=cancelled,
+        status=status,
         summary=session.class_type_display_name,
         location=f"{session.room_display_name}, {session.location_display_name}",
         details=details,

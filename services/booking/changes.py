@@ -14,21 +14,23 @@ from services.chassis.telemetry import current_traceparent
 _PUBLISH_BOOKINGS = text(
     "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
     " SELECT changed.event_id, b.tenant_id, 'powerhouse.booking.v1.BookingChanged', 'booking', b.id, b.version,"
-    " booking_changed_v1(b), :traceparent"
+    " booking_changed_v2(b.id, b.class_session_id, b.client_id, b.state, b.start_time, b.time_version,"
+    " p.id, p.credits_left, p.version), :traceparent"
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
     " JOIN booking_details b ON b.tenant_id = :tenant AND b.id = changed.id"
+    " LEFT JOIN client_packages p ON p.tenant_id = b.tenant_id AND p.id = b.client_package_id"
 )
 _PUBLISH_PACKAGES = text(
     "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
     " SELECT changed.event_id, p.tenant_id, 'powerhouse.booking.v1.ClientPackageChanged', 'client_package', p.id,"
-    " p.version, client_package_changed_v1(p), :traceparent"
+    " p.version, client_package_changed_v2(p), :traceparent"
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
     " JOIN client_packages p ON p.tenant_id = :tenant AND p.id = changed.id"
 )
 
 
 async def publish_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
-    """The bookings as they are now."""
+    """The bookings as they are now, with the packages that paid."""
     await tx.session.execute(_PUBLISH_BOOKINGS, _parameters(tx, ids))
 
 

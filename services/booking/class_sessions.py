@@ -67,9 +67,9 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     """
     await policies.settle(tx)
     key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
-    moved_from = await tx.session.scalar(select(ClassSession.time_version).where(*key).with_for_update())
+    await tx.session.execute(select(ClassSession.id).where(*key).with_for_update())
     values = asdict(planned)
-    booked = await displacements.count_active(tx, planned.id)
+    booked = await displacements.count_taken(tx, planned.id)
     fresh = insert(ClassSession).values(
         **values,
         tenant_id=tx.tenant,
@@ -86,12 +86,14 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     )
     if await tx.session.scalar(upsert.returning(ClassSession.id)) is None:
         return False
+    if not await displacements.lock(tx, planned.id):
+        return True
     if planned.cancelled:
         await displacements.cancel_all(tx, planned.id)
-    elif booked or await displacements.restore_all(tx, planned.id):
+    else:
+        await displacements.restore_all(tx, planned.id)
         await displacements.settle_spots(tx, planned.id)
-        if moved_from not in (None, planned.time_version):
-            await displacements.announce_move(tx, planned.id)
+    await displacements.follow_move(tx, planned.id)
     return True
 
 
@@ -113,7 +115,7 @@ async def list_bookable(
             BookingDetail.tenant_id == tx.tenant,
             BookingDetail.class_session_id == session.id,
             BookingDetail.account_id == account,
-            BookingDetail.state == "CONFIRMED",
+            BookingDetail.cancel_time.is_(None),
         )
         .order_by(BookingDetail.id)
         .limit(1)
@@ -153,10 +155,10 @@ async def digest(tx: UnitOfWork) -> str:
 
 def refusal_now(tx: UnitOfWork) -> ColumnElement[str | None]:
     """For a query of BookableSession: the rule that also refuses a booking, so what is shown as open can be booked."""
-    return func.refusal_v1(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    return func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
 
 
 def spots_left() -> ColumnElement[list[str]]:
     """For a query of BookableSession: its free spots in the order of the layout."""
     session = BookableSession
-    return func.free_spots_v1(session.tenant_id, session.id, session.spots, type_=ARRAY(Text()))
+    return func.free_spots_v2(session.tenant_id, session.id, session.spots, type_=ARRAY(Text()))

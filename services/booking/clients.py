@@ -1,43 +1,71 @@
 """Clients: people who take classes at one studio. An account acts for its own client and for those linked to it."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from services.booking import changes
-from services.booking.models import CLIENT_EMAIL, CLIENT_SELF, Client, ClientPackage
+from services.booking import changes, phones
+from services.booking.models import CLIENT_EMAIL, CLIENT_SELF, Booking, ClassSession, Client, ClientPackage
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import Aborted, AlreadyExists, InvalidArgument, NotFound, PermissionDenied, check_etag
+from services.chassis.errors import (
+    Aborted,
+    AlreadyExists,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    check_etag,
+)
 from services.chassis.ids import new_id
 
+_BORN_AFTER = date(1900, 1, 1)
+_PHONES = ("phone", "emergency_contact_phone")
 
-async def create(tx: UnitOfWork, values: Mapping[str, object]) -> Client:
+
+@dataclass(frozen=True)
+class Profile:
+    """A client, and what is shown beside it."""
+
+    client: Client
+    # In packages that have not expired.
+    credits_left: int
+
+
+async def create(tx: UnitOfWork, values: Mapping[str, object]) -> Profile:
     """Adds a client. The first client linked to an account is the person itself, further ones are dependants.
 
-    Raises AlreadyExists/CLIENT_EMAIL_TAKEN.
+    Raises AlreadyExists/CLIENT_EMAIL_TAKEN, InvalidArgument PHONE_INVALID, BIRTH_DATE_INVALID.
     """
     account = values.get("account_id")
-    is_self = account is not None and await _find_self(tx, account) is None
+    is_self = account is not None and await find_self(tx, account) is None
     client = Client(
-        tenant_id=tx.tenant, id=new_id(), is_self=is_self, create_time=tx.now(), update_time=tx.now(), **_clean(values)
+        tenant_id=tx.tenant,
+        id=new_id(),
+        is_self=is_self,
+        create_time=tx.now(),
+        update_time=tx.now(),
+        **_clean(tx, values),
     )
     tx.session.add(client)
-    await _flush(tx)
+    await flush(tx)
     await changes.publish_client(tx, client)
-    return client
+    return await get(tx, client.id, None)
 
 
-async def join(tx: UnitOfWork, account: UUID, values: Mapping[str, object]) -> Client:
+async def join(tx: UnitOfWork, account: UUID, values: Mapping[str, object]) -> Profile:
     """The client that the account is at this studio, made from `values` if it is none yet, also by two calls at once.
 
-    Raises AlreadyExists/CLIENT_EMAIL_TAKEN: an address proves nothing, so nobody is linked by it.
+    Raises FailedPrecondition/ARCHIVED, and as `create`: an address proves nothing, so nobody is linked by it.
     """
     row = {
-        **_clean(values),
+        **_clean(tx, values),
         "tenant_id": tx.tenant,
         "id": new_id(),
         "account_id": account,
@@ -49,70 +77,145 @@ async def join(tx: UnitOfWork, account: UUID, values: Mapping[str, object]) -> C
     at_most_one = insert(Client).on_conflict_do_nothing(
         index_elements=["tenant_id", "account_id"], index_where=text("is_self")
     )
-    if await _find_self(tx, account) is None:
+    if await find_self(tx, account) is None:
         try:
             await tx.session.execute(at_most_one, row)
         except IntegrityError as error:
             raise _translated(error) from None
-    client = await _find_self(tx, account)
+    client = await find_self(tx, account)
     if client is None:
         raise NotFound("client")
+    require_active(client)
     if client.id == row["id"]:
         await changes.publish_client(tx, client)
-    return client
+    return await get(tx, client.id, account)
 
 
-async def get(tx: UnitOfWork, client_id: UUID, account: UUID | None) -> tuple[Client, int]:
-    """A client and the credits it can use now. `account` narrows to whom it acts for.
+async def get(tx: UnitOfWork, client_id: UUID, account: UUID | None) -> Profile:
+    """A client, archived or not. `account` narrows to whom it acts for.
 
     Raises PermissionDenied for anybody else, known or not, when narrowed; else NotFound.
     """
-    query = select(Client, _credits_left(tx)).where(Client.tenant_id == tx.tenant, Client.id == client_id)
-    row = (await tx.session.execute(query)).one_or_none()
+    row = (await tx.session.execute(_profiles(tx).where(Client.id == client_id))).one_or_none()
     if account is not None and (row is None or row[0].account_id != account):
         raise PermissionDenied()
     if row is None:
         raise NotFound("client")
-    return row[0], row[1]
+    return Profile(*row)
 
 
-async def list_by_name(tx: UnitOfWork, page: Page, account: UUID | None) -> Sequence[tuple[Client, int]]:
-    """Clients by name with the credits they can use now: all, or those that `account` acts for."""
-    query = select(Client, _credits_left(tx)).where(Client.tenant_id == tx.tenant)
+async def list_by_name(tx: UnitOfWork, page: Page, account: UUID | None, *, show_archived: bool) -> Sequence[Profile]:
+    """Clients by name: all, or those that `account` acts for."""
+    query = _profiles(tx)
     if account is not None:
         query = query.where(Client.account_id == account)
+    if not show_archived:
+        query = query.where(Client.archive_time.is_(None))
     if page.after:
         query = query.where(tuple_(Client.display_name, Client.id) > tuple(page.after))
     rows = await tx.session.execute(query.order_by(Client.display_name, Client.id).limit(page.limit))
-    return [(client, credits) for client, credits in rows]
+    return [Profile(*row) for row in rows]
 
 
 async def update(
     tx: UnitOfWork, client_id: UUID, values: Mapping[str, object], *, account: UUID | None, etag: str
-) -> tuple[Client, int]:
+) -> Profile:
     """Changes fields of a client that `account` may act for, or any when None.
 
-    Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH, AlreadyExists/CLIENT_EMAIL_TAKEN.
+    Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, and as `create`.
     """
-    await tx.session.execute(
-        select(Client.id).where(Client.tenant_id == tx.tenant, Client.id == client_id).with_for_update()
-    )
-    client, credits = await get(tx, client_id, account)
+    client = await lock(tx, client_id, account)
     check_etag(etag, client.etag)
+    require_active(client)
     if "account_id" in values and values["account_id"] != client.account_id:
         tx.note_change("account_id", client.account_id, values["account_id"])
-        client.is_self = values["account_id"] is not None and await _find_self(tx, values["account_id"]) is None
-    for field, value in _clean(values).items():
+        client.is_self = values["account_id"] is not None and await find_self(tx, values["account_id"]) is None
+    for field, value in _clean(tx, values).items():
         setattr(client, field, value)
+    return await changed(tx, client)
+
+
+async def archive(tx: UnitOfWork, client_id: UUID, etag: str) -> Profile:
+    """Hides a client, who cannot book from then on.
+
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition ARCHIVED, and STILL_IN_USE while it is booked on a class
+    that is not over.
+    """
+    client = await lock(tx, client_id)
+    check_etag(etag, client.etag)
+    require_active(client)
+    booked = (
+        select(Booking.id)
+        .join(
+            ClassSession,
+            (ClassSession.tenant_id == Booking.tenant_id) & (ClassSession.id == Booking.class_session_id),
+        )
+        .where(Booking.tenant_id == tx.tenant, Booking.client_id == client_id, Booking.state == "CONFIRMED")
+        .where(ClassSession.end_time > tx.now())
+    )
+    if await tx.session.scalar(booked.limit(1)):
+        raise FailedPrecondition("the client is booked on a class that is not over", reason="STILL_IN_USE")
+    client.archive_time = tx.now()
+    tx.note_change("archived", False, True)
+    return await changed(tx, client)
+
+
+async def restore(tx: UnitOfWork, client_id: UUID) -> Profile:
+    """Brings an archived client back.
+
+    Raises NotFound, FailedPrecondition/NOT_ARCHIVED, AlreadyExists/CLIENT_EMAIL_TAKEN.
+    """
+    client = await lock(tx, client_id)
+    if client.archive_time is None:
+        raise FailedPrecondition("it is not archived", reason="NOT_ARCHIVED")
+    client.archive_time = None
+    tx.note_change("archived", True, False)
+    return await changed(tx, client)
+
+
+async def lock(tx: UnitOfWork, client_id: UUID, account: UUID | None = None) -> Client:
+    """The client, kept as it is for this transaction. Raises as `get`."""
+    query = select(Client).where(Client.tenant_id == tx.tenant, Client.id == client_id)
+    query = query.with_for_update().execution_options(populate_existing=True)
+    client = (await tx.session.scalars(query)).one_or_none()
+    if account is not None and (client is None or client.account_id != account):
+        raise PermissionDenied()
+    if client is None:
+        raise NotFound("client")
+    return client
+
+
+async def changed(tx: UnitOfWork, client: Client) -> Profile:
+    """Stores the changes of a locked client and tells of them. Raises as `flush`."""
     client.touch(tx.now())
-    await _flush(tx)
+    await flush(tx)
     await changes.publish_client(tx, client)
-    return client, credits
+    return await get(tx, client.id, None)
 
 
-async def _find_self(tx: UnitOfWork, account: object) -> Client | None:
+async def find_self(tx: UnitOfWork, account: object) -> Client | None:
+    """The client who is the person behind the account."""
     query = select(Client).where(Client.tenant_id == tx.tenant, Client.account_id == account, Client.is_self)
     return (await tx.session.scalars(query)).one_or_none()
+
+
+async def flush(tx: UnitOfWork) -> None:
+    """Raises AlreadyExists/CLIENT_EMAIL_TAKEN, Aborted/ACCOUNT_LINKED."""
+    try:
+        await tx.session.flush()
+    except IntegrityError as error:
+        raise _translated(error) from None
+
+
+def require_active(client: Client) -> None:
+    """Raises FailedPrecondition/ARCHIVED."""
+    if client.archive_time is not None:
+        raise FailedPrecondition("the client is archived", reason="ARCHIVED")
+
+
+def _profiles(tx: UnitOfWork) -> Select[*tuple[Any, ...]]:
+    """Rows of a Profile's fields."""
+    return select(Client, _credits_left(tx)).where(Client.tenant_id == tx.tenant)
 
 
 def _credits_left(tx: UnitOfWork) -> ColumnElement[int]:
@@ -123,19 +226,19 @@ def _credits_left(tx: UnitOfWork) -> ColumnElement[int]:
     return total.where(package.tenant_id == Client.tenant_id, package.client_id == Client.id, usable).scalar_subquery()
 
 
-def _clean(values: Mapping[str, object]) -> dict[str, object]:
-    """Trimmed; people without an address or a number have none at all, not an empty one. A name is required."""
+def _clean(tx: UnitOfWork, values: Mapping[str, object]) -> dict[str, object]:
+    """Trimmed, numbers in E.164; people without an address have none at all, not an empty one. A name is required."""
     cleaned = {field: value.strip() if isinstance(value, str) else value for field, value in values.items()}
     if cleaned.get("display_name", "?") == "":
         raise InvalidArgument("client.display_name", "is required")
-    return {field: (value or None) if field in ("email", "phone") else value for field, value in cleaned.items()}
-
-
-async def _flush(tx: UnitOfWork) -> None:
-    try:
-        await tx.session.flush()
-    except IntegrityError as error:
-        raise _translated(error) from None
+    for field in cleaned.keys() & _PHONES:
+        cleaned[field] = phones.normalised(str(cleaned[field]), f"client.{field}")
+    born = cleaned.get("birth_date")
+    if isinstance(born, date) and not _BORN_AFTER <= born <= tx.now().date():
+        raise InvalidArgument("client.birth_date", "is no date on which a client was born", reason="BIRTH_DATE_INVALID")
+    if "email" in cleaned:
+        cleaned["email"] = cleaned["email"] or None
+    return cleaned
 
 
 def _translated(error: IntegrityError) -> Exception:

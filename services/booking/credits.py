@@ -1,25 +1,17 @@
-"""Credits: packages that clients own, and the append-only ledger of transfers between accounts.
+"""Credits: the packages that clients own."""
 
-A package is an account and caches its balance; a trigger keeps it in step with the transfers and lets none fall below
-zero. Who writes locks packages in the order of their ids, and after the session they are for.
-"""
-
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import insert, select, tuple_
+from sqlalchemy import select, tuple_
 
-from services.booking import changes
-from services.booking.models import Client, ClientPackage, Transfer
+from services.booking import changes, ledger
+from services.booking.models import BookingDetail, Client, ClientPackage
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
-
-# Accounts every studio has: where credits come from and where they go.
-ISSUED = UUID(int=1)
-REDEEMED = UUID(int=2)
 
 
 async def grant(
@@ -41,23 +33,19 @@ async def grant(
     )
     tx.session.add(package)
     await tx.session.flush()
-    await _transfer(tx, ISSUED, package.id, credits, "granted", None)
+    await ledger.transfer(tx, ledger.ISSUED, package.id, credits, "granted", reason=reason)
     await tx.session.refresh(package)
     tx.note_change("credits", 0, credits)
     await changes.publish_packages(tx, [package.id])
     return package
 
 
-async def give_back(tx: UnitOfWork, package_id: UUID, booking_id: UUID) -> None:
-    """Returns the credit of a booking to its package."""
-    await _transfer(tx, REDEEMED, package_id, 1, "cancelled_early", booking_id)
-    await changes.publish_packages(tx, [package_id])
-
-
-async def lock(tx: UnitOfWork, package_ids: Collection[UUID]) -> None:
-    """Locks packages in the order that everybody keeps to."""
-    query = select(ClientPackage.id).where(ClientPackage.tenant_id == tx.tenant, ClientPackage.id.in_(package_ids))
-    await tx.session.execute(query.order_by(ClientPackage.id).with_for_update())
+async def give_back(tx: UnitOfWork, booking: BookingDetail, cause: str, reason: str = "") -> None:
+    """Returns the credit of a booking to the package that paid."""
+    assert booking.client_package_id is not None
+    await ledger.transfer(
+        tx, ledger.REDEEMED, booking.client_package_id, 1, cause, booking_id=booking.id, reason=reason
+    )
 
 
 async def list_packages(
@@ -75,19 +63,3 @@ async def list_packages(
         query = query.where(key < tuple(page.after))
     query = query.order_by(ClientPackage.create_time.desc(), ClientPackage.id.desc())
     return (await tx.session.scalars(query.limit(page.limit))).all()
-
-
-async def _transfer(
-    tx: UnitOfWork, debit: UUID, credit: UUID, amount: int, cause: str, booking_id: UUID | None
-) -> None:
-    await tx.session.execute(
-        insert(Transfer).values(
-            tenant_id=tx.tenant,
-            debit_account=debit,
-            credit_account=credit,
-            amount=amount,
-            cause=cause,
-            booking_id=booking_id,
-            create_time=tx.now(),
-        )
-    )

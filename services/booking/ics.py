@@ -32,7 +32,7 @@ class Entry:
     end: datetime
     # IANA zone of the location.
     time_zone: str
-    cancelled: bool
+    status: STATUS
     summary: str
     location: str
     # Lines of the description.
@@ -113,7 +113,7 @@ def _event(entry: Entry, link: str) -> Event:
     event.add("location", _line(entry.location))
     event.add("description", "\n".join([*map(_line, entry.details), link]))
     event.add("url", link)
-    event.add("status", STATUS.CANCELLED if entry.cancelled else STATUS.CONFIRMED)
+    event.add("status", entry.status)
     return event
 
 

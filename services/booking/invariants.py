@@ -1,50 +1,73 @@
 """What must always hold, as SQL: run after tests, after chaos, and in production as a metric."""
 
+from uuid import UUID
+
 from sqlalchemy import text
 
-from services.booking.credits import ISSUED, REDEEMED
+from services.booking import ledger
 from services.chassis.db.unit_of_work import UnitOfWork
+
+# Accounts up to here are not a client's.
+_LAST_SHARED = UUID(int=255)
 
 # Each finds the offenders of one studio.
 INVARIANTS = {
-    # The counter is the number of active bookings, and nothing is kept for places that were cut away.
+    # The counter is the number of places held or on offer, and nothing is kept for places that were cut away.
     "seats": """
         SELECT FROM class_sessions s
-        LEFT JOIN bookings b ON b.tenant_id = s.tenant_id AND b.class_session_id = s.id AND b.state = 'CONFIRMED'
-        WHERE s.tenant_id = :tenant GROUP BY s.tenant_id, s.id
-        HAVING s.booked_count <> count(b.id) OR s.effective_capacity <> greatest(s.planned_capacity, s.booked_count)
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS held FROM bookings b
+            WHERE b.tenant_id = s.tenant_id AND b.class_session_id = s.id AND b.cancel_time IS NULL) held ON true
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS offered FROM waitlist_entries e
+            WHERE e.tenant_id = s.tenant_id AND e.class_session_id = s.id AND e.state = 'OFFERED') offered ON true
+        WHERE s.tenant_id = :tenant AND (
+            s.booked_count <> held + offered OR s.effective_capacity <> greatest(s.planned_capacity, s.booked_count))
     """,
-    # A package's balance is the sum of its transfers.
+    # The balance of a package or hold is the sum of its transfers.
     "balances": """
         WITH moved AS (
-            SELECT credit_account AS account, amount FROM transfers WHERE tenant_id = :tenant
-            UNION ALL SELECT debit_account, -amount FROM transfers WHERE tenant_id = :tenant)
-        SELECT FROM client_packages p LEFT JOIN moved ON moved.account = p.id
-        WHERE p.tenant_id = :tenant GROUP BY p.id, p.credits_left
-        HAVING p.credits_left <> coalesce(sum(moved.amount), 0)
+            SELECT account, sum(amount) AS amount FROM (
+                SELECT credit_account AS account, amount FROM transfers WHERE tenant_id = :tenant
+                UNION ALL SELECT debit_account, -amount FROM transfers WHERE tenant_id = :tenant) sides
+            GROUP BY account),
+        cached AS (
+            SELECT id, credits_left AS amount FROM client_packages WHERE tenant_id = :tenant
+            UNION ALL SELECT id, credits FROM credit_holds WHERE tenant_id = :tenant)
+        SELECT FROM cached LEFT JOIN moved ON moved.account = cached.id
+        WHERE cached.amount <> coalesce(moved.amount, 0)
     """,
-    # All accounts together are zero: what was issued is either left or redeemed.
+    # All accounts together are zero: what was issued is left, set aside, redeemed, expired, revoked or adjusted away.
     "ledger": """
         WITH balances AS (
             SELECT credits_left AS amount FROM client_packages WHERE tenant_id = :tenant
-            UNION ALL SELECT -amount FROM transfers
-            WHERE tenant_id = :tenant AND debit_account IN (:issued, :redeemed)
-            UNION ALL SELECT amount FROM transfers
-            WHERE tenant_id = :tenant AND credit_account IN (:issued, :redeemed))
+            UNION ALL SELECT credits FROM credit_holds WHERE tenant_id = :tenant
+            UNION ALL SELECT -amount FROM transfers WHERE tenant_id = :tenant AND debit_account <= :last_shared
+            UNION ALL SELECT amount FROM transfers WHERE tenant_id = :tenant AND credit_account <= :last_shared)
         SELECT FROM balances HAVING sum(amount) <> 0
     """,
     # A booking holds one credit of the package it names, and none when it was returned.
     "redemptions": """
-        SELECT FROM bookings b LEFT JOIN transfers t ON t.tenant_id = b.tenant_id AND t.booking_id = b.id
-        WHERE b.tenant_id = :tenant GROUP BY b.tenant_id, b.id
-        HAVING coalesce(sum(CASE
-            WHEN t.debit_account = b.client_package_id AND t.credit_account = :redeemed THEN t.amount
-            WHEN t.credit_account = b.client_package_id AND t.debit_account = :redeemed THEN -t.amount
-        END), 0) <> CASE WHEN b.credit_returned THEN 0 ELSE 1 END
+        WITH redeemed AS (
+            SELECT booking_id, sum(CASE WHEN credit_account = :redeemed THEN amount ELSE -amount END) AS amount
+            FROM transfers
+            WHERE tenant_id = :tenant AND booking_id IS NOT NULL
+                AND (credit_account = :redeemed OR debit_account = :redeemed)
+            GROUP BY booking_id)
+        SELECT FROM bookings b LEFT JOIN redeemed r ON r.booking_id = b.id
+        WHERE b.tenant_id = :tenant AND coalesce(r.amount, 0) <>
+            CASE WHEN b.credit_returned OR b.client_package_id IS NULL THEN 0 ELSE 1 END
     """,
+    # Nobody is booked twice in a class, guests apart.
     "one_active_booking": """
-        SELECT FROM bookings WHERE tenant_id = :tenant AND state = 'CONFIRMED'
+        SELECT FROM bookings WHERE tenant_id = :tenant AND cancel_time IS NULL AND guest_display_name = ''
         GROUP BY class_session_id, client_id HAVING count(*) > 1
+    """,
+    # A hold has its credit exactly as long as somebody waits under it.
+    "holds": """
+        SELECT FROM credit_holds h WHERE h.tenant_id = :tenant AND h.credits <> (
+            SELECT least(count(*), 1) FROM waitlist_entries e
+            WHERE e.tenant_id = h.tenant_id AND e.credit_hold_id = h.id AND e.state IN ('WAITING', 'OFFERED'))
     """,
 }
 
@@ -52,7 +75,7 @@ INVARIANTS = {
 async def violations(tx: UnitOfWork) -> dict[str, int]:
     """How many offenders each invariant has in the studio; all zero is well."""
     found = {}
-    values = {"tenant": tx.tenant, "issued": ISSUED, "redeemed": REDEEMED}
+    values = {"tenant": tx.tenant, "redeemed": ledger.REDEEMED, "last_shared": _LAST_SHARED}
     for name, offenders in INVARIANTS.items():
         used = {key: value for key, value in values.items() if f":{key}" in offenders}
         count = text(f"SELECT count(*) FROM ({offenders}) offenders")  # noqa: S608  # constants of this module

@@ -36,7 +36,7 @@ PATIENCE = 3
 MAX_WATCHERS = 400
 
 _MARKERS = text(
-    "SELECT s.tenant_id, s.id, c.xmin::text, s.policy_version, refusal_v1(s, :now)"
+    "SELECT s.tenant_id, s.id, c.xmin::text, s.policy_version, refusal_v2(s, :now)"
     " FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS w (tenant_id, id)"
     " JOIN class_sessions c ON c.tenant_id = w.tenant_id AND c.id = w.id"
     " JOIN bookable_sessions s ON s.tenant_id = w.tenant_id AND s.id = w.id"
@@ -148,7 +148,7 @@ async def _read(tx: UnitOfWork, session_id: UUID, session: _Session) -> None:
         .where(
             BookingDetail.tenant_id == tx.tenant,
             BookingDetail.class_session_id == session_id,
-            BookingDetail.state == "CONFIRMED",
+            BookingDetail.cancel_time.is_(None),
         )
         # Of several, the oldest, as in the list.
         .order_by(BookingDetail.id.desc())

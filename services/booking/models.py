@@ -1,9 +1,9 @@
 """The tables of booking, and the two views it reads them through. Checks and triggers are in migrations/ and sql/."""
 
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, func
+from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, Uuid, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
@@ -38,6 +38,31 @@ class BookingPolicy(Base):
     booking_opens_hours: Mapped[int] = mapped_column(server_default="720")
     booking_closes_minutes: Mapped[int] = mapped_column(server_default="0")
     cancellation_window_minutes: Mapped[int] = mapped_column(server_default="720")
+    # Fees and prices in minor units of the studio's currency; 0 is none.
+    late_cancel_fee_minor: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    no_show_fee_minor: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # After the end of a class, until who was not checked in counts as absent.
+    no_show_grace_minutes: Mapped[int] = mapped_column(server_default="15")
+    # Of one client; 0 is no cap.
+    max_upcoming_bookings: Mapped[int] = mapped_column(server_default="0")
+    max_daily_bookings: Mapped[int] = mapped_column(server_default="0")
+    # That a client may bring to one class.
+    max_guests: Mapped[int] = mapped_column(server_default="0")
+    # 0: no place is sold singly.
+    drop_in_price_minor: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    drop_in_hold_minutes: Mapped[int] = mapped_column(server_default="15")
+    # OFF, AUTO_PROMOTE or TIMED_OFFER.
+    waitlist_mode: Mapped[str] = mapped_column(server_default="AUTO_PROMOTE")
+    # Before the start; from then on places go to whoever books first.
+    waitlist_cutoff_minutes: Mapped[int] = mapped_column(server_default="60")
+    waitlist_offer_minutes: Mapped[int] = mapped_column(server_default="60")
+    # Minutes of the location's day between which nobody is promoted or made an offer; equal ones are no quiet hours.
+    quiet_start_minute: Mapped[int] = mapped_column(server_default="1320")
+    quiet_end_minute: Mapped[int] = mapped_column(server_default="420")
+    # Who is promoted inside the cancellation window may give the place back for nothing this long.
+    late_promotion_decline_minutes: Mapped[int] = mapped_column(server_default="120")
+    # Before the start, from when clients check themselves in.
+    self_check_in_minutes: Mapped[int] = mapped_column(server_default="30")
     create_time: Mapped[datetime]
 
 
@@ -46,7 +71,7 @@ class _Session:
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # Scheduling's, as is everything down to `currency_code`: the projection.
+    # Scheduling's, as is everything down to `update_time`: the projection.
     version: Mapped[int] = mapped_column(BigInteger)
     time_version: Mapped[int] = mapped_column(BigInteger)
     class_type_display_name: Mapped[str]
@@ -67,6 +92,8 @@ class _Session:
     instructor_id: Mapped[UUID]
     # ISO 4217, the studio's.
     currency_code: Mapped[str]
+    # When scheduling last changed it.
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
     # Up to here places are sold.
     planned_capacity: Mapped[int]
     # Up to here places may be held: more than planned when capacity was cut below what is booked.
@@ -79,9 +106,6 @@ class ClassSession(_Session, Base):
     """The sellable session: scheduling's plan and booking's own counters. Its row is the lock of its bookings."""
 
     __tablename__ = "class_sessions"
-
-    # When scheduling last changed it.
-    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
 
 
 class Client(Tenanted, Versioned, Base):
@@ -98,6 +122,11 @@ class Client(Tenanted, Versioned, Base):
     account_id: Mapped[UUID | None]
     # Whether the account is this person and not a parent or partner; at most one client per account and studio.
     is_self: Mapped[bool]
+    birth_date: Mapped[date | None]
+    emergency_contact_name: Mapped[str] = mapped_column(server_default="")
+    emergency_contact_phone: Mapped[str | None]
+    # Hidden, and cannot book.
+    archive_time: Mapped[datetime | None]
 
 
 class ClientPackage(Tenanted, Versioned, Base):
@@ -107,16 +136,24 @@ class ClientPackage(Tenanted, Versioned, Base):
 
     client_id: Mapped[UUID]
     display_name: Mapped[str]
+    # PACK or COMP.
+    kind: Mapped[str] = mapped_column(server_default="PACK")
     credits_granted: Mapped[int]
     # Balance of the account; a trigger on transfers keeps it.
     credits_left: Mapped[int] = mapped_column(server_default="0")
     # Not usable for classes that start then or later; None means never.
+    # Set by the trigger when the package starts with its first use.
     expire_time: Mapped[datetime | None]
+    # Days from the first class it pays until it expires; 0: its end was fixed when it was granted.
+    first_use_days: Mapped[int] = mapped_column(server_default="0")
+    # The class types it pays for; none named is all.
+    class_type_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default="{}")
     reason: Mapped[str]
+    revoke_time: Mapped[datetime | None]
 
 
 class Transfer(Base):
-    """Credits that left an account for another: `credits.ISSUED`, `credits.REDEEMED` or a client_package. Immutable."""
+    """Credits that left an account for another: one of `credits.Account`, a package or a hold. Immutable."""
 
     __tablename__ = "transfers"
 
@@ -125,10 +162,12 @@ class Transfer(Base):
     debit_account: Mapped[UUID]
     credit_account: Mapped[UUID]
     amount: Mapped[int]
-    # Why: granted, booked, cancelled_early, session_cancelled, session_restored.
+    # Why: a name of `credits.CAUSES`.
     cause: Mapped[str]
     booking_id: Mapped[UUID | None]
     create_time: Mapped[datetime]
+    # Of staff, in words.
+    reason: Mapped[str] = mapped_column(server_default="")
 
 
 class Booking(Tenanted, Versioned, Base):
@@ -138,7 +177,8 @@ class Booking(Tenanted, Versioned, Base):
 
     class_session_id: Mapped[UUID]
     client_id: Mapped[UUID]
-    client_package_id: Mapped[UUID]
+    # What paid for it; None for a drop-in.
+    client_package_id: Mapped[UUID | None]
     # A name of the proto's Booking.State; a trigger guards the steps.
     state: Mapped[str]
     spot: Mapped[str | None]
@@ -146,7 +186,92 @@ class Booking(Tenanted, Versioned, Base):
     credit_returned: Mapped[bool]
     # Cancelled together with its session, and comes back if the session does.
     session_cancelled: Mapped[bool]
+    # When it gave its place back; None as long as it holds one.
     cancel_time: Mapped[datetime | None]
+    # As in the session, so that what a client has at a time is found without reading sessions.
+    start_time: Mapped[datetime]
+    end_time: Mapped[datetime]
+    # Whom the client brings; empty when it is the client who comes.
+    guest_display_name: Mapped[str] = mapped_column(server_default="")
+    # Until when a place waits for its payment.
+    hold_expire_time: Mapped[datetime | None]
+    # Promoted inside the cancellation window: until when giving the place back is free all the same.
+    free_decline_time: Mapped[datetime | None]
+    check_in_time: Mapped[datetime | None]
+    # Shared by bookings that were made together.
+    series_id: Mapped[UUID | None]
+    # Digests of who asked under which key, and for what: a repeated request finds its booking.
+    request_id: Mapped[UUID | None]
+    request_hash: Mapped[UUID | None]
+
+
+class CreditHold(Base):
+    """One credit set aside for waits of which only one can come true. An account of the ledger."""
+
+    __tablename__ = "credit_holds"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID]
+    # Where the credit came from and goes back to.
+    client_package_id: Mapped[UUID]
+    # Balance of the account, 0 or 1; a trigger on transfers keeps it.
+    credits: Mapped[int] = mapped_column(server_default="0")
+    create_time: Mapped[datetime]
+
+
+class WaitlistEntry(Tenanted, Versioned, Base):
+    """A client's place in the line for one full class session."""
+
+    __tablename__ = "waitlist_entries"
+
+    class_session_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    credit_hold_id: Mapped[UUID]
+    # A name of the proto's WaitlistEntry.State.
+    state: Mapped[str]
+    # Who was displaced from the class stands before those who joined.
+    displaced: Mapped[bool] = mapped_column(server_default="false")
+    join_time: Mapped[datetime]
+    # Why the last free place went past it; empty when none has.
+    passed_over: Mapped[str] = mapped_column(server_default="")
+    offer_expire_time: Mapped[datetime | None]
+    # The booking it became.
+    booking_id: Mapped[UUID | None]
+    # Why it ended; empty while it waits.
+    reason: Mapped[str] = mapped_column(server_default="")
+
+
+class WaitlistDecision(Base):
+    """What became of an entry when a place was given out: the answer to "why was I not promoted?". Append-only."""
+
+    __tablename__ = "waitlist_decisions"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    class_session_id: Mapped[UUID]
+    waitlist_entry_id: Mapped[UUID]
+    # From 1, among those who waited then.
+    place_in_line: Mapped[int]
+    # PROMOTED, OFFERED, or why not.
+    outcome: Mapped[str]
+    create_time: Mapped[datetime]
+
+
+class Fee(Tenanted, Versioned, Base):
+    """What a client owes for a booking that was cancelled late or not used. Payments charges it."""
+
+    __tablename__ = "fees"
+
+    booking_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    # LATE_CANCEL or NO_SHOW.
+    kind: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    # DUE, WAIVED, or VOID: the class was cancelled, or who was marked absent was there.
+    state: Mapped[str]
+    reason: Mapped[str] = mapped_column(server_default="")
 
 
 class CalendarFeed(Tenanted, Base):
@@ -185,24 +310,33 @@ class BookingDetail(View):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     class_session_id: Mapped[UUID]
     client_id: Mapped[UUID]
-    client_package_id: Mapped[UUID]
+    client_package_id: Mapped[UUID | None]
     state: Mapped[str]
     spot: Mapped[str | None]
+    guest_display_name: Mapped[str]
     policy_version: Mapped[int]
     credit_returned: Mapped[bool]
+    session_cancelled: Mapped[bool]
+    hold_expire_time: Mapped[datetime | None]
+    free_decline_time: Mapped[datetime | None]
+    check_in_time: Mapped[datetime | None]
+    cancel_time: Mapped[datetime | None]
     version: Mapped[int]
     create_time: Mapped[datetime]
     update_time: Mapped[datetime]
-    cancel_time: Mapped[datetime | None]
     client_display_name: Mapped[str]
     # Who acts for the client.
     account_id: Mapped[UUID | None]
     class_type_display_name: Mapped[str]
     start_time: Mapped[datetime]
+    end_time: Mapped[datetime]
     time_zone: Mapped[str]
     time_version: Mapped[int]
+    currency_code: Mapped[str]
     # Of the policy it was made under.
     cancellation_window_minutes: Mapped[int]
+    late_cancel_fee_minor: Mapped[int]
+    no_show_fee_minor: Mapped[int]
 
     @property
     def etag(self) -> str:
@@ -214,7 +348,22 @@ class BookableSession(_Session, View):
 
     __tablename__ = "bookable_sessions"
 
-    cancellation_window_minutes: Mapped[int]
     policy_version: Mapped[int]
+    cancellation_window_minutes: Mapped[int]
+    late_cancel_fee_minor: Mapped[int]
+    no_show_fee_minor: Mapped[int]
+    no_show_grace_minutes: Mapped[int]
+    max_upcoming_bookings: Mapped[int]
+    max_daily_bookings: Mapped[int]
+    max_guests: Mapped[int]
+    drop_in_price_minor: Mapped[int]
+    drop_in_hold_minutes: Mapped[int]
+    waitlist_mode: Mapped[str]
+    waitlist_cutoff_minutes: Mapped[int]
+    waitlist_offer_minutes: Mapped[int]
+    quiet_start_minute: Mapped[int]
+    quiet_end_minute: Mapped[int]
+    late_promotion_decline_minutes: Mapped[int]
+    self_check_in_minutes: Mapped[int]
     opens_time: Mapped[datetime]
     closes_time: Mapped[datetime]

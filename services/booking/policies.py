@@ -9,7 +9,28 @@ from services.booking.models import BookingPolicy
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import Aborted, InvalidArgument, check_etag
 
-TERMS = ("booking_opens_hours", "booking_closes_minutes", "cancellation_window_minutes")
+TERMS = (
+    "booking_opens_hours",
+    "booking_closes_minutes",
+    "cancellation_window_minutes",
+    "late_cancel_fee_minor",
+    "no_show_fee_minor",
+    "no_show_grace_minutes",
+    "max_upcoming_bookings",
+    "max_daily_bookings",
+    "max_guests",
+    "drop_in_price_minor",
+    "drop_in_hold_minutes",
+    "waitlist_mode",
+    "waitlist_cutoff_minutes",
+    "waitlist_offer_minutes",
+    "quiet_start_minute",
+    "quiet_end_minute",
+    "late_promotion_decline_minutes",
+    "self_check_in_minutes",
+)
+# What has no use at zero, and the least it may be.
+_AT_LEAST = {"booking_opens_hours": 1, "drop_in_hold_minutes": 1, "waitlist_offer_minutes": 5}
 
 _SETTLE = text(
     "WITH studio AS (INSERT INTO studio_ids (studio_id) VALUES (:tenant) ON CONFLICT DO NOTHING)"
@@ -29,12 +50,15 @@ async def in_force(tx: UnitOfWork) -> BookingPolicy:
     return (await tx.session.scalars(query.limit(1))).one()
 
 
-async def update(tx: UnitOfWork, changes: Mapping[str, int], etag: str) -> BookingPolicy:
+async def update(tx: UnitOfWork, changes: Mapping[str, object], etag: str) -> BookingPolicy:
     """Puts a new version in force. Raises Aborted/ETAG_MISMATCH when it has changed meanwhile, InvalidArgument."""
     old = await in_force(tx)
     check_etag(etag, str(old.version))
-    if changes.get("booking_opens_hours") == 0:
-        raise InvalidArgument("booking_policy.booking_opens_hours", "must be at least 1")
+    for name, least in _AT_LEAST.items():
+        if changes.get(name) == 0:
+            raise InvalidArgument(f"booking_policy.{name}", f"must be at least {least}")
+    if changes.get("waitlist_mode") == "WAITLIST_MODE_UNSPECIFIED":
+        raise InvalidArgument("booking_policy.waitlist_mode", "is required")
     terms = {name: getattr(old, name) for name in TERMS}
     for name, value in changes.items():
         tx.note_change(name, terms[name], value)

@@ -40,7 +40,7 @@ async def preview(tx: UnitOfWork, planned: PlannedSession) -> Sequence[AffectedB
     moved = known is None or (known.start_time, known.room_id) != (planned.start_time, planned.room_id)
     active = await tx.session.execute(
         select(Booking.id, Booking.client_id)
-        .where(Booking.tenant_id == tx.tenant, Booking.class_session_id == planned.id, Booking.state == "CONFIRMED")
+        .where(Booking.tenant_id == tx.tenant, Booking.class_session_id == planned.id, Booking.cancel_time.is_(None))
         .order_by(Booking.create_time, Booking.id)
     )
     return [

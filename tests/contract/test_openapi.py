@@ -70,7 +70,7 @@ def test_every_example_keeps_its_schema(document: Any) -> None:
         for parameter in operation["parameters"]:
             if "example" in parameter:
                 _check(parameter["example"], parameter["schema"], document)
-        contents = [answer["content"] for answer in operation["responses"].values()]
+        contents = [answer.get("content", {}) for answer in operation["responses"].values()]
         contents += [operation["requestBody"]["content"]] if "requestBody" in operation else []
         for media in (media for content in contents for media in content.values() if media):
             references = [example["$ref"] for example in media.get("examples", {}).values()]
@@ -158,7 +158,7 @@ def test_field_rules_become_keywords() -> None:
         True,
         40,
     )
-    assert client["phone"]["pattern"] == r"^(\+[1-9][0-9]{6,14})?$"
+    assert client["birthDate"]["pattern"] == "^([0-9]{4}-[0-9]{2}-[0-9]{2})?$"
     assert client["email"]["anyOf"] == [{"type": "string", "maxLength": 254, "format": "email"}, {"const": ""}]
     assert SCHEMAS["NewApiKey"]["properties"]["role"]["enum"] == [
         "ROLE_OWNER",
@@ -190,13 +190,27 @@ def test_a_patch_takes_part_of_the_resource_and_a_mask_of_its_fields() -> None:
 
 def test_queries_hold_what_neither_path_nor_body_has() -> None:
     names = [each["name"] for each in OPERATIONS["ListBookableSessions"]["parameters"]]
-    assert names == ["studio", "startTime", "endTime", "pageSize", "pageToken"]
+    assert names == ["studio", "startTime", "endTime", "pageSize", "pageToken", "If-None-Match"]
     [size] = [each for each in OPERATIONS["ListBookings"]["parameters"] if each["name"] == "pageSize"]
     assert size["schema"] == {"type": "integer", "format": "int32", "minimum": 0}
     assert size["description"] == "Default 50, at most 200."
     search = {each["name"]: each for each in FOREIGN["paths"]["/v1/books:search"]["get"]["parameters"]}
     assert "author.teacher.displayName" in search
     assert search["genres"]["schema"] == {"type": "array", "items": {"$ref": "#/components/schemas/Book.Genre"}}
+
+
+def test_a_read_can_be_asked_about_again() -> None:
+    for path, by_method in DOCUMENT["paths"].items():
+        for http_method, operation in by_method.items():
+            content = operation["responses"]["200"]["content"]
+            asked = http_method == "get" and "application/x-ndjson" not in content
+            parameters = {(each["name"], each["in"], each.get("required", False)) for each in operation["parameters"]}
+            assert (("If-None-Match", "header", False) in parameters) == asked, path
+            assert ("ETag" in operation["responses"]["200"]["headers"]) == asked, path
+            assert ("304" in operation["responses"]) == asked, path
+    unchanged = OPERATIONS["GetStudio"]["responses"]["304"]
+    assert "content" not in unchanged
+    assert _at(DOCUMENT, unchanged["headers"]["ETag"]["$ref"])["required"]
 
 
 def test_the_session_is_a_cookie_and_not_in_the_body() -> None:
@@ -206,6 +220,19 @@ def test_the_session_is_a_cookie_and_not_in_the_body() -> None:
     assert OPERATIONS["SignIn"]["security"] == []
     assert OPERATIONS["SignOut"]["security"] == [{"session": [], "csrf": []}]
     assert "requestBody" not in OPERATIONS["SignOut"]
+
+
+def test_comments_say_names_as_json_has_them() -> None:
+    listing, booking = OPERATIONS["ListBookableSessions"], OPERATIONS["CreateBooking"]
+    assert "in [`startTime`, `endTime`)" in listing["description"]
+    assert "`" not in listing["summary"]
+    assert "`ALREADY_EXISTS` with `ALREADY_BOOKED`, `SPOT_TAKEN`" in booking["description"]
+    assert "`ABORTED/ETAG_MISMATCH`" in OPERATIONS["CancelBooking"]["description"]
+    [token] = [each for each in listing["parameters"] if each["name"] == "pageToken"]
+    assert "`nextPageToken`" in token["description"]
+    # What a comment marks itself stays as it is.
+    spoken = SCHEMAS["NewBooking"]["properties"]["classSession"]["description"]
+    assert spoken == "`studios/{studio}/classSessions/{class_session}`."
 
 
 def test_reasons_are_read_from_comments() -> None:

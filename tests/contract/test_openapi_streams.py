@@ -20,3 +20,8 @@ def test_streams_say_in_which_forms_they_come() -> None:
     scan = document["paths"]["/v1/scans/{scan}"]
     assert list(scan["get"]["responses"]["200"]["content"]) == ["*/*"]
     assert list(scan["put"]["requestBody"]["content"]) == ["*/*"]
+    # A note that was told is told; a scan may be one that its reader has.
+    assert "304" not in document["paths"]["/v1/shelves/{shelve}:watch"]["get"]["responses"]
+    assert "304" in scan["get"]["responses"]
+    assert "required" not in scan["get"]["responses"]["200"]["headers"]["ETag"]
+    assert "304" not in scan["put"]["responses"]

@@ -223,8 +223,9 @@ def test_most_operations_did_something(met: dict[str, Met]) -> None:
 
 
 def _can_be_wrong(definition: Any) -> bool:
-    """Whether more than ids in the path is given: any text may be an id."""
-    return "requestBody" in definition or any(each["in"] != "path" for each in definition["parameters"])
+    """Whether more than ids in the path and ETags is given: any text may be one."""
+    free = {"If-None-Match", *(each["name"] for each in definition["parameters"] if each["in"] == "path")}
+    return "requestBody" in definition or any(each["name"] not in free for each in definition["parameters"])
 
 
 def _descriptions(definition: Any) -> str:

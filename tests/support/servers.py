@@ -1,6 +1,5 @@
 """Servers that tests share: started when first asked for, once per run (each xdist worker is a run of its own)."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from embedded.broker import Broker
 from embedded.postgres import Postgres
 from embedded.processes import Unusable, temporary_var
 from embedded.rabbitmq import RabbitMQ
+from tests.support.missing import missing
 
 
 @pytest.fixture(scope="session")
@@ -36,17 +36,12 @@ def broker_url(server_var: Path) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def rabbitmq_url(server_var: Path) -> Iterator[str]:
-    """RabbitMQ, the broker of production; starts in ten seconds.
-
-    Skips where the package is not installed, except in CI, where a skipped broker would be a green lie.
-    """
+    """RabbitMQ, the broker of production; starts in ten seconds. Tests are skipped where it is not installed."""
     try:
         with RabbitMQ(server_var).running() as server:
             yield server.url
     except Unusable as error:
-        if os.environ.get("CI"):
-            pytest.fail(str(error))
-        pytest.skip(str(error))
+        missing(str(error))
 
 
 @pytest.fixture(params=["valkey", "rabbitmq"])

@@ -8,17 +8,22 @@ from typing import Any
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, class_sessions, credits, policies
+from services.booking import bookings, cancellations, class_sessions, credits, policies, previews
+from services.booking.desk import Desk, Wanted
 from services.booking.live import LiveSessions
 from services.booking.rpc.encoding import (
     encode_booking,
+    encode_booking_preview,
+    encode_cancellation_preview,
     encode_offer,
     encode_package,
     encode_policy,
     encode_recipient,
+    policy_changes,
 )
 from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import PermissionDenied
 from services.chassis.ids import parse_name
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
@@ -30,6 +35,7 @@ class BookingServicer(BookingServiceServicer):
 
     def __init__(self, resources: Resources) -> None:
         self._database, self._pager = resources.database, resources.pager
+        self._desk = Desk(resources.database)
         self._live = LiveSessions(resources.database)
 
     async def ListBookableSessions(
@@ -56,18 +62,12 @@ class BookingServicer(BookingServiceServicer):
                 yield pb.WatchClassSessionResponse(session=session, event_id=event_id)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Any) -> booking_pb2.Booking:
-        call, wanted = current_call(), request.booking
-        client_id = optional(wanted.client, "clients", "booking.client")
-        return encode_booking(
-            await bookings.create(
-                self._database,
-                call,
-                session_id=child(wanted.class_session, "classSessions", "booking.class_session"),
-                client_id=client_id,
-                account=None if client_id and call.whole_studio else call.account(),
-                spot=wanted.spot,
-            )
-        )
+        return encode_booking(await self._desk.book(_wanted(request.booking)))
+
+    async def PreviewBooking(self, request: pb.PreviewBookingRequest, context: Any) -> pb.BookingPreview:
+        wanted = _wanted(request.booking)
+        async with self._database.read() as tx:
+            return encode_booking_preview(await previews.preview_booking(tx, wanted))
 
     async def GetBooking(self, request: pb.GetBookingRequest, context: Any) -> booking_pb2.Booking:
         booking_id = child(request.name, "bookings", "name")
@@ -89,9 +89,14 @@ class BookingServicer(BookingServiceServicer):
         booking_id = child(request.name, "bookings", "name")
 
         async def change(tx: UnitOfWork) -> booking_pb2.Booking:
-            return encode_booking(await bookings.cancel(tx, booking_id, account=only_own(), etag=request.etag))
+            return encode_booking(await cancellations.cancel(tx, booking_id, account=only_own(), etag=request.etag))
 
         return await self._database.write(change)
+
+    async def PreviewCancellation(self, request: pb.PreviewCancellationRequest, context: Any) -> pb.CancellationPreview:
+        booking_id = child(request.name, "bookings", "name")
+        async with self._database.read() as tx:
+            return encode_cancellation_preview(await previews.preview_cancellation(tx, booking_id, only_own()))
 
     async def GetRoster(self, request: pb.GetRosterRequest, context: Any) -> pb.Roster:
         session_id = child(request.class_session, "classSessions", "class_session")
@@ -144,7 +149,7 @@ class BookingServicer(BookingServiceServicer):
         fields = masked_fields(request.update_mask, wanted, "booking_policy", policies.TERMS)
 
         async def change(tx: UnitOfWork) -> booking_pb2.BookingPolicy:
-            changes = {field: getattr(wanted, field) for field in fields}
+            changes = policy_changes(wanted, fields)
             return encode_policy(await policies.update(tx, changes, wanted.etag))
 
         return await self._database.write(change)
@@ -156,3 +161,21 @@ class BookingServicer(BookingServiceServicer):
         async with self._database.read() as tx:
             found = await bookings.recipients(tx, booking_ids)
         return pb.BatchGetRecipientsResponse(recipients=[encode_recipient(recipient) for recipient in found])
+
+
+def _wanted(booking: pb.NewBooking) -> Wanted:
+    """Who may book for anybody may also override the rules. Raises PermissionDenied/OVERRIDE_NOT_ALLOWED."""
+    call, client_id = current_call(), optional(booking.client, "clients", "booking.client")
+    override, guest = booking.override_reason.strip(), booking.guest_display_name.strip()
+    if override and not call.whole_studio:
+        raise PermissionDenied("only staff override the rules", reason="OVERRIDE_NOT_ALLOWED")
+    return Wanted.of_call(
+        call,
+        class_session=child(booking.class_session, "classSessions", "booking.class_session"),
+        client=client_id,
+        account=None if client_id and call.whole_studio else call.account(),
+        spot=booking.spot,
+        guest=guest,
+        drop_in=booking.drop_in,
+        override=override,
+    )

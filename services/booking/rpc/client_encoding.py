@@ -1,21 +1,49 @@
-"""Rows about clients as messages."""
+"""Clients as messages, and back."""
+
+from collections.abc import Collection
+from datetime import date
 
 from powerhouse.booking.v1 import client_pb2 as pb
-from services.booking.models import Client
+from services.booking.clients import Profile
 from services.booking.rpc.names import name_of
+from services.chassis.errors import InvalidArgument
+from services.chassis.ids import parse_name
 from services.chassis.rpc.codec import to_timestamp
 
 
-def encode_client(client: Client, credits_left: int) -> pb.Client:
+def encode_client(profile: Profile) -> pb.Client:
+    client = profile.client
     return pb.Client(
         name=name_of(client.tenant_id, "clients", client.id),
         display_name=client.display_name,
         email=client.email or "",
         phone=client.phone or "",
         language=client.language,
+        birth_date=client.birth_date.isoformat() if client.birth_date else "",
+        emergency_contact_name=client.emergency_contact_name,
+        emergency_contact_phone=client.emergency_contact_phone or "",
         account=f"accounts/{client.account_id}" if client.account_id else "",
-        credits_left=credits_left,
+        credits_left=profile.credits_left,
         etag=client.etag,
         create_time=to_timestamp(client.create_time),
         update_time=to_timestamp(client.update_time),
+        archive_time=to_timestamp(client.archive_time),
     )
+
+
+def decode_client(client: pb.Client, fields: Collection[str]) -> dict[str, object]:
+    """The given fields as columns. Raises InvalidArgument."""
+    values: dict[str, object] = {field: getattr(client, field) for field in fields}
+    if "account" in values:
+        del values["account"]
+        values["account_id"] = parse_name(client.account, "accounts/*", "client.account")[0] if client.account else None
+    if "birth_date" in values:
+        values["birth_date"] = _decode_date(client.birth_date, "client.birth_date")
+    return values
+
+
+def _decode_date(text: str, field: str) -> date | None:
+    try:
+        return date.fromisoformat(text) if text else None
+    except ValueError:
+        raise InvalidArgument(field, "is no date", reason="BIRTH_DATE_INVALID") from None

@@ -1,14 +1,18 @@
 """Booking's rows as messages."""
 
+from collections.abc import Collection
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from powerhouse.booking.v1 import booking_pb2 as pb
+from powerhouse.booking.v1 import booking_service_pb2 as service_pb
 from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
+from services.booking import policies
 from services.booking.bookings import Recipient
-from services.booking.cancellation import free_cancel_until
+from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, ClientPackage
+from services.booking.models import BookingDetail, BookingPolicy, ClientPackage, Fee
+from services.booking.previews import BookingPreview, CancellationPreview
 from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
 
@@ -39,7 +43,7 @@ def encode_offer(offer: Offer) -> pb.BookableSession:
         free_spots=offer.free_spots,
         availability=_AVAILABILITY[offer.refusal],
         free_cancel_until=to_timestamp(
-            free_cancel_until(session.start_time, session.time_zone, session.cancellation_window_minutes)
+            policy_deadline(session.start_time, session.time_zone, session.cancellation_window_minutes)
         ),
         my_booking=name_of(session.tenant_id, "bookings", offer.booking_id) if offer.booking_id else "",
     )
@@ -53,18 +57,80 @@ def encode_booking(booking: BookingDetail) -> pb.Booking:
         client_display_name=booking.client_display_name,
         state=pb.Booking.State.Value(booking.state),
         spot=booking.spot or "",
-        client_package=name_of(booking.tenant_id, "clientPackages", booking.client_package_id),
+        client_package=_package_name(booking),
         class_type_display_name=booking.class_type_display_name,
         start_time=to_timestamp(booking.start_time),
         local_start=_local(booking.start_time, booking.time_zone),
         time_zone=booking.time_zone,
-        free_cancel_until=to_timestamp(_free_cancel_until(booking)),
+        free_cancel_until=to_timestamp(free_cancel_until(booking)),
         policy_version=booking.policy_version,
         credit_returned=booking.credit_returned,
         etag=booking.etag,
         create_time=to_timestamp(booking.create_time),
         update_time=to_timestamp(booking.update_time),
         cancel_time=to_timestamp(booking.cancel_time),
+        end_time=to_timestamp(booking.end_time),
+        guest_display_name=booking.guest_display_name,
+        hold_expire_time=to_timestamp(booking.hold_expire_time),
+        check_in_time=to_timestamp(booking.check_in_time),
+        late_cancel_fee_minor=booking.late_cancel_fee_minor,
+        no_show_fee_minor=booking.no_show_fee_minor,
+        currency_code=booking.currency_code,
+    )
+
+
+def encode_fee(fee: Fee) -> pb.Fee:
+    return pb.Fee(
+        name=name_of(fee.tenant_id, "fees", fee.id),
+        booking=name_of(fee.tenant_id, "bookings", fee.booking_id),
+        client=name_of(fee.tenant_id, "clients", fee.client_id),
+        kind=pb.Fee.Kind.Value(fee.kind),
+        amount_minor=fee.amount_minor,
+        currency_code=fee.currency_code,
+        state=pb.Fee.State.Value(fee.state),
+        reason=fee.reason,
+        etag=fee.etag,
+        create_time=to_timestamp(fee.create_time),
+        update_time=to_timestamp(fee.update_time),
+    )
+
+
+def encode_booking_preview(preview: BookingPreview) -> service_pb.BookingPreview:
+    booking, package, refusal = preview.booking, preview.package, preview.refusal
+    if booking is None:
+        assert refusal is not None
+        return service_pb.BookingPreview(reason=refusal.reason, message=refusal.message)
+    deadline = free_cancel_until(booking)
+    return service_pb.BookingPreview(
+        bookable=True,
+        client_package=_package_name(booking),
+        client_package_display_name=package.display_name if package else "",
+        credits_left=package.credits_left if package else 0,
+        price_minor=preview.price_minor,
+        currency_code=booking.currency_code,
+        spot=booking.spot or "",
+        free_cancel_until=to_timestamp(deadline),
+        local_free_cancel_until=_local(deadline, booking.time_zone),
+        time_zone=booking.time_zone,
+        late_cancel_fee_minor=booking.late_cancel_fee_minor,
+        no_show_fee_minor=booking.no_show_fee_minor,
+    )
+
+
+def encode_cancellation_preview(preview: CancellationPreview) -> service_pb.CancellationPreview:
+    booking, cancelled, refusal = preview.booking, preview.cancelled, preview.refusal
+    deadline = free_cancel_until(booking)
+    return service_pb.CancellationPreview(
+        cancellable=cancelled is not None,
+        reason=refusal.reason if refusal else "",
+        message=refusal.message if refusal else "",
+        state=pb.Booking.State.Value((cancelled or booking).state),
+        credit_returned=cancelled.credit_returned if cancelled else False,
+        fee_minor=preview.fee_minor,
+        currency_code=booking.currency_code,
+        free_cancel_until=to_timestamp(deadline),
+        local_free_cancel_until=_local(deadline, booking.time_zone),
+        time_zone=booking.time_zone,
     )
 
 
@@ -85,12 +151,18 @@ def encode_policy(policy: BookingPolicy) -> pb.BookingPolicy:
     return pb.BookingPolicy(
         name=f"studios/{policy.tenant_id}/bookingPolicy",
         version=policy.version,
-        booking_opens_hours=policy.booking_opens_hours,
-        booking_closes_minutes=policy.booking_closes_minutes,
-        cancellation_window_minutes=policy.cancellation_window_minutes,
+        **{term: getattr(policy, term) for term in policies.TERMS},
         etag=str(policy.version),
         update_time=to_timestamp(policy.create_time),
     )
+
+
+def policy_changes(policy: pb.BookingPolicy, fields: Collection[str]) -> dict[str, object]:
+    """The values of a policy's fields as the table has them."""
+    changes: dict[str, object] = {field: getattr(policy, field) for field in fields}
+    if "waitlist_mode" in changes:
+        changes["waitlist_mode"] = pb.BookingPolicy.WaitlistMode.Name(policy.waitlist_mode)
+    return changes
 
 
 def encode_recipient(recipient: Recipient) -> BatchGetRecipientsResponse.Recipient:
@@ -105,12 +177,12 @@ def encode_recipient(recipient: Recipient) -> BatchGetRecipientsResponse.Recipie
         client_id=str(client.id),
         session=encode_offer(recipient.offer),
         spot=booking.spot or "",
-        free_cancel_until=to_timestamp(_free_cancel_until(booking)),
+        free_cancel_until=to_timestamp(free_cancel_until(booking)),
     )
 
 
-def _free_cancel_until(booking: BookingDetail) -> datetime:
-    return free_cancel_until(booking.start_time, booking.time_zone, booking.cancellation_window_minutes)
+def _package_name(booking: BookingDetail) -> str:
+    return name_of(booking.tenant_id, "clientPackages", booking.client_package_id) if booking.client_package_id else ""
 
 
 def _local(start: datetime, time_zone: str) -> str:

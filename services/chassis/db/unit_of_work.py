@@ -1,7 +1,8 @@
 """What a noun function gets: the session of one transaction, its studio, the clock, and the ways out of it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -39,6 +40,16 @@ class UnitOfWork:
         """From here on the transaction works in this studio: one that was just created, or that a secret link named."""
         await self.session.execute(_ADD_TENANT, {"tenant": str(tenant)})
         self.tenant = tenant
+
+    @asynccontextmanager
+    async def trial(self) -> AsyncIterator[None]:
+        """What the block writes is undone at its end, also without an error: a preview is the thing itself, tried."""
+        savepoint = await self.session.begin_nested()
+        try:
+            yield
+        finally:
+            await savepoint.rollback()
+            self.session.expire_all()
 
     async def publish(self, event: Message, *, aggregate: str, aggregate_id: UUID, version: int) -> None:
         """Tells the mesh what changed, when and if this transaction commits. `event` must hold no personal data."""

@@ -95,7 +95,8 @@ async def test_an_api_key_needs_no_csrf_token_and_outranks_the_cookie(house: Hou
     assert "x-csrf-token" not in answer.headers
 
 
-async def test_parallel_requests_share_one_exchange_per_service(house: House) -> None:
+async def test_parallel_requests_share_one_exchange_per_service(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("gateway.calls.FRESH", 60)
     headers = house.sign_in()
     await asyncio.gather(*(house.client.get(BOOKINGS, headers=headers) for _ in range(20)))
     await asyncio.gather(*(house.client.get("/v1/accounts/me", headers=headers) for _ in range(20)))
@@ -113,6 +114,17 @@ async def test_a_new_role_works_at_once(house: House, monkeypatch: pytest.Monkey
     answer = await house.client.post(GRANT, json=PACKAGE, headers=headers)
     assert answer.status_code == 200, answer.text
     assert answer.json()["reason"] == "welcome"
+
+
+async def test_what_depends_on_all_roles_is_asked_with_fresh_ones(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = house.sign_in()
+    for age in (60, 0):
+        monkeypatch.setattr("gateway.calls.FRESH", age)
+        await house.client.get("/v1/accounts/me", headers=headers)
+        await house.client.get(BOOKINGS, headers=headers)
+    assert house.identity.exchanges == ["identity", "booking", "identity"]
 
 
 async def test_a_token_is_renewed_before_it_ends(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from icalendar import Calendar
+from icalendar.enums import STATUS
 
 from services.booking.ics import Entry, render, time_zone
 
@@ -23,7 +24,7 @@ def entry(start: datetime, zone: str = BERLIN, **fields: Any) -> Entry:
         "start": start,
         "end": start + timedelta(minutes=50),
         "time_zone": zone,
-        "cancelled": False,
+        "status": STATUS.CONFIRMED,
         "summary": "Reformer Flow",
         "location": "Room 1, Mitte",
         "details": ["Instructor: Ines"],
@@ -106,7 +107,7 @@ def test_each_zone_is_there_once_and_only_those_used() -> None:
 def test_what_it_says() -> None:
     odd = "Flow; with, commas\\ and a very long name " + "ä" * 80
     modified = datetime(2027, 1, 4, 8, tzinfo=UTC)
-    text = render("Clara", [entry(datetime(2027, 1, 5, 9, tzinfo=UTC), summary=odd, cancelled=True)], LINK)
+    text = render("Clara", [entry(datetime(2027, 1, 5, 9, tzinfo=UTC), summary=odd, status=STATUS.CANCELLED)], LINK)
     assert all(len(line) <= 75 for line in text.split(b"\r\n"))
     calendar = Calendar.from_ical(text)
     assert (calendar["method"], calendar["version"], calendar["x-wr-calname"]) == ("PUBLISH", "2.0", "Clara")

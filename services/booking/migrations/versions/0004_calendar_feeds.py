@@ -6,7 +6,7 @@ from services.chassis.db.migrations import guard
 from services.chassis.db.urls import role_name
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 
 APP_ROLE = role_name("booking", "app")
 
