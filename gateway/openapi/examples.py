@@ -17,6 +17,10 @@ _WORDS: dict[str, Any] = {
     "ApiKey.secret": "phk_019aa3c04f0c7aa18d20b1c5e1f0a9d2_uJq0mCXkT7gQm0n3yS5rVw2bH8eLk1pZ6dAfN9xYtRo",
     "ApiKey.hint": "YtRo",
     "BookingPolicy.version": "3",
+    "CalendarFeed.hint": "tRou",
+    "CalendarFeed.subject": f"studios/{example_id('studio')}/clients/{example_id('client')}",
+    "CalendarFeed.url": "https://powerhouse.example/v1/calendars/"
+    "AZqjwJnYe-6NvEJ8qL1oGrM0mLRo2ZyC4Vq7iXkT5hEw8nBdJfUs3aPgQxDlytRou.ics",
     "CancelClassSessionRequest.reason": "The instructor is ill",
     "ClassType.display_name": "Reformer Flow",
     "Client.display_name": "Mara Lindt",

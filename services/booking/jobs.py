@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from services.booking import invariants, snapshots
 from services.booking.models import StudioId
-from services.chassis.jobs.registry import Jobs
+from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
 from services.chassis.telemetry import logger
 
@@ -23,6 +23,13 @@ async def snapshot_class_sessions_if_empty(work: Resources, tick_at: datetime) -
     """A new projection, or one that was truncated to be rebuilt, starts with all that scheduling has."""
     if await snapshots.is_empty(work):
         log.info("class_sessions_loaded", count=await snapshots.load(work))
+
+
+@jobs.on("load_class_sessions", max_attempts=20)
+async def load_class_sessions(work: Resources, job: Job) -> Outcome:
+    """The same at once, for a migration that has emptied the projection: events that come first would hide that."""
+    log.info("class_sessions_loaded", count=await snapshots.load(work))
+    return Done()
 
 
 @jobs.every("check_invariants", timedelta(minutes=15))

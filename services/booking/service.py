@@ -6,13 +6,19 @@ from pathlib import Path
 from powerhouse.booking.v1 import (
     booking_service_pb2,
     booking_service_pb2_grpc,
+    calendar_service_pb2,
+    calendar_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    session_change_service_pb2,
+    session_change_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
+from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -30,6 +36,16 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
             client_service_pb2_grpc.add_ClientServiceServicer_to_server,
             ClientServicer(resources),
+        ),
+        Servicer(
+            calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
+            calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server,
+            CalendarServicer(resources),
+        ),
+        Servicer(
+            session_change_service_pb2.DESCRIPTOR.services_by_name["SessionChangeService"],
+            session_change_service_pb2_grpc.add_SessionChangeServiceServicer_to_server,
+            SessionChangeServicer(resources),
         ),
     ]
 

@@ -16,6 +16,8 @@ from google.protobuf.message import Message
 from powerhouse.booking.v1 import (
     booking_service_pb2,
     booking_service_pb2_grpc,
+    calendar_service_pb2,
+    calendar_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
@@ -35,7 +37,11 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
+    "booking": together(
+        booking_service_pb2_grpc.BookingServiceStub,
+        client_service_pb2_grpc.ClientServiceStub,
+        calendar_service_pb2_grpc.CalendarServiceStub,
+    ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -199,6 +205,12 @@ async def _book(holding: Holding) -> None:
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
+    feed = calendar_service_pb2.NewCalendarFeed(subject=name)
+    holding.add(
+        await stub.CreateCalendarFeed(
+            calendar_service_pb2.CreateCalendarFeedRequest(calendar_feed=feed, **_keyed(common))
+        )
+    )
 
 
 def _keyed(common: dict[str, str]) -> Any:
