@@ -121,7 +121,11 @@ BEGIN
             WHERE s.tenant_id = p_tenants[i] AND s.id = v_session;
         END IF;
         IF code IS NULL AND p_guests[i] <> '' THEN
-            code := CASE WHEN count(*) >= v.max_guests THEN 'TOO_MANY_GUESTS' END FROM bookings b
+            code := CASE
+                WHEN bool_or(b.guest_display_name = p_guests[i]) THEN 'GUEST_ALREADY_BOOKED'
+                WHEN count(*) >= v.max_guests THEN 'TOO_MANY_GUESTS'
+            END
+            FROM bookings b
             WHERE b.tenant_id = p_tenants[i] AND b.class_session_id = v_session AND b.client_id = v.client_id
                 AND b.cancel_time IS NULL AND b.guest_display_name <> '';
         END IF;

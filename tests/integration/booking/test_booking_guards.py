@@ -50,8 +50,8 @@ async def stage(house: House) -> Stage:
 BOOK = (
     "INSERT INTO bookings (tenant_id, id, class_session_id, client_id, client_package_id, state, spot, policy_version,"
     " credit_returned, session_cancelled, version, start_time, end_time)"
-    " SELECT tenant_id, gen_random_uuid(), class_session_id, $2, client_package_id, 'CONFIRMED', $3, 1, false, false, 1,"
-    " start_time, end_time FROM bookings WHERE id = $1"
+    " SELECT tenant_id, gen_random_uuid(), class_session_id, $2, client_package_id, 'CONFIRMED', $3, 1, false, false,"
+    " 1, start_time, end_time FROM bookings WHERE id = $1"
 )
 MOVE = (
     "INSERT INTO transfers (tenant_id, debit_account, credit_account, amount, cause, create_time)"
@@ -256,8 +256,6 @@ QUERIES = (
     "FROM bookings WHERE class_session_id = $2 AND client_id = $2 AND cancel_time IS NULL AND guest_display_name = ''",
     "FROM bookings WHERE client_id = $2 AND start_time > now() AND start_time < now() + interval '1 day'",
     "FROM bookings WHERE request_id = $2",
-    "FROM waitlist_entries WHERE class_session_id = $2 AND state = 'WAITING'",
-    "FROM waitlist_entries WHERE client_id = $2",
     "FROM client_packages WHERE client_id = $2",
     "FROM clients WHERE id = $2",
     "FROM clients WHERE account_id = $2 AND is_self",

@@ -32,8 +32,11 @@ BREAKING = {
     "redemptions": "UPDATE bookings SET state = 'CANCELLED_EARLY', credit_returned = true, cancel_time = now()"
     " WHERE tenant_id = $1",
     "one_active_booking": "INSERT INTO bookings (tenant_id, id, class_session_id, client_id, client_package_id, state,"
-    " policy_version, credit_returned, session_cancelled, version) SELECT tenant_id, gen_random_uuid(),"
-    " class_session_id, client_id, client_package_id, state, 1, false, false, 1 FROM bookings WHERE tenant_id = $1",
+    " policy_version, credit_returned, session_cancelled, version, start_time, end_time) SELECT tenant_id,"
+    " gen_random_uuid(), class_session_id, client_id, client_package_id, state, 1, false, false, 1, start_time,"
+    " end_time FROM bookings WHERE tenant_id = $1",
+    "holds": "INSERT INTO credit_holds (tenant_id, id, client_id, client_package_id, credits, create_time)"
+    " SELECT tenant_id, gen_random_uuid(), client_id, id, 1, now() FROM client_packages WHERE tenant_id = $1",
 }
 
 
@@ -62,6 +65,7 @@ async def test_what_is_broken_is_counted(house: House, name: str) -> None:
             " WHERE booking_id = bookings.id)",
             house.tenant,
         )
+        await house.running.sql("DELETE FROM credit_holds WHERE tenant_id = $1", house.tenant)
         await house.running.sql(definition["sql"])
 
 

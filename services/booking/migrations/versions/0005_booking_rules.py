@@ -86,12 +86,11 @@ BOOKINGS = (
             ELSE false END),
         ADD CONSTRAINT ck_bookings_cancelled CHECK (NOT session_cancelled OR state = 'CANCELLED_EARLY'),
         ADD CONSTRAINT ck_bookings_hold CHECK (state <> 'PENDING_PAYMENT' OR hold_expire_time IS NOT NULL)""",
-    "CREATE UNIQUE INDEX uq_bookings_active_client ON bookings (class_session_id, client_id, tenant_id)"
-    " WHERE cancel_time IS NULL AND guest_display_name = ''",
+    # A client comes once, and brings each guest once.
+    "CREATE UNIQUE INDEX uq_bookings_active_client ON bookings"
+    " (class_session_id, client_id, guest_display_name, tenant_id) WHERE cancel_time IS NULL",
     "CREATE UNIQUE INDEX uq_bookings_active_spot ON bookings (class_session_id, spot, tenant_id)"
     " WHERE cancel_time IS NULL AND spot IS NOT NULL",
-    "CREATE INDEX ix_bookings_guest ON bookings (class_session_id)"
-    " WHERE cancel_time IS NULL AND guest_display_name <> ''",
     "CREATE INDEX ix_bookings_cancelled ON bookings (class_session_id) WHERE cancel_time IS NOT NULL",
     "CREATE INDEX ix_bookings_client_start ON bookings (client_id, start_time)",
     "CREATE UNIQUE INDEX uq_bookings_request ON bookings (request_id, tenant_id) WHERE request_id IS NOT NULL",
