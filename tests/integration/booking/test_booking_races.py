@@ -14,9 +14,9 @@ from tests.integration.booking.house import House, key, last_id, outcome
 
 BOOK = (SERVICE.folder / "sql" / "book_v2.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
-WRITE = "    IF v_made IS NOT NULL THEN"
-PAUSE = f"    PERFORM pg_sleep(0.5);\n{WRITE}"
-SESSION_LOCK = "ORDER BY s.id FOR NO KEY UPDATE OF s"
+WRITE = "        IF v_places > 0 AND"
+PAUSE = f"        PERFORM pg_sleep(0.5);\n{WRITE}"
+SESSION_LOCK = "AND booked_count < planned_capacity\n            FOR NO KEY UPDATE"
 CLIENT_LOCK = "ORDER BY c.id FOR NO KEY UPDATE OF c"
 
 
@@ -135,7 +135,7 @@ class Race:
         slow = BOOK.replace(WRITE, PAUSE).replace("book_v2", "book_control")
         assert without in slow
         assert PAUSE in slow
-        self._function = slow.replace(without, without.partition(" FOR ")[0])
+        self._function = slow.replace(without, without.partition("FOR ")[0])
 
     async def __aenter__(self) -> "Race":
         await self._house.running.sql(self._function)
