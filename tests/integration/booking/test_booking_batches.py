@@ -105,11 +105,11 @@ async def test_one_who_is_stuck_holds_up_nobody(house: House) -> None:
 
 async def test_the_same_client_by_name_and_as_itself(house: House) -> None:
     """The queue cannot know that they are one; the function refuses the batch, and each goes alone."""
-    account = new_id()
+    account, others = new_id(), await crowd(house, 2)
     client = await house.add_client(credits=5, account=f"accounts/{account}")
     sessions = await house.plan_many(4)
     desk = Desk(house.running.resources.database)
-    blockers = [desk.book(wanted(house, await house.plan(), name)) for name in await crowd(house, 2)]
+    blockers = [desk.book(wanted(house, await house.plan(), name)) for name in others]
     whom = ({"client": None, "account": account}, {})
     asked = [desk.book(wanted(house, session, client.name, **whom[n % 2])) for n, session in enumerate(sessions)]
     answers = await asyncio.gather(*blockers, *asked, return_exceptions=True)
