@@ -64,6 +64,7 @@ _WORDS: dict[str, Any] = {
     "free_cancel_until": "2026-11-22T21:00:00Z",
     "free_places": 2,
     "free_spots": ["Reformer 2", "Reformer 3"],
+    "guardian": f"studios/{example_id('studio')}/clients/{example_id('client')}",
     "instructor_display_name": "Ana Silva",
     "language": "de",
     "local_start": "2026-11-23T10:00",

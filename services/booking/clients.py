@@ -39,19 +39,17 @@ class Profile:
 
 
 async def create(tx: UnitOfWork, values: Mapping[str, object]) -> Profile:
-    """Adds a client. The first client linked to an account is the person itself, further ones are dependants.
+    """Adds a client. The first client linked to an account is the person itself, further ones are its dependants.
 
     Raises AlreadyExists/CLIENT_EMAIL_TAKEN, InvalidArgument PHONE_INVALID, BIRTH_DATE_INVALID.
     """
-    account = values.get("account_id")
-    is_self = account is not None and await find_self(tx, account) is None
+    acting = {} if "guardian_id" in values else await _acting(tx, values.get("account_id"))
     client = Client(
         tenant_id=tx.tenant,
         id=new_id(),
-        is_self=is_self,
         create_time=tx.now(),
         update_time=tx.now(),
-        **_clean(tx, values),
+        **{"is_self": False, **_clean(tx, values), **acting},
     )
     tx.session.add(client)
     await flush(tx)
@@ -122,15 +120,20 @@ async def update(
 ) -> Profile:
     """Changes fields of a client that `account` may act for, or any when None.
 
-    Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, and as `create`.
+    With another account its dependants change hands too. Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH,
+    FailedPrecondition ARCHIVED, HAS_DEPENDANTS, and as `create`.
     """
     client = await lock(tx, client_id, account)
     check_etag(etag, client.etag)
     require_active(client)
+    values = _clean(tx, values)
     if "account_id" in values and values["account_id"] != client.account_id:
         tx.note_change("account_id", client.account_id, values["account_id"])
-        client.is_self = values["account_id"] is not None and await find_self(tx, values["account_id"]) is None
-    for field, value in _clean(tx, values).items():
+        values |= await _acting(tx, values["account_id"])
+        if values["guardian_id"]:
+            await require_no_dependants(tx, client)
+        await _pass_on_account(tx, client, values["account_id"])
+    for field, value in values.items():
         setattr(client, field, value)
     return await changed(tx, client)
 
@@ -207,10 +210,37 @@ async def flush(tx: UnitOfWork) -> None:
         raise _translated(error) from None
 
 
+async def require_no_dependants(tx: UnitOfWork, client: Client) -> None:
+    """Raises FailedPrecondition/HAS_DEPENDANTS: who acts for others has no guardian."""
+    if await tx.session.scalar(_dependants(tx, client).limit(1)):
+        raise FailedPrecondition("the client acts for others", reason="HAS_DEPENDANTS")
+
+
 def require_active(client: Client) -> None:
     """Raises FailedPrecondition/ARCHIVED."""
     if client.archive_time is not None:
         raise FailedPrecondition("the client is archived", reason="ARCHIVED")
+
+
+async def _acting(tx: UnitOfWork, account: object) -> dict[str, Any]:
+    """Who acts for a client that gets this account: itself when nobody is the account yet, else who is."""
+    guardian = await find_self(tx, account) if account else None
+    return {
+        "account_id": account,
+        "is_self": account is not None and guardian is None,
+        "guardian_id": guardian.id if guardian else None,
+    }
+
+
+async def _pass_on_account(tx: UnitOfWork, client: Client, account: Any) -> None:
+    for dependant in await tx.session.scalars(_dependants(tx, client).with_for_update()):
+        dependant.account_id = account
+        dependant.touch(tx.now())
+        await changes.publish_client(tx, dependant)
+
+
+def _dependants(tx: UnitOfWork, client: Client) -> Select[Client]:
+    return select(Client).where(Client.tenant_id == tx.tenant, Client.guardian_id == client.id).order_by(Client.id)
 
 
 def _profiles(tx: UnitOfWork) -> Select[*tuple[Any, ...]]:

@@ -88,6 +88,8 @@ class Client(Tenanted, Versioned, Base):
     account_id: Mapped[UUID | None]
     # Whether the account is this person and not a parent or partner; at most one client per account and studio.
     is_self: Mapped[bool]
+    # Another client who acts for this one, with the same account.
+    guardian_id: Mapped[UUID | None]
     birth_date: Mapped[date | None]
     emergency_contact_name: Mapped[str] = mapped_column(server_default="")
     emergency_contact_phone: Mapped[str | None]

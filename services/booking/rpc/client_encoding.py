@@ -22,6 +22,7 @@ def encode_client(profile: Profile) -> pb.Client:
         birth_date=client.birth_date.isoformat() if client.birth_date else "",
         emergency_contact_name=client.emergency_contact_name,
         emergency_contact_phone=client.emergency_contact_phone or "",
+        guardian=name_of(client.tenant_id, "clients", client.guardian_id) if client.guardian_id else "",
         account=f"accounts/{client.account_id}" if client.account_id else "",
         credits_left=profile.credits_left,
         etag=client.etag,

@@ -5,9 +5,9 @@ from typing import Any
 from powerhouse.booking.v1 import client_service_pb2 as pb
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceServicer
-from services.booking import clients
+from services.booking import clients, guardians
 from services.booking.rpc.client_encoding import decode_client, encode_client
-from services.booking.rpc.names import child, only_own
+from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
@@ -45,6 +45,34 @@ class ClientServicer(ClientServiceServicer):
 
         async def change(tx: UnitOfWork) -> Client:
             return encode_client(await clients.join(tx, account, values))
+
+        return await self._database.write(change)
+
+    async def AddDependant(self, request: pb.AddDependantRequest, context: Any) -> Client:
+        values = decode_client(request.client, _OWN_FIELDS)
+        guardian_id = optional(request.guardian, "clients", "guardian")
+        # Staff who name a guardian act for the studio, and for themselves when they do not.
+        account = current_call().account() if guardian_id is None else only_own()
+
+        async def change(tx: UnitOfWork) -> Client:
+            return encode_client(await guardians.add_dependant(tx, values, guardian_id=guardian_id, account=account))
+
+        return await self._database.write(change)
+
+    async def LinkGuardian(self, request: pb.LinkGuardianRequest, context: Any) -> Client:
+        client_id = child(request.name, "clients", "name")
+        guardian_id = child(request.guardian, "clients", "guardian")
+
+        async def change(tx: UnitOfWork) -> Client:
+            return encode_client(await guardians.link(tx, client_id, guardian_id))
+
+        return await self._database.write(change)
+
+    async def UnlinkGuardian(self, request: pb.UnlinkGuardianRequest, context: Any) -> Client:
+        client_id = child(request.name, "clients", "name")
+
+        async def change(tx: UnitOfWork) -> Client:
+            return encode_client(await guardians.unlink(tx, client_id))
 
         return await self._database.write(change)
 

@@ -8,7 +8,7 @@ from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, ClientPackage
+from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage
 from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
 
@@ -93,15 +93,18 @@ def encode_policy(policy: BookingPolicy) -> pb.BookingPolicy:
     )
 
 
-def encode_recipient(recipient: Recipient) -> BatchGetRecipientsResponse.Recipient:
+def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipientsResponse.Recipient:
+    """`contact` is whom to write to about the client."""
     booking, client = recipient.booking, recipient.client
     return BatchGetRecipientsResponse.Recipient(
         booking_id=str(booking.id),
         state=pb.Booking.State.Value(booking.state),
         time_version=booking.time_version,
         display_name=client.display_name,
-        email=client.email or "",
-        language=client.language,
+        email=contact.email or "",
+        phone=contact.phone or "",
+        language=contact.language,
+        guardian_display_name="" if contact.id == client.id else contact.display_name,
         client_id=str(client.id),
         session=encode_offer(recipient.offer),
         spot=booking.spot or "",
