@@ -10,8 +10,16 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from services.booking import changes, phones
-from services.booking.models import CLIENT_EMAIL, CLIENT_SELF, Booking, ClassSession, Client, ClientPackage
+from services.booking import changes, client_tags, phones
+from services.booking.models import (
+    CLIENT_EMAIL,
+    CLIENT_SELF,
+    Booking,
+    ClassSession,
+    Client,
+    ClientPackage,
+    ClientTagLink,
+)
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import (
@@ -27,6 +35,7 @@ from services.chassis.ids import new_id
 
 _BORN_AFTER = date(1900, 1, 1)
 _PHONES = ("phone", "emergency_contact_phone")
+_NO_IDS = text("CAST('{}' AS uuid[])")
 
 
 @dataclass(frozen=True)
@@ -36,13 +45,16 @@ class Profile:
     client: Client
     # In packages that have not expired.
     credits_left: int
+    # Not for the client's own eyes.
+    tag_ids: Sequence[UUID]
 
 
-async def create(tx: UnitOfWork, values: Mapping[str, object]) -> Profile:
+async def create(tx: UnitOfWork, values: Mapping[str, object], tag_ids: Sequence[UUID] = ()) -> Profile:
     """Adds a client. The first client linked to an account is the person itself, further ones are its dependants.
 
-    Raises AlreadyExists/CLIENT_EMAIL_TAKEN, InvalidArgument PHONE_INVALID, BIRTH_DATE_INVALID.
+    Raises AlreadyExists/CLIENT_EMAIL_TAKEN, InvalidArgument PHONE_INVALID, BIRTH_DATE_INVALID, NotFound for a tag.
     """
+    await client_tags.lock(tx, tag_ids)
     acting = {} if "guardian_id" in values else await _acting(tx, values.get("account_id"))
     client = Client(
         tenant_id=tx.tenant,
@@ -53,6 +65,7 @@ async def create(tx: UnitOfWork, values: Mapping[str, object]) -> Profile:
     )
     tx.session.add(client)
     await flush(tx)
+    await client_tags.put_on(tx, client.id, tag_ids)
     await changes.publish_client(tx, client)
     return await get(tx, client.id, None)
 
@@ -94,7 +107,7 @@ async def get(tx: UnitOfWork, client_id: UUID, account: UUID | None) -> Profile:
 
     Raises PermissionDenied for anybody else, known or not, when narrowed; else NotFound.
     """
-    row = (await tx.session.execute(_profiles(tx).where(Client.id == client_id))).one_or_none()
+    row = (await tx.session.execute(_profiles(tx, account).where(Client.id == client_id))).one_or_none()
     if account is not None and (row is None or row[0].account_id != account):
         raise PermissionDenied()
     if row is None:
@@ -102,9 +115,17 @@ async def get(tx: UnitOfWork, client_id: UUID, account: UUID | None) -> Profile:
     return Profile(*row)
 
 
-async def list_by_name(tx: UnitOfWork, page: Page, account: UUID | None, *, show_archived: bool) -> Sequence[Profile]:
-    """Clients by name: all, or those that `account` acts for."""
-    query = _profiles(tx)
+async def list_by_name(
+    tx: UnitOfWork, page: Page, account: UUID | None, *, tag_id: UUID | None, show_archived: bool
+) -> Sequence[Profile]:
+    """Clients by name: all, or those that `account` acts for. Raises PermissionDenied for a tag: they are for staff."""
+    query = _profiles(tx, account)
+    if tag_id is not None:
+        if account is not None:
+            raise PermissionDenied("tags are for staff")
+        link = ClientTagLink
+        bearers = select(link.client_id).where(link.tenant_id == tx.tenant, link.tag_id == tag_id)
+        query = query.where(Client.id.in_(bearers))
     if account is not None:
         query = query.where(Client.account_id == account)
     if not show_archived:
@@ -116,9 +137,15 @@ async def list_by_name(tx: UnitOfWork, page: Page, account: UUID | None, *, show
 
 
 async def update(
-    tx: UnitOfWork, client_id: UUID, values: Mapping[str, object], *, account: UUID | None, etag: str
+    tx: UnitOfWork,
+    client_id: UUID,
+    values: Mapping[str, object],
+    tag_ids: Sequence[UUID] | None,
+    *,
+    account: UUID | None,
+    etag: str,
 ) -> Profile:
-    """Changes fields of a client that `account` may act for, or any when None.
+    """Changes fields of a client that `account` may act for, or any when None; its tags unless they are None.
 
     With another account its dependants change hands too. Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH,
     FailedPrecondition ARCHIVED, HAS_DEPENDANTS, and as `create`.
@@ -133,9 +160,11 @@ async def update(
         if values["guardian_id"]:
             await require_no_dependants(tx, client)
         await _pass_on_account(tx, client, values["account_id"])
+    if tag_ids is not None:
+        await client_tags.put_on(tx, client_id, tag_ids)
     for field, value in values.items():
         setattr(client, field, value)
-    return await changed(tx, client)
+    return await changed(tx, client, account)
 
 
 async def archive(tx: UnitOfWork, client_id: UUID, etag: str) -> Profile:
@@ -188,12 +217,12 @@ async def lock(tx: UnitOfWork, client_id: UUID, account: UUID | None = None) -> 
     return client
 
 
-async def changed(tx: UnitOfWork, client: Client) -> Profile:
-    """Stores the changes of a locked client and tells of them. Raises as `flush`."""
+async def changed(tx: UnitOfWork, client: Client, account: UUID | None = None) -> Profile:
+    """Stores the changes of a locked client and tells of them; the client as `account` sees it. Raises as `flush`."""
     client.touch(tx.now())
     await flush(tx)
     await changes.publish_client(tx, client)
-    return await get(tx, client.id, None)
+    return await get(tx, client.id, account)
 
 
 async def find_self(tx: UnitOfWork, account: object) -> Client | None:
@@ -243,9 +272,12 @@ def _dependants(tx: UnitOfWork, client: Client) -> Select[Client]:
     return select(Client).where(Client.tenant_id == tx.tenant, Client.guardian_id == client.id).order_by(Client.id)
 
 
-def _profiles(tx: UnitOfWork) -> Select[*tuple[Any, ...]]:
-    """Rows of a Profile's fields."""
-    return select(Client, _credits_left(tx)).where(Client.tenant_id == tx.tenant)
+def _profiles(tx: UnitOfWork, account: UUID | None) -> Select[*tuple[Any, ...]]:
+    """Rows of a Profile's fields, as `account` sees them or staff when None."""
+    link = ClientTagLink
+    tags = select(func.array_agg(link.tag_id)).where(link.tenant_id == Client.tenant_id, link.client_id == Client.id)
+    seen = func.coalesce(tags.scalar_subquery(), _NO_IDS) if account is None else _NO_IDS
+    return select(Client, _credits_left(tx), seen).where(Client.tenant_id == tx.tenant)
 
 
 def _credits_left(tx: UnitOfWork) -> ColumnElement[int]:

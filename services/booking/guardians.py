@@ -17,7 +17,7 @@ from services.chassis.errors import FailedPrecondition
 
 
 async def add_dependant(
-    tx: UnitOfWork, values: dict[str, object], *, guardian_id: UUID | None, account: UUID | None
+    tx: UnitOfWork, values: dict[str, object], tag_ids: Sequence[UUID], *, guardian_id: UUID | None, account: UUID | None
 ) -> Profile:
     """Adds a client for whom another one acts: `guardian_id`, or without it the person behind `account`.
 
@@ -31,13 +31,14 @@ async def add_dependant(
         guardian_id = own.id
     guardian = await clients.lock(tx, guardian_id, account)
     _require_able(guardian)
-    return await clients.create(tx, values | _acted_for_by(guardian))
+    return await clients.create(tx, values | _acted_for_by(guardian), tag_ids)
 
 
 async def link(tx: UnitOfWork, client_id: UUID, guardian_id: UUID) -> Profile:
     """Lets one client act for another, who had no guardian or another one.
 
-    Raises NotFound, FailedPrecondition GUARDIAN_IS_CLIENT, ARCHIVED, GUARDIAN_IS_DEPENDANT, HAS_DEPENDANTS, HAS_ACCOUNT.
+    Raises NotFound, FailedPrecondition GUARDIAN_IS_CLIENT, ARCHIVED, GUARDIAN_IS_DEPENDANT, HAS_DEPENDANTS,
+    HAS_ACCOUNT.
     """
     # In one order, so that two links the other way round do not wait for each other.
     locked = {each: await clients.lock(tx, each) for each in sorted({client_id, guardian_id})}

@@ -13,6 +13,7 @@ _TYPES = {**COLUMN_TYPES, str: Text(), list[str]: ARRAY(Text())}
 # Constraints that requests are expected to meet.
 CLIENT_EMAIL = "uq_clients_email"
 CLIENT_SELF = "uq_clients_self"
+CLIENT_TAG_NAME = "uq_client_tags_display_name"
 
 
 class Base(DeclarativeBase):
@@ -95,6 +96,50 @@ class Client(Tenanted, Versioned, Base):
     emergency_contact_phone: Mapped[str | None]
     # Hidden, and cannot book.
     archive_time: Mapped[datetime | None]
+
+
+class ClientKey(Tenanted, Base):
+    """What is written about a client is encrypted with. `id` is the client it was made for, for ever."""
+
+    __tablename__ = "client_keys"
+
+    # Whose it is now: the survivor's, after a merge.
+    client_id: Mapped[UUID]
+    wrapped: Mapped[bytes]
+
+
+class ClientTag(Tenanted, Versioned, Base):
+    """A label of the studio for clients."""
+
+    __tablename__ = "client_tags"
+
+    display_name: Mapped[str]
+
+
+class ClientTagLink(Base):
+    """A client that bears a tag."""
+
+    __tablename__ = "client_tag_links"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    tag_id: Mapped[UUID] = mapped_column(primary_key=True)
+
+
+class ClientNote(Tenanted, Versioned, Base):
+    """What staff wrote about a client."""
+
+    __tablename__ = "client_notes"
+
+    client_id: Mapped[UUID]
+    # A name of the proto's ClientNote.Kind.
+    kind: Mapped[str]
+    # Encrypted with the key of this id.
+    body: Mapped[bytes]
+    key_id: Mapped[UUID]
+    # Who wrote it first, as audit names it: `accounts/…`.
+    author: Mapped[str]
+    pinned: Mapped[bool]
 
 
 class ClientPackage(Tenanted, Versioned, Base):

@@ -16,6 +16,9 @@ from google.protobuf.message import Message
 from powerhouse.booking.v1 import (
     booking_service_pb2,
     booking_service_pb2_grpc,
+    client_note_pb2,
+    client_note_service_pb2,
+    client_note_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
@@ -35,7 +38,11 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
+    "booking": together(
+        booking_service_pb2_grpc.BookingServiceStub,
+        client_service_pb2_grpc.ClientServiceStub,
+        client_note_service_pb2_grpc.ClientNoteServiceStub,
+    ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -195,10 +202,22 @@ async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
     client = client_pb2.Client(display_name="Mara Lindt")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
+    await _describe(holding, name)
     pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
+
+
+async def _describe(holding: Holding, client: str) -> None:
+    stub, common = holding.stub("booking"), {"parent": holding.name}
+    tag = client_pb2.ClientTag(display_name="Morning person")
+    request = client_service_pb2.CreateClientTagRequest(client_tag=tag, **_keyed(common))
+    holding.add(await stub.CreateClientTag(request))
+    note = client_note_pb2.ClientNote(client=client, kind=client_note_pb2.ClientNote.GENERAL, body="Likes the window")
+    holding.add(
+        await stub.CreateClientNote(client_note_service_pb2.CreateClientNoteRequest(client_note=note, **_keyed(common)))
+    )
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -17,6 +17,7 @@ from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1 import client_service_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_note_service_pb2_grpc import ClientNoteServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -31,7 +32,7 @@ from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
-BookingStub = together(BookingServiceStub, ClientServiceStub)
+BookingStub = together(BookingServiceStub, ClientServiceStub, ClientNoteServiceStub)
 
 
 def key() -> str:

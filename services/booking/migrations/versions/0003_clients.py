@@ -1,7 +1,8 @@
-"""More of clients: profile, archive, guardians."""
+"""More of clients: profile, archive, guardians, tags, notes."""
 
 from alembic import op
 
+from services.chassis.db.migrations import guard
 from services.chassis.db.urls import role_name
 
 revision = "0003"
@@ -33,7 +34,61 @@ COLUMNS = (
     "CREATE UNIQUE INDEX uq_clients_email ON clients (tenant_id, lower(email)) WHERE archive_time IS NULL",
 )
 
+VERSIONED = """
+    version integer NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    update_time timestamptz NOT NULL DEFAULT now()"""
+
+TABLES = (
+    """
+    CREATE TABLE client_keys (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        wrapped bytea NOT NULL,
+        CONSTRAINT pk_client_keys PRIMARY KEY (tenant_id, id),
+        FOREIGN KEY (tenant_id, client_id) REFERENCES clients
+    )""",
+    "CREATE INDEX ix_client_keys_client_id ON client_keys (client_id)",
+    f"""
+    CREATE TABLE client_tags (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        display_name text NOT NULL CHECK (display_name <> ''),
+        {VERSIONED},
+        CONSTRAINT pk_client_tags PRIMARY KEY (tenant_id, id)
+    )""",
+    "CREATE UNIQUE INDEX uq_client_tags_display_name ON client_tags (tenant_id, lower(display_name))",
+    """
+    CREATE TABLE client_tag_links (
+        tenant_id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        tag_id uuid NOT NULL,
+        CONSTRAINT pk_client_tag_links PRIMARY KEY (tenant_id, client_id, tag_id),
+        FOREIGN KEY (tenant_id, client_id) REFERENCES clients,
+        FOREIGN KEY (tenant_id, tag_id) REFERENCES client_tags ON DELETE CASCADE
+    )""",
+    "CREATE INDEX ix_client_tag_links_tag_id ON client_tag_links (tag_id, client_id)",
+    f"""
+    CREATE TABLE client_notes (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('GENERAL', 'HEALTH')),
+        body bytea NOT NULL,
+        key_id uuid NOT NULL,
+        author text NOT NULL,
+        pinned boolean NOT NULL,
+        {VERSIONED},
+        CONSTRAINT pk_client_notes PRIMARY KEY (tenant_id, id),
+        FOREIGN KEY (tenant_id, client_id) REFERENCES clients
+    )""",
+    "CREATE INDEX ix_client_notes_client_id ON client_notes (client_id)",
+)
+
 
 def upgrade() -> None:
-    for statement in COLUMNS:
+    for statement in (*COLUMNS, *TABLES):
         op.execute(statement)
+    for table in ("client_keys", "client_tags", "client_tag_links", "client_notes"):
+        guard(table, APP_ROLE, privileges="SELECT, INSERT, UPDATE, DELETE")
