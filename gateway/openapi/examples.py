@@ -35,6 +35,10 @@ _WORDS: dict[str, Any] = {
     "SignUpRequest.display_name": "Mara Lindt",
     "Studio.display_name": "Kiez Pilates",
     "Studio.logo": "",
+    "Waiver.text": "I train at my own risk and tell my instructor of injuries and illnesses.",
+    "Waiver.title": "Liability waiver",
+    "Waiver.version": "1",
+    "GetWaiverRequest.version": "1",
     "account_display_name": "Jo Weber",
     "account_email": "jo@kiezpilates.example",
     "address": "Oranienstraße 12, 10999 Berlin",
@@ -85,6 +89,8 @@ _WORDS: dict[str, Any] = {
     "resource": f"studios/{example_id('studio')}/invitations/{example_id('invitation')}",
     "role": "ROLE_INSTRUCTOR",
     "room_display_name": "Reformer room",
+    "sign_time": "2026-11-20T08:15:00Z",
+    "signed_by": f"accounts/{example_id('account')}",
     "spot": "Reformer 1",
     "spots": ["Reformer 1", "Reformer 2", "Reformer 3"],
     "start_time": "2026-11-23T09:00:00Z",
@@ -92,8 +98,10 @@ _WORDS: dict[str, Any] = {
     "tags": [f"studios/{example_id('studio')}/clientTags/{example_id('client_tag')}"],
     "time_zone": "Europe/Berlin",
     "token": "n3Vt0mJq7gQkCXyS5rVw2bH8eLk1pZ6dAfN9xYtRouI",
+    "typed_name": "Mara Lindt",
     "update_time": "2026-11-20T08:15:00Z",
     "valid_days": 90,
+    "waiver_version": "1",
 }
 # What has not happened in the example: these times stay unset.
 _UNSET = {"archive_time", "cancel_time", "revoke_time"}

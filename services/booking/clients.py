@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
-from services.booking import changes, client_tags, phones
+from services.booking import changes, client_tags, phones, waivers
 from services.booking.models import (
     CLIENT_EMAIL,
     CLIENT_SELF,
@@ -47,6 +47,7 @@ class Profile:
     credits_left: int
     # Not for the client's own eyes.
     tag_ids: Sequence[UUID]
+    must_sign_waiver: bool
 
 
 async def create(tx: UnitOfWork, values: Mapping[str, object], tag_ids: Sequence[UUID] = ()) -> Profile:
@@ -277,7 +278,7 @@ def _profiles(tx: UnitOfWork, account: UUID | None) -> Select[*tuple[Any, ...]]:
     link = ClientTagLink
     tags = select(func.array_agg(link.tag_id)).where(link.tenant_id == Client.tenant_id, link.client_id == Client.id)
     seen = func.coalesce(tags.scalar_subquery(), _NO_IDS) if account is None else _NO_IDS
-    return select(Client, _credits_left(tx), seen).where(Client.tenant_id == tx.tenant)
+    return select(Client, _credits_left(tx), seen, waivers.must_sign()).where(Client.tenant_id == tx.tenant)
 
 
 def _credits_left(tx: UnitOfWork) -> ColumnElement[int]:

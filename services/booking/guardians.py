@@ -17,7 +17,12 @@ from services.chassis.errors import FailedPrecondition
 
 
 async def add_dependant(
-    tx: UnitOfWork, values: dict[str, object], tag_ids: Sequence[UUID], *, guardian_id: UUID | None, account: UUID | None
+    tx: UnitOfWork,
+    values: dict[str, object],
+    tag_ids: Sequence[UUID],
+    *,
+    guardian_id: UUID | None,
+    account: UUID | None,
 ) -> Profile:
     """Adds a client for whom another one acts: `guardian_id`, or without it the person behind `account`.
 

@@ -142,6 +142,34 @@ class ClientNote(Tenanted, Versioned, Base):
     pinned: Mapped[bool]
 
 
+class Waiver(Base):
+    """One version of what clients agree to. Never changed: a new text is a new version."""
+
+    __tablename__ = "waivers"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    text: Mapped[str]
+    create_time: Mapped[datetime]
+
+
+class WaiverSignature(Tenanted, Base):
+    """That a client agreed to one version of the waiver."""
+
+    __tablename__ = "waiver_signatures"
+
+    client_id: Mapped[UUID]
+    waiver_version: Mapped[int]
+    # Encrypted with the key of this id.
+    typed_name: Mapped[bytes]
+    key_id: Mapped[UUID]
+    # Who was signed in, as audit names it.
+    signed_by: Mapped[str]
+    recorded_by_staff: Mapped[bool]
+    create_time: Mapped[datetime]
+
+
 class ClientPackage(Tenanted, Versioned, Base):
     """What one client owns, and an account of the credit ledger. Credits move by transfers alone."""
 

@@ -10,6 +10,8 @@ from powerhouse.booking.v1 import (
     client_note_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    waiver_service_pb2,
+    waiver_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
@@ -17,6 +19,7 @@ from services.booking.person_keys import PersonKeys
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.client_note_servicer import ClientNoteServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -40,6 +43,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             client_note_service_pb2.DESCRIPTOR.services_by_name["ClientNoteService"],
             client_note_service_pb2_grpc.add_ClientNoteServiceServicer_to_server,
             ClientNoteServicer(resources, keys),
+        ),
+        Servicer(
+            waiver_service_pb2.DESCRIPTOR.services_by_name["WaiverService"],
+            waiver_service_pb2_grpc.add_WaiverServiceServicer_to_server,
+            WaiverServicer(resources, keys),
         ),
     ]
 

@@ -22,6 +22,9 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    waiver_pb2,
+    waiver_service_pb2,
+    waiver_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -42,6 +45,7 @@ STUBS = {
         booking_service_pb2_grpc.BookingServiceStub,
         client_service_pb2_grpc.ClientServiceStub,
         client_note_service_pb2_grpc.ClientNoteServiceStub,
+        waiver_service_pb2_grpc.WaiverServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -218,6 +222,8 @@ async def _describe(holding: Holding, client: str) -> None:
     holding.add(
         await stub.CreateClientNote(client_note_service_pb2.CreateClientNoteRequest(client_note=note, **_keyed(common)))
     )
+    waiver = waiver_pb2.Waiver(name=f"{holding.name}/waiver", title="Waiver", text="At my own risk.")
+    await stub.PublishWaiver(waiver_service_pb2.PublishWaiverRequest(waiver=waiver, request_id=str(new_id())))
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -27,6 +27,7 @@ def encode_client(profile: Profile) -> pb.Client:
         guardian=name_of(client.tenant_id, "clients", client.guardian_id) if client.guardian_id else "",
         account=f"accounts/{client.account_id}" if client.account_id else "",
         tags=[name_of(client.tenant_id, "clientTags", tag_id) for tag_id in profile.tag_ids],
+        must_sign_waiver=profile.must_sign_waiver,
         credits_left=profile.credits_left,
         etag=client.etag,
         create_time=to_timestamp(client.create_time),

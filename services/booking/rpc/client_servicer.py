@@ -56,7 +56,9 @@ class ClientServicer(ClientServiceServicer):
         tags = decode_tags(request.client, _STAFF_FIELDS if account is None else _OWN_FIELDS)
 
         async def change(tx: UnitOfWork) -> Client:
-            return encode_client(await guardians.add_dependant(tx, values, tags or [], guardian_id=guardian_id, account=account))
+            return encode_client(
+                await guardians.add_dependant(tx, values, tags or [], guardian_id=guardian_id, account=account)
+            )
 
         return await self._database.write(change)
 

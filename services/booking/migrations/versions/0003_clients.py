@@ -1,4 +1,4 @@
-"""More of clients: profile, archive, guardians, tags, notes."""
+"""More of clients: profile, archive, guardians, tags, notes, waivers."""
 
 from alembic import op
 
@@ -84,6 +84,32 @@ TABLES = (
         FOREIGN KEY (tenant_id, client_id) REFERENCES clients
     )""",
     "CREATE INDEX ix_client_notes_client_id ON client_notes (client_id)",
+    """
+    CREATE TABLE waivers (
+        tenant_id uuid NOT NULL,
+        version integer NOT NULL,
+        title text NOT NULL,
+        text text NOT NULL,
+        create_time timestamptz NOT NULL,
+        CONSTRAINT pk_waivers PRIMARY KEY (tenant_id, version)
+    )""",
+    """
+    CREATE TABLE waiver_signatures (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        waiver_version integer NOT NULL,
+        typed_name bytea NOT NULL,
+        key_id uuid NOT NULL,
+        signed_by text NOT NULL,
+        recorded_by_staff boolean NOT NULL,
+        create_time timestamptz NOT NULL,
+        CONSTRAINT pk_waiver_signatures PRIMARY KEY (tenant_id, id),
+        FOREIGN KEY (tenant_id, client_id) REFERENCES clients,
+        FOREIGN KEY (tenant_id, waiver_version) REFERENCES waivers
+    )""",
+    "CREATE INDEX ix_waiver_signatures_client_id ON waiver_signatures (client_id, waiver_version)",
+    "CREATE INDEX ix_waiver_signatures_create_time ON waiver_signatures (tenant_id, create_time, id)",
 )
 
 
@@ -92,3 +118,6 @@ def upgrade() -> None:
         op.execute(statement)
     for table in ("client_keys", "client_tags", "client_tag_links", "client_notes"):
         guard(table, APP_ROLE, privileges="SELECT, INSERT, UPDATE, DELETE")
+    guard("waivers", APP_ROLE, privileges="SELECT, INSERT")
+    # What was signed stays; a merge lets it follow its client.
+    guard("waiver_signatures", APP_ROLE, privileges="SELECT, INSERT, UPDATE (client_id)")
