@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import list20, loads, plan, report, tools
+from bench import client_search, list20, loads, plan, report, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -32,6 +32,7 @@ GOALS = {
     "booking_grpc_32": ">= 0.4",
     "booking_rest_32": ">= 0.2",
     "list20_transcode_cpu": "<= 0.6",
+    "client_search_100k": "<= 2",
 }
 
 
@@ -47,14 +48,15 @@ def main() -> int:
         with running(var) as stack:
             rounds = _measure(stack, arguments.rounds, arguments.seconds)
             _check(stack, rounds)
+            search, latencies = client_search.measure(stack, arguments.rounds)
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1
     figures = [_compared(name, rounds) for name in RATIOS]
-    figures.append(list20.measure(arguments.rounds))
+    figures += [list20.measure(arguments.rounds), search]
     report.write(var / "booking.json", figures)
     kept = {name: runs[1:] for name, runs in rounds.items()}
-    print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), sep="\n")
+    print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), "", latencies, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'booking.json'}")
     return 0
 

@@ -87,6 +87,7 @@ _WORDS: dict[str, Any] = {
     "principal": f"accounts/{example_id('account')}",
     "provider_message_id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
     "resource": f"studios/{example_id('studio')}/invitations/{example_id('invitation')}",
+    "q": "mara",
     "role": "ROLE_INSTRUCTOR",
     "room_display_name": "Reformer room",
     "sign_time": "2026-11-20T08:15:00Z",

@@ -116,6 +116,13 @@ async def get(tx: UnitOfWork, client_id: UUID, account: UUID | None) -> Profile:
     return Profile(*row)
 
 
+async def get_all(tx: UnitOfWork, client_ids: Sequence[UUID]) -> Sequence[Profile]:
+    """These clients as staff see them, in this order; those that are not there are left out."""
+    rows = await tx.session.execute(_profiles(tx, None).where(Client.id.in_(client_ids)))
+    profiles = {row[0].id: Profile(*row) for row in rows}
+    return [profiles[client_id] for client_id in client_ids if client_id in profiles]
+
+
 async def list_by_name(
     tx: UnitOfWork, page: Page, account: UUID | None, *, tag_id: UUID | None, show_archived: bool
 ) -> Sequence[Profile]:

@@ -5,7 +5,7 @@ from typing import Any
 from powerhouse.booking.v1 import client_service_pb2 as pb
 from powerhouse.booking.v1.client_pb2 import Client, ClientTag
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceServicer
-from services.booking import client_tags, clients, guardians
+from services.booking import client_search, client_tags, clients, guardians
 from services.booking.rpc.client_encoding import decode_client, decode_tags, encode_client, encode_tag
 from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -92,6 +92,11 @@ class ClientServicer(ClientServiceServicer):
             rows = await clients.list_by_name(tx, page, only_own(), tag_id=tag_id, show_archived=request.show_archived)
         shown, token = page.cut(rows, lambda row: (row.client.display_name, row.client.id))
         return pb.ListClientsResponse(clients=[encode_client(row) for row in shown], next_page_token=token)
+
+    async def SearchClients(self, request: pb.SearchClientsRequest, context: Any) -> pb.SearchClientsResponse:
+        async with self._database.read() as tx:
+            found = await client_search.search(tx, request.q)
+        return pb.SearchClientsResponse(clients=[encode_client(profile) for profile in found])
 
     async def UpdateClient(self, request: pb.UpdateClientRequest, context: Any) -> Client:
         client_id, account = child(request.client.name, "clients", "client.name"), only_own()

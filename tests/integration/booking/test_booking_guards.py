@@ -286,6 +286,7 @@ class _Undo(Exception):
 
 
 def test_sql_files_are_installed() -> None:
-    migration = (SERVICE.folder / "migrations" / "versions" / "0001_booking.py").read_text(encoding="utf-8")
+    versions = (SERVICE.folder / "migrations" / "versions").glob("*.py")
+    migrations = "".join(path.read_text(encoding="utf-8") for path in versions)
     for path in (SERVICE.folder / "sql").iterdir():
-        assert path.stem.removesuffix("_v1") in migration
+        assert path.stem.removesuffix("_v1") in migrations

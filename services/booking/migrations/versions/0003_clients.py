@@ -1,14 +1,17 @@
-"""More of clients: profile, archive, guardians, tags, notes, waivers."""
+"""More of clients: profile, archive, guardians, tags, notes, waivers, search."""
+
+from pathlib import Path
 
 from alembic import op
 
-from services.chassis.db.migrations import guard
+from services.chassis.db.migrations import guard, install_function
 from services.chassis.db.urls import role_name
 
 revision = "0003"
 down_revision = "0001"
 
 APP_ROLE = role_name("booking", "app")
+SQL = Path(__file__).parents[2] / "sql"
 
 COLUMNS = (
     # The migration looks at the rows of all studios.
@@ -112,8 +115,21 @@ TABLES = (
     "CREATE INDEX ix_waiver_signatures_create_time ON waiver_signatures (tenant_id, create_time, id)",
 )
 
+# Trusted extensions: the owner of the database may create them.
+SEARCH = (
+    # The one function that reads clients as their owner (search_clients_v1) names the studio itself.
+    "CREATE POLICY search ON clients FOR SELECT TO CURRENT_USER USING (true)",
+    # Clients change seldom and are looked for all day: nothing waits in a list beside the index.
+    """
+    CREATE INDEX ix_clients_search ON clients
+        USING gin (tenant_id, client_search_text_v1(display_name, email, phone) gin_trgm_ops)
+        WITH (fastupdate = off)""",
+)
+
 
 def upgrade() -> None:
+    for extension in ("pg_trgm", "btree_gin"):
+        op.execute(f"CREATE EXTENSION IF NOT EXISTS {extension}")
     for statement in (*COLUMNS, *TABLES):
         op.execute(statement)
     for table in ("client_keys", "client_tags", "client_tag_links", "client_notes"):
@@ -121,3 +137,9 @@ def upgrade() -> None:
     guard("waivers", APP_ROLE, privileges="SELECT, INSERT")
     # What was signed stays; a merge lets it follow its client.
     guard("waiver_signatures", APP_ROLE, privileges="SELECT, INSERT, UPDATE (client_id)")
+    install_function(SQL / "client_search_text_v1.sql")
+    for statement in SEARCH:
+        op.execute(statement)
+    install_function(SQL / "search_clients_v1.sql")
+    op.execute("REVOKE EXECUTE ON FUNCTION search_clients_v1 FROM PUBLIC")
+    op.execute(f"GRANT EXECUTE ON FUNCTION search_clients_v1 TO {APP_ROLE}")
