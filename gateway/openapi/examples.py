@@ -57,6 +57,7 @@ _WORDS: dict[str, Any] = {
     "credits_left": 9,
     "currency_code": "EUR",
     "description": "A steady hour on the reformer, for all levels.",
+    "duplicate": f"studios/{example_id('studio')}/clients/{example_id('another client')}",
     "due_time": "2026-11-20T08:15:00Z",
     "accept_time": "2026-11-20T08:15:02Z",
     "duration_minutes": 60,
@@ -88,8 +89,11 @@ _WORDS: dict[str, Any] = {
     "provider_message_id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
     "resource": f"studios/{example_id('studio')}/invitations/{example_id('invitation')}",
     "q": "mara",
+    "moved_bookings": 2,
+    "moved_packages": 1,
     "role": "ROLE_INSTRUCTOR",
     "room_display_name": "Reformer room",
+    "survivor": f"studios/{example_id('studio')}/clients/{example_id('client')}",
     "sign_time": "2026-11-20T08:15:00Z",
     "signed_by": f"accounts/{example_id('account')}",
     "spot": "Reformer 1",
@@ -105,7 +109,7 @@ _WORDS: dict[str, Any] = {
     "waiver_version": "1",
 }
 # What has not happened in the example: these times stay unset.
-_UNSET = {"archive_time", "cancel_time", "revoke_time"}
+_UNSET = {"archive_time", "cancel_time", "revoke_time", "undo_time"}
 _WELL_KNOWN: dict[str, Any] = {
     "google.protobuf.Timestamp": "2026-11-23T09:00:00Z",
     "google.protobuf.Duration": "3600s",

@@ -17,6 +17,7 @@ from services.booking.models import (
     Booking,
     ClassSession,
     Client,
+    ClientMerge,
     ClientPackage,
     ClientTagLink,
 )
@@ -203,11 +204,16 @@ async def archive(tx: UnitOfWork, client_id: UUID, etag: str) -> Profile:
 async def restore(tx: UnitOfWork, client_id: UUID) -> Profile:
     """Brings an archived client back.
 
-    Raises NotFound, FailedPrecondition/NOT_ARCHIVED, AlreadyExists/CLIENT_EMAIL_TAKEN.
+    Raises NotFound, FailedPrecondition NOT_ARCHIVED, MERGED, AlreadyExists/CLIENT_EMAIL_TAKEN.
     """
     client = await lock(tx, client_id)
     if client.archive_time is None:
         raise FailedPrecondition("it is not archived", reason="NOT_ARCHIVED")
+    merged = select(ClientMerge.id).where(
+        ClientMerge.tenant_id == tx.tenant, ClientMerge.duplicate_id == client_id, ClientMerge.undo_time.is_(None)
+    )
+    if await tx.session.scalar(merged):
+        raise FailedPrecondition("it was merged into another client; undo that", reason="MERGED")
     client.archive_time = None
     tx.note_change("archived", True, False)
     return await changed(tx, client)

@@ -1,6 +1,7 @@
 """The tables of booking, and the two views it reads them through. Checks and triggers are in migrations/ and sql/."""
 
 from datetime import date, datetime
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text
@@ -140,6 +141,19 @@ class ClientNote(Tenanted, Versioned, Base):
     # Who wrote it first, as audit names it: `accounts/…`.
     author: Mapped[str]
     pinned: Mapped[bool]
+
+
+class ClientMerge(Tenanted, Base):
+    """Two clients who are one person became one."""
+
+    __tablename__ = "client_merges"
+
+    survivor_id: Mapped[UUID]
+    duplicate_id: Mapped[UUID]
+    # What went over, by name: ids only, nothing personal. The trigger on bookings reads `bookings`.
+    moved: Mapped[dict[str, Any]]
+    create_time: Mapped[datetime]
+    undo_time: Mapped[datetime | None]
 
 
 class Waiver(Base):

@@ -224,6 +224,14 @@ async def _describe(holding: Holding, client: str) -> None:
     )
     waiver = waiver_pb2.Waiver(name=f"{holding.name}/waiver", title="Waiver", text="At my own risk.")
     await stub.PublishWaiver(waiver_service_pb2.PublishWaiverRequest(waiver=waiver, request_id=str(new_id())))
+    people = [
+        await stub.CreateClient(
+            client_service_pb2.CreateClientRequest(client=client_pb2.Client(display_name="Twin"), **_keyed(common))
+        )
+        for _ in range(2)
+    ]
+    twins = {"name": people[0].name, "duplicate": people[1].name, "request_id": str(new_id())}
+    holding.add(await stub.MergeClients(client_service_pb2.MergeClientsRequest(**twins)))
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from powerhouse.booking.v1 import client_pb2 as pb
 from services.booking.clients import Profile
-from services.booking.models import ClientTag
+from services.booking.models import ClientMerge, ClientTag
 from services.booking.rpc.names import child, name_of
 from services.chassis.errors import InvalidArgument
 from services.chassis.ids import parse_name
@@ -43,6 +43,18 @@ def encode_tag(tag: ClientTag) -> pb.ClientTag:
         etag=tag.etag,
         create_time=to_timestamp(tag.create_time),
         update_time=to_timestamp(tag.update_time),
+    )
+
+
+def encode_merge(merge: ClientMerge) -> pb.ClientMerge:
+    return pb.ClientMerge(
+        name=name_of(merge.tenant_id, "clientMerges", merge.id),
+        survivor=name_of(merge.tenant_id, "clients", merge.survivor_id),
+        duplicate=name_of(merge.tenant_id, "clients", merge.duplicate_id),
+        moved_bookings=len(merge.moved["bookings"]),
+        moved_packages=len(merge.moved["packages"]),
+        create_time=to_timestamp(merge.create_time),
+        undo_time=to_timestamp(merge.undo_time),
     )
 
 

@@ -3,10 +3,10 @@
 from typing import Any
 
 from powerhouse.booking.v1 import client_service_pb2 as pb
-from powerhouse.booking.v1.client_pb2 import Client, ClientTag
+from powerhouse.booking.v1.client_pb2 import Client, ClientMerge, ClientTag
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceServicer
-from services.booking import client_search, client_tags, clients, guardians
-from services.booking.rpc.client_encoding import decode_client, decode_tags, encode_client, encode_tag
+from services.booking import client_merges, client_search, client_tags, clients, guardians
+from services.booking.rpc.client_encoding import decode_client, decode_tags, encode_client, encode_merge, encode_tag
 from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
@@ -126,6 +126,32 @@ class ClientServicer(ClientServiceServicer):
             return encode_client(await clients.restore(tx, client_id))
 
         return await self._database.write(change)
+
+    async def MergeClients(self, request: pb.MergeClientsRequest, context: Any) -> ClientMerge:
+        survivor_id = child(request.name, "clients", "name")
+        duplicate_id = child(request.duplicate, "clients", "duplicate")
+
+        async def change(tx: UnitOfWork) -> ClientMerge:
+            return encode_merge(await client_merges.merge(tx, survivor_id, duplicate_id))
+
+        return await self._database.write(change)
+
+    async def UndoClientMerge(self, request: pb.UndoClientMergeRequest, context: Any) -> ClientMerge:
+        merge_id = child(request.name, "clientMerges", "name")
+
+        async def change(tx: UnitOfWork) -> ClientMerge:
+            return encode_merge(await client_merges.undo(tx, merge_id))
+
+        return await self._database.write(change)
+
+    async def ListClientMerges(self, request: pb.ListClientMergesRequest, context: Any) -> pb.ListClientMergesResponse:
+        query = f"clientMerges {request.parent} {request.client}"
+        page = self._pager.page(query, request.page_size, request.page_token)
+        client_id = optional(request.client, "clients", "client")
+        async with self._database.read() as tx:
+            rows = await client_merges.list_newest(tx, page, client_id)
+        shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
+        return pb.ListClientMergesResponse(client_merges=[encode_merge(row) for row in shown], next_page_token=token)
 
     async def CreateClientTag(self, request: pb.CreateClientTagRequest, context: Any) -> ClientTag:
         async def change(tx: UnitOfWork) -> ClientTag:

@@ -1,4 +1,4 @@
-"""More of clients: profile, archive, guardians, tags, notes, waivers, search."""
+"""More of clients: profile, archive, guardians, tags, notes, waivers, search, merges."""
 
 from pathlib import Path
 
@@ -88,6 +88,24 @@ TABLES = (
     )""",
     "CREATE INDEX ix_client_notes_client_id ON client_notes (client_id)",
     """
+    CREATE TABLE client_merges (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        survivor_id uuid NOT NULL,
+        duplicate_id uuid NOT NULL,
+        moved jsonb NOT NULL,
+        create_time timestamptz NOT NULL,
+        undo_time timestamptz,
+        CONSTRAINT pk_client_merges PRIMARY KEY (tenant_id, id),
+        FOREIGN KEY (tenant_id, survivor_id) REFERENCES clients,
+        FOREIGN KEY (tenant_id, duplicate_id) REFERENCES clients,
+        CONSTRAINT ck_client_merges_clients CHECK (survivor_id <> duplicate_id)
+    )""",
+    "CREATE INDEX ix_client_merges_survivor_id ON client_merges (survivor_id)",
+    # A client is merged into one other at a time.
+    "CREATE UNIQUE INDEX uq_client_merges_duplicate ON client_merges (duplicate_id) WHERE undo_time IS NULL",
+    "CREATE INDEX ix_client_merges_create_time ON client_merges (tenant_id, create_time, id)",
+    """
     CREATE TABLE waivers (
         tenant_id uuid NOT NULL,
         version integer NOT NULL,
@@ -137,6 +155,9 @@ def upgrade() -> None:
     guard("waivers", APP_ROLE, privileges="SELECT, INSERT")
     # What was signed stays; a merge lets it follow its client.
     guard("waiver_signatures", APP_ROLE, privileges="SELECT, INSERT, UPDATE (client_id)")
+    guard("client_merges", APP_ROLE, privileges="SELECT, INSERT, UPDATE (undo_time)")
+    op.execute(f"GRANT UPDATE (client_id, version) ON client_packages TO {APP_ROLE}")
+    install_function(SQL / "guard_booking_v2.sql")
     install_function(SQL / "client_search_text_v1.sql")
     for statement in SEARCH:
         op.execute(statement)
