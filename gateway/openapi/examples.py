@@ -99,7 +99,6 @@ _WORDS: dict[str, Any] = {
     "spot": "Reformer 1",
     "spots": ["Reformer 1", "Reformer 2", "Reformer 3"],
     "start_time": "2026-11-23T09:00:00Z",
-    "tag": f"studios/{example_id('studio')}/clientTags/{example_id('client_tag')}",
     "tags": [f"studios/{example_id('studio')}/clientTags/{example_id('client_tag')}"],
     "time_zone": "Europe/Berlin",
     "token": "n3Vt0mJq7gQkCXyS5rVw2bH8eLk1pZ6dAfN9xYtRouI",

@@ -85,9 +85,9 @@ class ClientServicer(ClientServiceServicer):
             return encode_client(await clients.get(tx, client_id, only_own()))
 
     async def ListClients(self, request: pb.ListClientsRequest, context: Any) -> pb.ListClientsResponse:
-        query = f"clients {request.parent} {request.show_archived} {request.tag}"
+        query = f"clients {request.parent} {request.show_archived} {request.client_tag}"
         page = self._pager.page(query, request.page_size, request.page_token)
-        tag_id = optional(request.tag, "clientTags", "tag")
+        tag_id = optional(request.client_tag, "clientTags", "client_tag")
         async with self._database.read() as tx:
             rows = await clients.list_by_name(tx, page, only_own(), tag_id=tag_id, show_archived=request.show_archived)
         shown, token = page.cut(rows, lambda row: (row.client.display_name, row.client.id))

@@ -37,7 +37,7 @@ def put_on(house: House, client: Client, *tags: str, stub: Any = None) -> Any:
 
 
 async def bearers(house: House, tag: ClientTag) -> list[str]:
-    answer = await house.staff.ListClients(pb.ListClientsRequest(parent=house.name, tag=tag.name))
+    answer = await house.staff.ListClients(pb.ListClientsRequest(parent=house.name, client_tag=tag.name))
     return [client.name for client in answer.clients]
 
 
@@ -78,7 +78,7 @@ async def test_people_do_not_see_their_own(house: House) -> None:
     assert list((await stub.GetClient(pb.GetClientRequest(name=client.name))).tags) == []
     (own,) = (await stub.ListClients(pb.ListClientsRequest(parent=house.name))).clients
     assert list(own.tags) == []
-    filtered = stub.ListClients(pb.ListClientsRequest(parent=house.name, tag=tag.name))
+    filtered = stub.ListClients(pb.ListClientsRequest(parent=house.name, client_tag=tag.name))
     await refused(filtered, StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
     await refused(put_on(house, client, stub=stub), StatusCode.INVALID_ARGUMENT, "FIELD_NOT_MUTABLE")
     renamed = pb.UpdateClientRequest(
