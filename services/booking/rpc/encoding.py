@@ -11,7 +11,7 @@ from services.booking import policies
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, ClientPackage, Fee
+from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage, Fee
 from services.booking.previews import BookingPreview, CancellationPreview
 from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
@@ -165,15 +165,18 @@ def policy_changes(policy: pb.BookingPolicy, fields: Collection[str]) -> dict[st
     return changes
 
 
-def encode_recipient(recipient: Recipient) -> BatchGetRecipientsResponse.Recipient:
+def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipientsResponse.Recipient:
+    """`contact` is whom to write to about the client."""
     booking, client = recipient.booking, recipient.client
     return BatchGetRecipientsResponse.Recipient(
         booking_id=str(booking.id),
         state=pb.Booking.State.Value(booking.state),
         time_version=booking.time_version,
         display_name=client.display_name,
-        email=client.email or "",
-        language=client.language,
+        email=contact.email or "",
+        phone=contact.phone or "",
+        language=contact.language,
+        guardian_display_name="" if contact.id == client.id else contact.display_name,
         client_id=str(client.id),
         session=encode_offer(recipient.offer),
         spot=booking.spot or "",
