@@ -22,6 +22,7 @@ from services.chassis.outages import is_outage
 from services.chassis.rpc.call import Call, set_current_call
 from services.chassis.rpc.policy import Method
 from services.chassis.rpc.status import DETAILS_KEY, to_status
+from services.chassis.rpc.uploads import end_early
 from services.chassis.telemetry import RPC_SECONDS, logger
 
 log = logger(__name__)
@@ -96,7 +97,11 @@ class PolicyInterceptor(grpc.aio.ServerInterceptor):
                     yield request
 
             async def begin(first: Message, context: Context) -> Message:
-                response: Message = await behaviour(all_requests(first), context)
+                try:
+                    response: Message = await behaviour(all_requests(first), context)
+                except DomainError:
+                    await end_early(rest, context)
+                    raise
                 return response
 
             try:

@@ -12,6 +12,7 @@ from opentelemetry.instrumentation.grpc import aio_client_interceptors
 
 from powerhouse.policy.v1 import policy_pb2
 from services.chassis.rpc.policy import Method, read_methods
+from services.chassis.rpc.uploads import Stopping
 
 StubT = TypeVar("StubT")
 
@@ -56,7 +57,7 @@ def open_channel(contracts: Sequence[ServiceDescriptor], name: str, target: str,
             ("grpc.keepalive_time_ms", 30_000),
             ("grpc.use_local_subchannel_pool", 1),
         ],
-        interceptors=[*aio_client_interceptors(), _Deadline(methods)],
+        interceptors=[*aio_client_interceptors(), _Deadline(methods), Stopping()],
     )
 
 
