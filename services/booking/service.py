@@ -4,15 +4,21 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from powerhouse.booking.v1 import (
+    attendance_service_pb2,
+    attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    drop_in_service_pb2,
+    drop_in_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
+from services.booking.rpc.attendance_servicer import AttendanceServicer
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.drop_in_servicer import DropInServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -30,6 +36,16 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
             client_service_pb2_grpc.add_ClientServiceServicer_to_server,
             ClientServicer(resources),
+        ),
+        Servicer(
+            attendance_service_pb2.DESCRIPTOR.services_by_name["AttendanceService"],
+            attendance_service_pb2_grpc.add_AttendanceServiceServicer_to_server,
+            AttendanceServicer(resources),
+        ),
+        Servicer(
+            drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
+            drop_in_service_pb2_grpc.add_DropInServiceServicer_to_server,
+            DropInServicer(resources),
         ),
     ]
 

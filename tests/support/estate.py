@@ -14,11 +14,13 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from powerhouse.booking.v1 import (
+    attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    drop_in_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -35,7 +37,12 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
+    "booking": together(
+        booking_service_pb2_grpc.BookingServiceStub,
+        client_service_pb2_grpc.ClientServiceStub,
+        attendance_service_pb2_grpc.AttendanceServiceStub,
+        drop_in_service_pb2_grpc.DropInServiceStub,
+    ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
