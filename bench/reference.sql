@@ -1,8 +1,8 @@
 -- The yardstick: the plainest booking that is correct, on tables of the same shape beside ours.
 --
--- It never sells a place or a credit twice, never books a client twice in a session, books a repeated request once, and
--- writes down where each credit went. It does nothing else: no row level security, spots, policies and booking windows,
--- waitlist, events or audit; it has nothing to answer, and a repeat is an error.
+-- It never sells a place or a credit twice, never books a client twice in a session, books a repeated request once,
+-- writes down where each credit went, and commits its event with it. It does nothing else: no row level security, spots,
+-- policies, booking windows, caps, overlaps, waitlist or audit; it has nothing to answer, and a repeat is an error.
 CREATE SCHEMA reference;
 
 CREATE TABLE reference.class_sessions (LIKE public.class_sessions INCLUDING ALL);
@@ -20,13 +20,15 @@ CREATE TABLE reference.transfers (
     LIKE public.transfers INCLUDING ALL,
     FOREIGN KEY (tenant_id, booking_id) REFERENCES reference.bookings
 );
+CREATE TABLE reference.outbox (LIKE public.outbox INCLUDING ALL);
 
 INSERT INTO reference.class_sessions SELECT * FROM public.class_sessions;
 INSERT INTO reference.clients SELECT * FROM public.clients;
 INSERT INTO reference.client_packages SELECT * FROM public.client_packages;
 
 CREATE FUNCTION reference.book(
-    p_tenant uuid, p_request uuid, p_booking uuid, p_session uuid, p_client uuid, p_now timestamptz
+    p_tenant uuid, p_request uuid, p_booking uuid, p_session uuid, p_client uuid, p_now timestamptz,
+    p_event uuid
 ) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     v_package uuid;
@@ -54,4 +56,9 @@ BEGIN
     );
     INSERT INTO reference.transfers (tenant_id, debit_account, credit_account, amount, cause, booking_id, create_time)
     VALUES (p_tenant, v_package, '00000000-0000-0000-0000-000000000002', 1, 'booked', p_booking, p_now);
+    INSERT INTO reference.outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload)
+    VALUES (
+        p_event, p_tenant, 'BookingChanged', 'booking', p_booking, 1,
+        jsonb_build_object('booking', p_booking, 'session', p_session, 'client', p_client, 'state', 'CONFIRMED')
+    );
 END $$;

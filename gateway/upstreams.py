@@ -20,6 +20,7 @@ from gateway.transcoding.json_writer import writer
 from powerhouse.booking.v1 import (
     attendance_service_pb2,
     booking_service_pb2,
+    calendar_service_pb2,
     client_service_pb2,
     drop_in_service_pb2,
 )
@@ -40,6 +41,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
         attendance_service_pb2.DESCRIPTOR.services_by_name["AttendanceService"],
         drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
+        calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

@@ -43,6 +43,8 @@ class PlannedSession:
     instructor_id: UUID
     # ISO 4217, the studio's.
     currency_code: str
+    # When scheduling last changed it.
+    update_time: datetime
 
 
 @dataclass(frozen=True)

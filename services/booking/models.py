@@ -3,7 +3,7 @@
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, Uuid
+from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, Uuid, func
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
@@ -73,7 +73,7 @@ class _Session:
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    # Scheduling's, as is everything down to `currency_code`: the projection.
+    # Scheduling's, as is everything down to `update_time`: the projection.
     version: Mapped[int] = mapped_column(BigInteger)
     time_version: Mapped[int] = mapped_column(BigInteger)
     class_type_display_name: Mapped[str]
@@ -94,6 +94,8 @@ class _Session:
     instructor_id: Mapped[UUID]
     # ISO 4217, the studio's.
     currency_code: Mapped[str]
+    # When scheduling last changed it.
+    update_time: Mapped[datetime] = mapped_column(server_default=func.now())
     # Up to here places are sold.
     planned_capacity: Mapped[int]
     # Up to here places may be held: more than planned when capacity was cut below what is booked.
@@ -294,6 +296,26 @@ class DropInPayment(Base):
     payment_id: Mapped[UUID | None]
     reason: Mapped[str] = mapped_column(server_default="")
     create_time: Mapped[datetime]
+
+
+class CalendarFeed(Tenanted, Base):
+    """A secret address of a calendar. Whoever has it may read."""
+
+    __tablename__ = "calendar_feeds"
+
+    # Whose calendar: the collection of `calendar_feeds.SUBJECTS` and the id in it.
+    subject_collection: Mapped[str]
+    subject_id: Mapped[UUID]
+    # The account that made it for itself; None when staff did.
+    account_id: Mapped[UUID | None]
+    # SHA-256 of the secret, which is stored nowhere.
+    token_sha256: Mapped[bytes]
+    # The last four characters of the secret.
+    hint: Mapped[str]
+    create_time: Mapped[datetime]
+    # At most a day old while a calendar reads it.
+    last_used_time: Mapped[datetime | None]
+    revoke_time: Mapped[datetime | None]
 
 
 class View(DeclarativeBase):

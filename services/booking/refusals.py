@@ -36,6 +36,10 @@ def to_error(code: str) -> DomainError:
     match code:
         case "ALREADY_BOOKED":
             return AlreadyExists("the client has a place in this class", reason=code)
+        case "GUEST_ALREADY_BOOKED":
+            return AlreadyExists(
+                "the client brings a guest of this name", reason=code, field="booking.guest_display_name"
+            )
         case "SPOT_TAKEN":
             return AlreadyExists("somebody has this spot", reason=code, field="booking.spot")
         case "UNKNOWN_SPOT":

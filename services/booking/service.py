@@ -8,17 +8,23 @@ from powerhouse.booking.v1 import (
     attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
+    calendar_service_pb2,
+    calendar_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
     drop_in_service_pb2,
     drop_in_service_pb2_grpc,
+    session_change_service_pb2,
+    session_change_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.attendance_servicer import AttendanceServicer
 from services.booking.rpc.booking_servicer import BookingServicer
+from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_servicer import ClientServicer
 from services.booking.rpc.drop_in_servicer import DropInServicer
+from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -46,6 +52,16 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
             drop_in_service_pb2_grpc.add_DropInServiceServicer_to_server,
             DropInServicer(resources),
+        ),
+        Servicer(
+            calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
+            calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server,
+            CalendarServicer(resources),
+        ),
+        Servicer(
+            session_change_service_pb2.DESCRIPTOR.services_by_name["SessionChangeService"],
+            session_change_service_pb2_grpc.add_SessionChangeServiceServicer_to_server,
+            SessionChangeServicer(resources),
         ),
     ]
 

@@ -42,6 +42,7 @@ def decode(state: ClassSessionState) -> PlannedSession:
         location_id=UUID(state.location_id),
         instructor_id=UUID(state.instructor_id),
         currency_code=state.currency_code,
+        update_time=state.update_time.ToDatetime(tzinfo=UTC),
     )
 
 

@@ -17,7 +17,7 @@ def servicers(resources: Resources) -> list[Servicer]:
         Servicer(
             scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
             scheduling_service_pb2_grpc.add_SchedulingServiceServicer_to_server,
-            SchedulingServicer(resources.database, resources.pager),
+            SchedulingServicer(resources.database, resources.pager, resources.stubs),
         )
     ]
 

@@ -69,4 +69,5 @@ def state(entry: Entry) -> ClassSessionState:
         spots=plan.room.spots,
         cancelled=session.cancelled,
         currency_code=plan.currency_code,
+        update_time=to_timestamp(session.update_time),
     )

@@ -142,7 +142,9 @@ def test_a_booking_reads_as_people_expect() -> None:
     assert "`SESSION_FULL`" in operation["responses"]["400"]["description"]
     assert set(operation["responses"]["409"]["content"]["application/json"]["examples"]) == {
         "ALREADY_BOOKED",
+        "GUEST_ALREADY_BOOKED",
         "SPOT_TAKEN",
+        "TRY_AGAIN",
     }
     assert operation["security"] == [{"session": [], "csrf": []}, {"apiKey": []}]
     assert operation["tags"] == ["Booking"]
@@ -226,7 +228,7 @@ def test_comments_say_names_as_json_has_them() -> None:
     listing, booking = OPERATIONS["ListBookableSessions"], OPERATIONS["CreateBooking"]
     assert "in [`startTime`, `endTime`)" in listing["description"]
     assert "`" not in listing["summary"]
-    assert "`ALREADY_EXISTS` with `ALREADY_BOOKED`, `SPOT_TAKEN`" in booking["description"]
+    assert "`ALREADY_EXISTS` with `ALREADY_BOOKED`, `GUEST_ALREADY_BOOKED`, `SPOT_TAKEN`" in booking["description"]
     assert "`ABORTED/ETAG_MISMATCH`" in OPERATIONS["CancelBooking"]["description"]
     [token] = [each for each in listing["parameters"] if each["name"] == "pageToken"]
     assert "`nextPageToken`" in token["description"]

@@ -171,9 +171,9 @@ MUTANTS = [
     ),
     Mutant(
         "every booking takes a place from the counter that is checked",
-        "services/booking/sql/book_v1.sql",
-        "booked_count = booked_count + 1",
-        "booked_count = booked_count + 0",
+        "services/booking/sql/book_v2.sql",
+        "booked_count = booked_count + v_places",
+        "booked_count = booked_count",
         f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
     ),
     Mutant(
@@ -186,8 +186,8 @@ MUTANTS = [
     Mutant(
         "cancelling late keeps the credit",
         "services/booking/cancellation.py",
-        "return now <= free_cancel_until(",
-        "return True or now <= free_cancel_until(",
+        "return max(deadline, booking.free_decline_time or deadline)",
+        "return booking.start_time",
         f"{BOOKING}/test_booking_cancel.py::test_late_keeps_it_and_frees_the_place",
     ),
     Mutant(
@@ -196,6 +196,41 @@ MUTANTS = [
         "if account is not None and (booking is None or booking.account_id != account):",
         "if False:",
         f"{BOOKING}/test_booking_cancel.py::test_of_others",
+    ),
+    Mutant(
+        "a revoked calendar answers no more",
+        "services/booking/calendar_feeds.py",
+        "            CalendarFeed.revoke_time.is_(None),\n        )\n    )\n    subject",
+        "        )\n    )\n    subject",
+        f"{BOOKING}/test_calendar_feeds.py::test_what_is_revoked_never_was",
+    ),
+    Mutant(
+        "the address of a calendar ends with its maker's right to it",
+        "services/booking/calendar_feeds.py",
+        "feed.account_id not in (None, subject.account_id)",
+        "False",
+        f"{BOOKING}/test_calendar_feeds.py::test_a_feed_of_an_account_ends_with_its_link_to_the_client",
+    ),
+    Mutant(
+        "people make calendars for whom they act for alone",
+        "services/booking/calendar_feeds.py",
+        "if account is not None and (subject is None or subject.account_id != account):",
+        "if False:",
+        f"{BOOKING}/test_calendar_feeds.py::test_people_make_them_for_whom_they_act_for",
+    ),
+    Mutant(
+        "a change of the clocks is told at the wall time before it",
+        "services/booking/ics.py",
+        "onset.astimezone(UTC).replace(tzinfo=None) + before",
+        "onset.replace(tzinfo=None)",
+        "tests/unit/booking/test_ics.py::test_around_both_changes_of_the_clocks_every_quarter_of_an_hour_is_right",
+    ),
+    Mutant(
+        "a preview of a change takes it back",
+        "services/scheduling/session_previews.py",
+        "await tx.session.rollback()",
+        "pass",
+        f"{SCHEDULING}/test_session_previews.py::test_who_would_be_concerned_and_nothing_happens",
     ),
     Mutant(
         "transfers are never rewritten",

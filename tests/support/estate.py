@@ -17,6 +17,8 @@ from powerhouse.booking.v1 import (
     attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
+    calendar_service_pb2,
+    calendar_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
@@ -42,6 +44,7 @@ STUBS = {
         client_service_pb2_grpc.ClientServiceStub,
         attendance_service_pb2_grpc.AttendanceServiceStub,
         drop_in_service_pb2_grpc.DropInServiceStub,
+        calendar_service_pb2_grpc.CalendarServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -200,12 +203,18 @@ async def _staff(holding: Holding) -> None:
 
 async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
-    client = client_pb2.Client(display_name="Mara Lindt")
+    client = client_pb2.Client(display_name="Mara Lindt", account=f"accounts/{holding.owner.account_id}")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
     pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
+    feed = calendar_service_pb2.NewCalendarFeed(subject=name)
+    holding.add(
+        await stub.CreateCalendarFeed(
+            calendar_service_pb2.CreateCalendarFeedRequest(calendar_feed=feed, **_keyed(common))
+        )
+    )
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -22,7 +22,7 @@ LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_tenants text := format('{%s}', p_tenants[1]);
     v_clients uuid[] := p_clients;
-    v_locked uuid[];
+    v_locked uuid[] := '{}';
     -- What is known of one request.
     v record;
     v_session uuid;
@@ -37,6 +37,8 @@ DECLARE
 BEGIN
     IF cardinality(p_tenants) > 1 THEN
         v_tenants := ARRAY(SELECT DISTINCT unnest(p_tenants))::text;
+        -- Many do not wait for one who is stuck: they fail together, and go again one by one.
+        PERFORM set_config('lock_timeout', '250ms', true);
     END IF;
     IF coalesce(current_setting('app.tenants', true), '') NOT IN ('', v_tenants) THEN
         RAISE EXCEPTION 'this transaction works in another studio' USING ERRCODE = 'insufficient_privilege';
@@ -57,13 +59,17 @@ BEGIN
         END IF;
     END IF;
 
-    -- Who comes too late waits for nobody.
-    v_locked := ARRAY(
-        SELECT s.id FROM unnest(p_tenants, p_sessions) AS w (tenant_id, id)
-        JOIN class_sessions s ON s.tenant_id = w.tenant_id AND s.id = w.id
-        WHERE s.booked_count < s.planned_capacity
-        ORDER BY s.id FOR NO KEY UPDATE OF s
-    );
+    FOR i IN 1 .. cardinality(p_sessions) LOOP
+        IF p_sessions[i] IS DISTINCT FROM p_sessions[i - 1] THEN
+            -- Who comes too late waits for nobody.
+            PERFORM FROM class_sessions
+            WHERE tenant_id = p_tenants[i] AND id = p_sessions[i] AND booked_count < planned_capacity
+            FOR NO KEY UPDATE;
+            IF FOUND THEN
+                v_locked := v_locked || p_sessions[i];
+            END IF;
+        END IF;
+    END LOOP;
     IF v_locked <> '{}' THEN
         PERFORM FROM unnest(p_tenants, v_clients) AS w (tenant_id, id)
         JOIN clients c ON c.tenant_id = w.tenant_id AND c.id = w.id
@@ -121,7 +127,11 @@ BEGIN
             WHERE s.tenant_id = p_tenants[i] AND s.id = v_session;
         END IF;
         IF code IS NULL AND p_guests[i] <> '' THEN
-            code := CASE WHEN count(*) >= v.max_guests THEN 'TOO_MANY_GUESTS' END FROM bookings b
+            code := CASE
+                WHEN bool_or(b.guest_display_name = p_guests[i]) THEN 'GUEST_ALREADY_BOOKED'
+                WHEN count(*) >= v.max_guests THEN 'TOO_MANY_GUESTS'
+            END
+            FROM bookings b
             WHERE b.tenant_id = p_tenants[i] AND b.class_session_id = v_session AND b.client_id = v.client_id
                 AND b.cancel_time IS NULL AND b.guest_display_name <> '';
         END IF;
@@ -184,12 +194,13 @@ BEGIN
             )::audit_entries;
         END IF;
         RETURN NEXT;
+        IF v_places > 0 AND v_session IS DISTINCT FROM p_sessions[i + 1] THEN
+            UPDATE class_sessions SET booked_count = booked_count + v_places
+            WHERE tenant_id = p_tenants[i] AND id = v_session;
+        END IF;
     END LOOP;
 
     IF v_made IS NOT NULL THEN
-        UPDATE class_sessions s SET booked_count = s.booked_count + taken.places
-        FROM (SELECT tenant_id, class_session_id, count(*) AS places FROM unnest(v_made) GROUP BY 1, 2) taken
-        WHERE s.tenant_id = taken.tenant_id AND s.id = taken.class_session_id;
         INSERT INTO bookings SELECT * FROM unnest(v_made);
         INSERT INTO transfers (tenant_id, debit_account, credit_account, amount, cause, booking_id, create_time)
         SELECT tenant_id, client_package_id, '00000000-0000-0000-0000-000000000002', 1, 'booked', id, create_time

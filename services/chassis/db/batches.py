@@ -6,10 +6,10 @@ the next one is. Alone it is as fast as without, in a crowd the round trip and t
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Hashable, Sequence
 from contextvars import Context
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 Request = TypeVar("Request")
 Answer = TypeVar("Answer")
@@ -30,7 +30,8 @@ class Batches(Generic[Request, Answer]):
     """Runs requests in batches. `run` takes several and returns an answer for each, in their order.
 
     `keys` tells what a request must have for itself: two that share a key never go in one batch. When a batch fails
-    each of its requests runs alone, so that one does not spoil it for the others; `run` must do all or nothing.
+    each of its requests runs alone, beside the lanes, so that one does not spoil it for the others or hold them up;
+    `run` must do all or nothing.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Batches(Generic[Request, Answer]):
         self._run, self._keys = run, keys
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
         self._lanes: set[asyncio.Task[None]] = set()
+        self._alone: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request) -> Answer:
         """The answer to one request. Raises what running it alone raises.
@@ -50,10 +52,7 @@ class Batches(Generic[Request, Answer]):
         waiting = _Waiting[Request, Answer](request, self._keys(request), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         if len(self._lanes) < LANES:
-            # In a context of its own: a batch belongs to no caller's trace.
-            lane = asyncio.create_task(self._serve(), context=Context())
-            self._lanes.add(lane)
-            lane.add_done_callback(self._lanes.discard)
+            _start(self._serve(), self._lanes)
         return await waiting.answer
 
     async def _serve(self) -> None:
@@ -73,7 +72,7 @@ class Batches(Generic[Request, Answer]):
                 _settle(batch[0].answer, error=error)
                 return
             for waiting in batch:
-                await self._answer([waiting])
+                _start(self._answer([waiting]), self._alone)
             return
         for waiting, answer in zip(batch, answers, strict=True):
             _settle(waiting.answer, answer)
@@ -95,6 +94,13 @@ class Batches(Generic[Request, Answer]):
             taken.update(waiting.keys)
         self._waiting.extendleft(reversed(left))
         return batch
+
+
+def _start(work: Coroutine[Any, Any, None], running: set[asyncio.Task[None]]) -> None:
+    # In a context of its own: a batch belongs to no caller's trace.
+    task = asyncio.create_task(work, context=Context())
+    running.add(task)
+    task.add_done_callback(running.discard)
 
 
 def _settle(future: "asyncio.Future[Answer]", answer: Answer | None = None, error: Exception | None = None) -> None:

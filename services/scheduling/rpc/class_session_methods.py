@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from powerhouse.booking.v1.session_change_service_pb2 import PreviewSessionChangeResponse
 from powerhouse.scheduling.v1 import scheduling_service_pb2 as pb
 from powerhouse.scheduling.v1.class_session_pb2 import ClassSession as ClassSessionMessage
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -12,9 +13,9 @@ from services.chassis.errors import InvalidArgument
 from services.chassis.ids import parse_child, parse_name
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp, to_timestamp
-from services.scheduling import class_sessions, session_events, studios, timetable
+from services.scheduling import class_sessions, session_events, session_previews, studios, timetable
 from services.scheduling.local_time import to_wall
-from services.scheduling.models import ClassType, Instructor, Room
+from services.scheduling.models import ClassType, Instructor, Room, resource_name
 from services.scheduling.rpc.methods import Methods, child_id
 from services.scheduling.timetable import Entry
 
@@ -112,6 +113,17 @@ class ClassSessionMethods(Methods):
 
         return await self._database.write(change)
 
+    async def PreviewClassSessionChange(
+        self, request: pb.PreviewClassSessionChangeRequest, context: Any
+    ) -> pb.PreviewClassSessionChangeResponse:
+        session_id, change, tenant = _session_id(request.name), decode_change(request), current_call().tenant
+        async with self._database.read() as tx:
+            state = await session_previews.outcome(tx, session_id, request.etag, change)
+        affected = await session_previews.affected_bookings(self._stubs, tenant, state)
+        return pb.PreviewClassSessionChangeResponse(
+            affected_bookings=[encode_affected(tenant, each) for each in affected]
+        )
+
     async def SnapshotClassSessions(
         self, request: pb.SnapshotClassSessionsRequest, context: Any
     ) -> AsyncIterator[pb.SnapshotClassSessionsResponse]:
@@ -148,6 +160,28 @@ def encode_class_session(entry: Entry) -> ClassSessionMessage:
         etag=session.etag,
         create_time=to_timestamp(session.create_time),
         update_time=to_timestamp(session.update_time),
+    )
+
+
+def decode_change(request: pb.PreviewClassSessionChangeRequest) -> session_previews.Change:
+    return session_previews.Change(
+        cancel=request.cancel,
+        capacity=request.capacity if request.HasField("capacity") else None,
+        local_start=request.move.local_start,
+        room_id=child_id(request.move.room, Room, "move.room") if request.move.room else None,
+    )
+
+
+def encode_affected(
+    tenant: UUID, affected: PreviewSessionChangeResponse.AffectedBooking
+) -> pb.PreviewClassSessionChangeResponse.AffectedBooking:
+    """The effects have the names that booking gives them."""
+    message = pb.PreviewClassSessionChangeResponse.AffectedBooking
+    effect = PreviewSessionChangeResponse.Effect.Name(affected.effect)
+    return message(
+        booking=resource_name(tenant, "bookings", UUID(affected.booking_id)),
+        client=resource_name(tenant, "clients", UUID(affected.client_id)),
+        effect=message.Effect.Value(effect),
     )
 
 

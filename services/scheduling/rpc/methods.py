@@ -12,6 +12,7 @@ from services.chassis.db.paging import Pager
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import parse_child
 from services.chassis.rpc.call import current_call
+from services.chassis.rpc.stubs import Stubs
 from services.scheduling import catalogue
 from services.scheduling.models import Catalogued
 
@@ -30,8 +31,8 @@ class ListRequest(Protocol):
 class Methods:
     """A part of SchedulingServicer, with what it works with."""
 
-    def __init__(self, database: Database, pager: Pager) -> None:
-        self._database, self._pager = database, pager
+    def __init__(self, database: Database, pager: Pager, stubs: Stubs) -> None:
+        self._database, self._pager, self._stubs = database, pager, stubs
 
     @property
     def _clock(self) -> Clock:

@@ -18,6 +18,7 @@ from powerhouse.booking.v1 import client_service_pb2
 from powerhouse.booking.v1.attendance_service_pb2_grpc import AttendanceServiceStub
 from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.calendar_service_pb2_grpc import CalendarServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
@@ -33,7 +34,9 @@ from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
-BookingStub = together(BookingServiceStub, ClientServiceStub, AttendanceServiceStub, DropInServiceStub)
+BookingStub = together(
+    BookingServiceStub, ClientServiceStub, CalendarServiceStub, AttendanceServiceStub, DropInServiceStub
+)
 
 # Ids of scheduling that sessions have unless a test says otherwise.
 CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))
@@ -124,6 +127,7 @@ class House:
             "location_id": str(LOCATION),
             "instructor_id": str(INSTRUCTOR),
             "currency_code": "EUR",
+            "update_time": to_timestamp(self.now),
         }
         return ClassSessionState(**{**plan, **fields})
 
@@ -140,6 +144,11 @@ class House:
         state = self.state(**fields)
         await self.tell(state)
         return f"{self.name}/classSessions/{state.class_session_id}"
+
+    async def plan_many(self, count: int, **fields: Any) -> list[str]:
+        """New sessions of one hour after the other, so that one client can be in all of them."""
+        start = fields.pop("start", self.now + timedelta(days=2))
+        return [await self.plan(start=start + timedelta(hours=hour), **fields) for hour in range(count)]
 
     async def change(self, session: str, version: int, **fields: Any) -> None:
         """Scheduling changes a session; what `fields` do not name is as in `state`."""

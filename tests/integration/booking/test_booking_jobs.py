@@ -13,8 +13,14 @@ from powerhouse.scheduling.v1.scheduling_service_pb2_grpc import SchedulingServi
 from powerhouse.scheduling.v1.studio_pb2 import ClassType, Instructor, Location, Room, Studio
 from services.booking import snapshots
 from services.booking.invariants import INVARIANTS
-from services.booking.jobs import VIOLATIONS, check_invariants, snapshot_class_sessions_if_empty
+from services.booking.jobs import (
+    VIOLATIONS,
+    check_invariants,
+    load_class_sessions,
+    snapshot_class_sessions_if_empty,
+)
 from services.chassis.ids import new_id
+from services.chassis.jobs.registry import Done, Job
 from services.scheduling.service import SERVICE as SCHEDULING
 from tests.integration.booking.house import House, key, last_id
 from tests.support.services import Running
@@ -26,8 +32,11 @@ BREAKING = {
     "redemptions": "UPDATE bookings SET state = 'CANCELLED_EARLY', credit_returned = true, cancel_time = now()"
     " WHERE tenant_id = $1",
     "one_active_booking": "INSERT INTO bookings (tenant_id, id, class_session_id, client_id, client_package_id, state,"
-    " policy_version, credit_returned, session_cancelled, version) SELECT tenant_id, gen_random_uuid(),"
-    " class_session_id, client_id, client_package_id, state, 1, false, false, 1 FROM bookings WHERE tenant_id = $1",
+    " policy_version, credit_returned, session_cancelled, version, start_time, end_time) SELECT tenant_id,"
+    " gen_random_uuid(), class_session_id, client_id, client_package_id, state, 1, false, false, 1, start_time,"
+    " end_time FROM bookings WHERE tenant_id = $1",
+    "holds": "INSERT INTO credit_holds (tenant_id, id, client_id, client_package_id, credits, create_time)"
+    " SELECT tenant_id, gen_random_uuid(), client_id, id, 1, now() FROM client_packages WHERE tenant_id = $1",
 }
 
 
@@ -56,6 +65,7 @@ async def test_what_is_broken_is_counted(house: House, name: str) -> None:
             " WHERE booking_id = bookings.id)",
             house.tenant,
         )
+        await house.running.sql("DELETE FROM credit_holds WHERE tenant_id = $1", house.tenant)
         await house.running.sql(definition["sql"])
 
 
@@ -116,6 +126,20 @@ async def test_the_snapshot_leads_to_the_same_state_as_the_events(timetable: Hou
     events = await scheduling.events(ClassSessionChanged, timetable.tenant)
     await timetable.tell(*(event.class_session for event in reversed(events)))
     assert await timetable.digest() == loaded
+
+
+async def test_a_projection_that_is_not_empty_any_more_is_loaded_too(timetable: House, scheduling: Running) -> None:
+    resources = timetable.running.resources
+    await snapshots.load(resources)
+    before = await timetable.digest()
+    await timetable.running.sql("TRUNCATE class_sessions")
+    event = (await scheduling.events(ClassSessionChanged, timetable.tenant))[0]
+    await timetable.tell(event.class_session)
+    await snapshot_class_sessions_if_empty(resources, timetable.now)
+    assert await timetable.digest() != before
+    job = Job(new_id(), None, "load_class_sessions", "0004", {}, timetable.now, 1, new_id(), None)
+    assert await load_class_sessions(resources, job) == Done()
+    assert await timetable.digest() == before
 
 
 async def test_a_truncated_projection_is_loaded_again(timetable: House) -> None:

@@ -16,7 +16,7 @@ from services.booking import live
 from services.booking.live import LiveSessions
 from services.chassis.errors import ResourceExhausted
 from services.chassis.ids import new_id
-from tests.integration.booking.house import House, key, last_id
+from tests.integration.booking.house import BookingStub, House, key, last_id
 from tests.support.services import reason_of
 
 
@@ -152,7 +152,7 @@ async def test_a_poll_that_keeps_failing_ends_the_watch(house: House, monkeypatc
 
 async def test_a_stranger_may_watch_and_nobody_without_account(house: House) -> None:
     session = await house.plan()
-    stub = house.running.anonymous(type(house.staff))
+    stub = house.running.anonymous(BookingStub)
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await anext(aiter(stub.WatchClassSession(pb.WatchClassSessionRequest(name=session))))
     assert reason_of(refusal.value) == "NOT_SIGNED_IN"

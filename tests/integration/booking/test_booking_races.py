@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from datetime import timedelta
 
 import asyncpg
 import pytest
@@ -11,11 +12,12 @@ from services.booking.service import SERVICE
 from services.chassis.db.urls import database_name
 from tests.integration.booking.house import House, key, last_id, outcome
 
-BOOK = (SERVICE.folder / "sql" / "book_v1.sql").read_text(encoding="utf-8")
+BOOK = (SERVICE.folder / "sql" / "book_v2.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
-PAUSE = "    PERFORM pg_sleep(0.5);\n    INSERT INTO idempotency"
-SESSION_LOCK = "AND id = p_session AND booked_count < planned_capacity FOR UPDATE"
-PACKAGE_LOCK = "AND client_id = v_client.id ORDER BY id FOR UPDATE"
+WRITE = "        IF v_places > 0 AND"
+PAUSE = f"        PERFORM pg_sleep(0.5);\n{WRITE}"
+SESSION_LOCK = "AND booked_count < planned_capacity\n            FOR NO KEY UPDATE"
+CLIENT_LOCK = "ORDER BY c.id FOR NO KEY UPDATE OF c"
 
 
 async def crowd(house: House, size: int) -> list[str]:
@@ -72,15 +74,15 @@ async def test_the_same_key_five_times_at_once_is_one_booking(house: House) -> N
 
 async def test_one_key_for_two_sessions_at_once_is_one_booking(house: House) -> None:
     client = await house.add_client(credits=10)
-    for _ in range(10):
-        request_id, sessions = key(), [await house.plan(), await house.plan()]
+    for day in range(2, 12):
+        request_id, sessions = key(), await house.plan_many(2, start=house.now + timedelta(days=day))
         counted = await house.count([house.book(session, client, request_id=request_id) for session in sessions])
         assert counted == {"BOOKED": 1, "IDEMPOTENCY_KEY_REUSED": 1}
     assert await house.violations() == {}
 
 
 async def test_the_last_credit_pays_for_one_of_many_classes(house: House) -> None:
-    client, sessions = await house.add_client(credits=1), [await house.plan() for _ in range(10)]
+    client, sessions = await house.add_client(credits=1), await house.plan_many(10)
     assert await house.count([house.book(session, client) for session in sessions]) == {"BOOKED": 1, "NO_CREDIT": 9}
     assert await house.violations() == {}
 
@@ -95,7 +97,7 @@ async def test_the_last_spot_goes_to_one(house: House) -> None:
 async def test_booking_and_cancelling_in_a_storm(house: House) -> None:
     """Few places, few credits, people who act for themselves in several classes at once; a class comes and goes."""
     dice = random.Random(7)
-    sessions = [await house.plan(capacity=3, spots=["A", "B", "C"]) for _ in range(3)]
+    sessions = await house.plan_many(3, capacity=3, spots=["A", "B", "C"])
     people = [await house.add_client(credits=2) for _ in range(12)]
     failures: list[str] = []
     expected = {"BOOKED", "SESSION_FULL", "NO_CREDIT", "ALREADY_BOOKED", "SESSION_CANCELLED", "BOOKING_NOT_ACTIVE"}
@@ -126,13 +128,14 @@ async def _raise(error: Exception) -> None:
 
 
 class Race:
-    """Two calls of `book_v1` that both look before either writes, with guards of the function and the table off."""
+    """Two calls of `book_v2` that both look before either writes, with guards of the function and the table off."""
 
     def __init__(self, house: House, *, without: str = "", checked: bool = True) -> None:
         self._house, self._checked = house, checked
-        slow = BOOK.replace("    INSERT INTO idempotency", PAUSE).replace("book_v1", "book_control")
+        slow = BOOK.replace(WRITE, PAUSE).replace("book_v2", "book_control")
         assert without in slow
-        self._function = slow.replace(without, without.replace(" FOR UPDATE", ""))
+        assert PAUSE in slow
+        self._function = slow.replace(without, without.partition("FOR ")[0])
 
     async def __aenter__(self) -> "Race":
         await self._house.running.sql(self._function)
@@ -162,8 +165,9 @@ class Race:
 
     async def _book(self, connection: asyncpg.Connection, session: str, client: str) -> str:
         statement = (
-            "SELECT code FROM book_control($1, 'test', '/x/CreateBooking', gen_random_uuid()::text, '',"
-            " gen_random_uuid(), $2, $3, NULL, '', $4, gen_random_uuid(), gen_random_uuid(), gen_random_uuid(), NULL)"
+            "SELECT code FROM book_control(ARRAY[$1::uuid], '{test}', '/x/CreateBooking', ARRAY[gen_random_uuid()],"
+            " ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], ARRAY[$2::uuid], ARRAY[$3::uuid], '{NULL}', '{\"\"}',"
+            " '{\"\"}', '{false}', '{\"\"}', $4, ARRAY[gen_random_uuid()], ARRAY[gen_random_uuid()], '{NULL}')"
         )
         house = self._house
         try:
@@ -193,11 +197,11 @@ async def test_lock_and_check_are_what_prevents_overselling(
 
 @pytest.mark.parametrize(
     ("without", "expected"),
-    [("", ["BOOKED", "NO_CREDIT"]), (PACKAGE_LOCK, ["BOOKED", "CheckViolationError"])],
+    [("", ["BOOKED", "NO_CREDIT"]), (CLIENT_LOCK, ["BOOKED", "CheckViolationError"])],
     ids=["guarded", "no_lock"],
 )
 async def test_a_lock_is_what_keeps_the_last_credit_single(house: House, without: str, expected: list[str]) -> None:
     (client,) = await crowd(house, 1)
-    sessions = [await house.plan(), await house.plan()]
+    sessions = await house.plan_many(2)
     async with Race(house, without=without) as race:
         assert await race.run(*((session, client) for session in sessions)) == expected

@@ -31,7 +31,10 @@ class TestCredits:
         assert not (await house.grant(client)).HasField("expire_time")
         (event, _) = await house.running.events(ClientPackageChanged, house.tenant)
         assert event == ClientPackageChanged(
-            client_package_id=str(last_id(package.name)), client_id=str(last_id(client.name)), credits_left=10
+            client_package_id=str(last_id(package.name)),
+            client_id=str(last_id(client.name)),
+            credits_left=10,
+            version=2,
         )
         (transfer, _) = await house.running.sql(
             "SELECT debit_account, amount, cause FROM transfers WHERE tenant_id = $1 ORDER BY id", house.tenant
@@ -127,8 +130,10 @@ async def test_the_choice_of_the_package_agrees_with_its_rule(house: House) -> N
                 package["create_time"],
             )
         start = house.now + timedelta(days=dice.randrange(4))
-        (row,) = await house.running.sql("SELECT choose_package_v1($1, $2, $3) AS id", house.tenant, client, start)
-        assert row["id"] == best(owned, start)
+        rows = await house.running.sql(
+            "SELECT id FROM choose_package_v2($1, $2, gen_random_uuid(), $3)", house.tenant, client, start
+        )
+        assert [row["id"] for row in rows] == [found for found in [best(owned, start)] if found]
 
 
 class TestPolicies:

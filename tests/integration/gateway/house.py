@@ -18,7 +18,13 @@ from embedded.certificates import Certificates
 from gateway.app import create_app
 from gateway.settings import Settings
 from gateway.upstreams import SERVICES, Upstreams
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2_grpc, client_service_pb2, client_service_pb2_grpc
+from powerhouse.booking.v1 import (
+    booking_pb2,
+    booking_service_pb2_grpc,
+    calendar_service_pb2_grpc,
+    client_service_pb2,
+    client_service_pb2_grpc,
+)
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from services.chassis import config
@@ -176,9 +182,11 @@ async def open_house(certificates: Certificates, extra: Mapping[str, str] | None
     signer = TokenSigner(certificates.token_key.read_bytes(), key_id)
     identity = Identity(signer)  # type: ignore[abstract]  # what a test does not need stays UNIMPLEMENTED
     booking, clients, library = Booking(), Clients(), Library()  # type: ignore[abstract]  # the same
+    calendars = calendar_service_pb2_grpc.CalendarServiceServicer()  # type: ignore[abstract]  # the same
     adders = [
         (booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking),
         (client_service_pb2_grpc.add_ClientServiceServicer_to_server, clients),
+        (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, calendars),
     ]
     servicers = {
         "identity": [

@@ -70,6 +70,7 @@ async def test_the_state_is_whole(house: House) -> None:
         spots=spots,
         cancelled=False,
         currency_code="EUR",
+        update_time=session.update_time,
     )
 
 

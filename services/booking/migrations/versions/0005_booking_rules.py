@@ -8,7 +8,7 @@ from services.chassis.db.migrations import guard, install_function
 from services.chassis.db.urls import role_name
 
 revision = "0005"
-down_revision = "0003"
+down_revision = "0004"
 
 APP_ROLE = role_name("booking", "app")
 SQL = Path(__file__).parents[2] / "sql"
@@ -86,15 +86,14 @@ BOOKINGS = (
             ELSE false END),
         ADD CONSTRAINT ck_bookings_cancelled CHECK (NOT session_cancelled OR state = 'CANCELLED_EARLY'),
         ADD CONSTRAINT ck_bookings_hold CHECK (state <> 'PENDING_PAYMENT' OR hold_expire_time IS NOT NULL)""",
-    "CREATE UNIQUE INDEX uq_bookings_active_client ON bookings (tenant_id, class_session_id, client_id)"
-    " WHERE cancel_time IS NULL AND guest_display_name = ''",
-    "CREATE UNIQUE INDEX uq_bookings_active_spot ON bookings (tenant_id, class_session_id, spot)"
+    # A client comes once, and brings each guest once.
+    "CREATE UNIQUE INDEX uq_bookings_active_client ON bookings"
+    " (class_session_id, client_id, guest_display_name, tenant_id) WHERE cancel_time IS NULL",
+    "CREATE UNIQUE INDEX uq_bookings_active_spot ON bookings (class_session_id, spot, tenant_id)"
     " WHERE cancel_time IS NULL AND spot IS NOT NULL",
-    "CREATE INDEX ix_bookings_guest ON bookings (tenant_id, class_session_id)"
-    " WHERE cancel_time IS NULL AND guest_display_name <> ''",
     "CREATE INDEX ix_bookings_cancelled ON bookings (class_session_id) WHERE cancel_time IS NOT NULL",
     "CREATE INDEX ix_bookings_client_start ON bookings (client_id, start_time)",
-    "CREATE UNIQUE INDEX uq_bookings_request ON bookings (tenant_id, request_id) WHERE request_id IS NOT NULL",
+    "CREATE UNIQUE INDEX uq_bookings_request ON bookings (request_id, tenant_id) WHERE request_id IS NOT NULL",
     "CREATE INDEX ix_bookings_series ON bookings (series_id) WHERE series_id IS NOT NULL",
 )
 
@@ -157,7 +156,7 @@ WAITLIST = (
         CONSTRAINT ck_waitlist_entries_booking CHECK ((state = 'PROMOTED') = (booking_id IS NOT NULL))
     )""",
     "CREATE UNIQUE INDEX uq_waitlist_entries_active_client ON waitlist_entries"
-    " (tenant_id, class_session_id, client_id) WHERE state IN ('WAITING', 'OFFERED')",
+    " (class_session_id, client_id, tenant_id) WHERE state IN ('WAITING', 'OFFERED')",
     "CREATE INDEX ix_waitlist_entries_waiting ON waitlist_entries (class_session_id) WHERE state = 'WAITING'",
     "CREATE INDEX ix_waitlist_entries_client_id ON waitlist_entries (client_id)",
     "CREATE INDEX ix_waitlist_entries_session ON waitlist_entries (class_session_id, create_time)",
