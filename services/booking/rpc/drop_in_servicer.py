@@ -28,7 +28,7 @@ class DropInServicer(DropInServiceServicer):
         return await self._database.write(change)
 
     async def ConfirmDropIn(self, request: pb.ConfirmDropInRequest, context: Any) -> Booking:
-        booking_id = child(request.name, "bookings", "name")
+        booking_id = child(request.booking, "bookings", "booking")
         (payment_id,) = parse_name(request.payment_id, "*", "payment_id")
 
         async def change(tx: UnitOfWork) -> Booking:

@@ -74,7 +74,7 @@ def mark_paid(house: House, booking: Booking, *, stub: Any = None, etag: str = "
 def pay(house: House, booking: Booking, payment_id: str) -> Any:
     """Payments tells of a payment."""
     payments = house.running.as_service(DropInServiceStub, "payments")
-    return payments.ConfirmDropIn(ConfirmDropInRequest(name=booking.name, payment_id=payment_id))
+    return payments.ConfirmDropIn(ConfirmDropInRequest(parent=house.name, booking=booking.name, payment_id=payment_id))
 
 
 async def expire_holds(house: House) -> int:
