@@ -12,6 +12,7 @@ from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.drop_in_service_pb2 import ConfirmDropInRequest
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
+from services.booking.desk import Wanted, book_within
 from services.chassis.ids import new_id
 from tests.integration.booking.front_desk import book, expire_holds, mark_paid, pay, rule, soon, state_of, told
 from tests.integration.booking.house import House, last_id, outcome, refused
@@ -194,6 +195,28 @@ class TestTooLate:
         assert set(said) <= {"BOOKED", "PLACE_GONE", "SESSION_FULL"}
         assert await shop.counters(session) == (2, 2, 2)
         assert await shop.violations() == {}
+
+    async def test_while_somebody_else_takes_the_place(self, shop: House) -> None:
+        """A booking that has not committed yet counts: the payment waits for it."""
+        session = await shop.plan(capacity=1)
+        held, other = await hold(shop, session), await shop.add_client()
+        await let_expire(shop)
+        wanted = Wanted(
+            tenant=shop.tenant,
+            principal="accounts/other",
+            method="/powerhouse.booking.v1.BookingService/CreateBooking",
+            request_id=new_id(),
+            request_hash=new_id(),
+            class_session=last_id(session),
+            client=last_id(other.name),
+            account=None,
+        )
+        async with shop.running.resources.database.transaction(shop.tenant) as tx:
+            await book_within(tx, wanted)
+            paying = asyncio.create_task(outcome(pay(shop, held, str(new_id()))))
+            await asyncio.sleep(0.3)
+        assert await paying == "PLACE_GONE"
+        assert await shop.counters(session) == (1, 1, 1)
 
     async def test_paying_in_the_moment_it_ends(self, shop: House) -> None:
         """Whichever is first, the place is paid and held once."""
