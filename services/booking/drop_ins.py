@@ -12,14 +12,17 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import AlreadyExists, FailedPrecondition, check_etag
 
 # A row when the place can be had again, with the spot: its own if that is free, else the first of the layout. Who waits
-# for the class comes first, and the client may have taken another place meanwhile.
+# for the class comes first, and the client or guest may have another place by now.
 _FREE = text(
     "SELECT (SELECT f.spot FROM unnest(free_spots_v2(s.tenant_id, s.id, s.spots)) WITH ORDINALITY AS f (spot, place)"
     " ORDER BY f.spot IS NOT DISTINCT FROM b.spot DESC, f.place LIMIT 1) AS spot"
     " FROM bookings b JOIN bookable_sessions s ON s.tenant_id = b.tenant_id AND s.id = b.class_session_id"
     " WHERE b.tenant_id = :tenant AND b.id = :booking AND NOT s.cancelled AND :now < s.start_time"
     " AND s.booked_count < s.planned_capacity AND NOT waits_first_v1(s.tenant_id, s.id)"
-    " AND (b.guest_display_name <> '' OR client_refusal_v1(s, b.client_id) IS NULL)"
+    " AND CASE WHEN b.guest_display_name = '' THEN client_refusal_v1(s, b.client_id) IS NULL"
+    " ELSE NOT EXISTS (SELECT FROM bookings o WHERE o.tenant_id = b.tenant_id"
+    " AND o.class_session_id = b.class_session_id AND o.client_id = b.client_id"
+    " AND o.guest_display_name = b.guest_display_name AND o.cancel_time IS NULL) END"
 )
 
 

@@ -183,6 +183,13 @@ class TestTooLate:
         await let_expire(shop)
         assert (await pay(shop, guest, str(new_id()))).state == Booking.CONFIRMED
 
+    async def test_a_guest_who_has_a_place_by_now(self, shop: House) -> None:
+        session, client = await shop.plan(), await shop.add_client(credits=0)
+        guest = await book(shop, session, client, drop_in=True, guest_display_name="Zoe")
+        await let_expire(shop)
+        await book(shop, session, client, drop_in=True, guest_display_name="Zoe")
+        await refused(pay(shop, guest, str(new_id())), StatusCode.FAILED_PRECONDITION, "PLACE_GONE")
+
     async def test_the_last_place_goes_to_one(self, shop: House) -> None:
         """Late payments and bookings for the last place: as many as there are places, and the count is right."""
         session = await shop.plan(capacity=2)
