@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import list20, loads, plan, report, tools
+from bench import client_search, list20, loads, plan, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -20,18 +20,27 @@ LOADS: dict[str, loads.Load] = {
     "function": loads.function,
     "grpc": loads.grpc,
     "rest": loads.rest,
+    "inprocess_256": loads.inprocess_256,
+    "rest_256": loads.rest_256,
 }
 # Figure -> its load and the one it is compared with.
 RATIOS = {
     "function_vs_reference": ("function", "reference"),
     "booking_grpc_32": ("grpc", "function"),
     "booking_rest_32": ("rest", "function"),
+    "booking_inprocess_256": ("inprocess_256", "function"),
+    "booking_rest_256": ("rest_256", "function"),
 }
 GOALS = {
     "function_vs_reference": ">= 0.5",
     "booking_grpc_32": ">= 0.4",
     "booking_rest_32": ">= 0.2",
+    "booking_inprocess_256": ">= 2",
+    "booking_rest_256": ">= 0.25",
+    "rush_inprocess_time": "<= 0.5",
+    "rush_rest_time": "-",
     "list20_transcode_cpu": "<= 0.6",
+    "client_search_100k": "<= 2",
 }
 
 
@@ -47,14 +56,16 @@ def main() -> int:
         with running(var) as stack:
             rounds = _measure(stack, arguments.rounds, arguments.seconds)
             _check(stack, rounds)
+            rushes = rush.measure(stack, max(1, arguments.rounds // 2))
+            search, latencies = client_search.measure(stack, arguments.rounds)
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1
     figures = [_compared(name, rounds) for name in RATIOS]
-    figures.append(list20.measure(arguments.rounds))
+    figures += [*rushes, list20.measure(arguments.rounds), search]
     report.write(var / "booking.json", figures)
     kept = {name: runs[1:] for name, runs in rounds.items()}
-    print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), sep="\n")
+    print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), "", latencies, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'booking.json'}")
     return 0
 
@@ -81,7 +92,7 @@ def _check(stack: Stack, rounds: dict[str, list[loads.Round]]) -> None:
     made = {name: sum(run.made.bookings for run in runs) for name, runs in rounds.items()}
     for table, answered in (
         ("reference.bookings", made["reference"]),
-        ("bookings", made["function"] + made["grpc"] + made["rest"]),
+        ("bookings", sum(made.values()) - made["reference"]),
     ):
         if stack.count(table) != answered:
             raise Unusable(f"{table} has {stack.count(table)} rows, but {answered} bookings were answered")

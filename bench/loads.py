@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from bench import plan, tools
+from bench import desk_load, plan, tools
 from bench.grpc_load import Task
 from bench.stack import Stack
 from bench.usage import cpu_seconds
@@ -17,6 +17,7 @@ from embedded.children import ROOT
 from embedded.processes import Unusable
 
 IN_FLIGHT = 32
+MANY_IN_FLIGHT = 256
 HERE = Path(__file__).parent
 
 
@@ -78,23 +79,39 @@ def grpc(stack: Stack, first: int, seconds: float) -> Made:
         in_flight=IN_FLIGHT,
         seconds=seconds,
     )
-    tally = json.loads(_output([sys.executable, "-m", "bench.grpc_load"], json.dumps(asdict(task))))
+    tally = json.loads(output([sys.executable, "-m", "bench.grpc_load"], json.dumps(asdict(task))))
+    return Made(tally["booked"], tally["booked_in_time"] / seconds)
+
+
+def inprocess_256(stack: Stack, first: int, seconds: float) -> Made:
+    """The service's own desk without RPC: what natural batching makes of many at once."""
+    task = desk_load.Task(stack.url("app"), MANY_IN_FLIGHT, first, seconds)
+    tally = json.loads(output([sys.executable, "-m", "bench.desk_load"], json.dumps(asdict(task))))
     return Made(tally["booked"], tally["booked_in_time"] / seconds)
 
 
 def rest(stack: Stack, first: int, seconds: float) -> Made:
     """wrk, POST with an API key through the gateway."""
+    return _wrk(stack, first, seconds, IN_FLIGHT)
+
+
+def rest_256(stack: Stack, first: int, seconds: float) -> Made:
+    """The same with many connections."""
+    return _wrk(stack, first, seconds, MANY_IN_FLIGHT)
+
+
+def _wrk(stack: Stack, first: int, seconds: float, in_flight: int) -> Made:
     keys = stack.run.var / "api-keys"
     keys.write_text("".join(f"{key}\n" for key in stack.api_keys))
     arguments = [first, seconds, plan.STUDIOS, plan.SESSIONS, plan.CLIENTS, keys]
     # A second more, in which what is in flight is answered.
-    command = [tools.wrk(), "-t1", f"-c{IN_FLIGHT}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
-    output = _output([*command, "-s", str(HERE / "book.lua"), stack.run.public_url, "--", *map(str, arguments)])
-    tally = json.loads(output.splitlines()[-1])
+    command = [tools.wrk(), "-t1", f"-c{in_flight}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
+    printed = output([*command, "-s", str(HERE / "book.lua"), stack.run.public_url, "--", *map(str, arguments)])
+    tally = json.loads(printed.splitlines()[-1])
     if tally["refused"] or tally["broken"] or tally["answered"] != tally["issued"]:
         raise Unusable(f"wrk was not answered well: {tally}")
     # When time was up every connection had a request in flight.
-    return Made(tally["answered"], (tally["answered"] - IN_FLIGHT) / seconds)
+    return Made(tally["answered"], (tally["answered"] - in_flight) / seconds)
 
 
 def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
@@ -108,15 +125,16 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
     }
     command = [tools.pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
     command += [f"--time={max(1, round(seconds))}", f"--client={IN_FLIGHT}"]
-    output = _output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
-    processed = re.search(r"actually processed: (\d+)", output)
-    rate = re.search(r"tps = ([\d.]+) \(without", output)
-    if not processed or not rate or "number of failed transactions: 0 " not in output:
-        raise Unusable(f"pgbench did not say how it went:\n{output}")
+    printed = output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
+    processed = re.search(r"actually processed: (\d+)", printed)
+    rate = re.search(r"tps = ([\d.]+) \(without", printed)
+    if not processed or not rate or "number of failed transactions: 0 " not in printed:
+        raise Unusable(f"pgbench did not say how it went:\n{printed}")
     return Made(int(processed[1]), float(rate[1]))
 
 
-def _output(command: list[str], given: str = "") -> str:
+def output(command: list[str], given: str = "") -> str:
+    """What a program printed. Raises Unusable when it failed."""
     done = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unusable(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")

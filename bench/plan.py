@@ -12,6 +12,10 @@ SESSIONS = 400
 CLIENTS = 200
 # Numbers that one run of a load may use up.
 BLOCK = 40_000
+# How many ask for the same class in a rush, and how many places it has; in a studio after the others.
+RUSH = 10_000
+RUSH_PLACES = 500
+RUSH_FIRST = STUDIOS * CLIENTS
 
 _FIRST_ID = 100_000_000_000
 
@@ -40,9 +44,29 @@ def wanted(number: int) -> Wanted:
     )
 
 
+def rushed(session: int, client: int) -> tuple[str, str, str]:
+    """Studio, class session and client of a request of a rush, as resource names."""
+    parent = f"studios/{bench_id(1, STUDIOS)}"
+    return (
+        parent,
+        f"{parent}/classSessions/{bench_id(2, STUDIOS * SESSIONS + session)}",
+        f"{parent}/clients/{bench_id(3, RUSH_FIRST + client)}",
+    )
+
+
+def id_of(name: str) -> str:
+    """The id at the end of a resource name."""
+    return name.rpartition("/")[2]
+
+
+def number_of(name: str) -> int:
+    """The number that the id of a resource name ends with."""
+    return int(name[-12:])
+
+
 def studios() -> list[UUID]:
-    """All of them, in the order of their numbers."""
-    return [UUID(bench_id(1, studio)) for studio in range(STUDIOS)]
+    """All of them, in the order of their numbers; the one of the rush last."""
+    return [UUID(bench_id(1, studio)) for studio in range(STUDIOS + 1)]
 
 
 def bench_id(kind: int, number: int) -> str:

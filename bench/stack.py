@@ -144,10 +144,17 @@ async def _fill(run: Run) -> list[str]:
     """Loads what is booked, and the tables of the reference beside it. Returns an API key of each studio."""
     connection = await asyncpg.connect(_url(run, "booking", "admin"))
     try:
-        for name in ("studios", "sessions", "clients"):
-            value = str(getattr(plan, name.upper()))
-            await connection.execute("SELECT set_config($1, $2, false)", f"bench.{name}", value)
-        for script in ("data.sql", "reference.sql"):
+        settings = {
+            "studios": plan.STUDIOS,
+            "sessions": plan.SESSIONS,
+            "clients": plan.CLIENTS,
+            "rush": plan.RUSH,
+            "rush_studio": plan.STUDIOS,
+            "rush_first": plan.RUSH_FIRST,
+        }
+        for name, value in settings.items():
+            await connection.execute("SELECT set_config($1, $2, false)", f"bench.{name}", str(value))
+        for script in ("data.sql", "reference.sql", "rush.sql"):
             await connection.execute((Path(__file__).parent / script).read_text(encoding="utf-8"))
     finally:
         await connection.close()

@@ -47,6 +47,7 @@ def make(directory: Path, mail_key: str) -> None:
                 _write(directory / name / "tls" / file.name, file.read_text())
             _write(directory / name / "files" / "secret", certificates.secret(name).read_text())
         _write(directory / "identity" / "files" / "token-private-key.pem", certificates.token_key.read_text())
+        _write(directory / "booking" / "files" / "person-keys", certificates.person_keys.read_text())
         _write(directory / "tokens" / "jwks.json", certificates.jwks.read_text())
     _write(directory / "notify" / "files" / "resend-api-key", mail_key)
     for name in SERVICES:

@@ -15,6 +15,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.fernet import Fernet
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -55,6 +56,11 @@ class Certificates:
         """File with a secret that only this process knows."""
         return self.directory / "secrets" / name
 
+    @property
+    def person_keys(self) -> Path:
+        """What wraps the keys of booking's clients: without it their notes are lost."""
+        return self.directory / "secrets" / "person-keys"
+
     def make(self) -> None:
         """Makes what is missing, and all certificates anew when one ends in less than a week."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -62,6 +68,8 @@ class Certificates:
             self._issue()
         if not (self.token_key.exists() and self.jwks.exists()):
             self._make_token_key()
+        if not self.person_keys.exists():
+            _write(self.person_keys, Fernet.generate_key())
         for name in self.names:
             if not self.secret(name).exists():
                 _write(self.secret(name), secrets.token_urlsafe(48).encode())

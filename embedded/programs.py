@@ -143,6 +143,8 @@ class Run:
         }
         if service == "identity":
             environment["POWERHOUSE_TOKEN_PRIVATE_KEY_FILE"] = str(self.certificates.token_key)
+        if service == "booking":
+            environment["POWERHOUSE_PERSON_KEYS_FILE"] = str(self.certificates.person_keys)
         if service == "notify":
             environment |= self._mail()
         return environment

@@ -21,8 +21,10 @@ from powerhouse.booking.v1 import (
     attendance_service_pb2,
     booking_service_pb2,
     calendar_service_pb2,
+    client_note_service_pb2,
     client_service_pb2,
     drop_in_service_pb2,
+    waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
@@ -42,6 +44,8 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         attendance_service_pb2.DESCRIPTOR.services_by_name["AttendanceService"],
         drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
         calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
+        client_note_service_pb2.DESCRIPTOR.services_by_name["ClientNoteService"],
+        waiver_service_pb2.DESCRIPTOR.services_by_name["WaiverService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from powerhouse.booking.v1 import (
     attendance_service_pb2,
@@ -10,21 +11,28 @@ from powerhouse.booking.v1 import (
     booking_service_pb2_grpc,
     calendar_service_pb2,
     calendar_service_pb2_grpc,
+    client_note_service_pb2,
+    client_note_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
     drop_in_service_pb2,
     drop_in_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
+    waiver_service_pb2,
+    waiver_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
+from services.booking.person_keys import PersonKeys
 from services.booking.rpc.attendance_servicer import AttendanceServicer
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
+from services.booking.rpc.client_note_servicer import ClientNoteServicer
 from services.booking.rpc.client_servicer import ClientServicer
 from services.booking.rpc.drop_in_servicer import DropInServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
+from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -32,38 +40,23 @@ from services.chassis.service import Service
 
 
 def _servicers(resources: Resources) -> Sequence[Servicer]:
+    keys = PersonKeys(resources.settings)
     return [
-        Servicer(
-            booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
-            booking_service_pb2_grpc.add_BookingServiceServicer_to_server,
-            BookingServicer(resources),
-        ),
-        Servicer(
-            client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
-            client_service_pb2_grpc.add_ClientServiceServicer_to_server,
-            ClientServicer(resources),
-        ),
-        Servicer(
-            attendance_service_pb2.DESCRIPTOR.services_by_name["AttendanceService"],
-            attendance_service_pb2_grpc.add_AttendanceServiceServicer_to_server,
-            AttendanceServicer(resources),
-        ),
-        Servicer(
-            drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
-            drop_in_service_pb2_grpc.add_DropInServiceServicer_to_server,
-            DropInServicer(resources),
-        ),
-        Servicer(
-            calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
-            calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server,
-            CalendarServicer(resources),
-        ),
-        Servicer(
-            session_change_service_pb2.DESCRIPTOR.services_by_name["SessionChangeService"],
-            session_change_service_pb2_grpc.add_SessionChangeServiceServicer_to_server,
-            SessionChangeServicer(resources),
-        ),
+        _of(attendance_service_pb2, attendance_service_pb2_grpc, AttendanceServicer(resources)),
+        _of(booking_service_pb2, booking_service_pb2_grpc, BookingServicer(resources)),
+        _of(calendar_service_pb2, calendar_service_pb2_grpc, CalendarServicer(resources)),
+        _of(client_note_service_pb2, client_note_service_pb2_grpc, ClientNoteServicer(resources, keys)),
+        _of(client_service_pb2, client_service_pb2_grpc, ClientServicer(resources)),
+        _of(drop_in_service_pb2, drop_in_service_pb2_grpc, DropInServicer(resources)),
+        _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
+        _of(waiver_service_pb2, waiver_service_pb2_grpc, WaiverServicer(resources, keys)),
     ]
+
+
+def _of(contract: Any, stubs: Any, implementation: Any) -> Servicer:
+    """What serves the one service of a proto file, given the two modules made of it."""
+    (descriptor,) = contract.DESCRIPTOR.services_by_name.values()
+    return Servicer(descriptor, getattr(stubs, f"add_{descriptor.name}Servicer_to_server"), implementation)
 
 
 SERVICE = Service(

@@ -74,7 +74,9 @@ async def _confirmation(work: Resources, delivery: Delivery) -> tuple[str, dict[
     if start <= work.clock.now():
         raise NotWanted("the class has begun")
     return recipient.email, {
-        "name": recipient.display_name,
+        "name": recipient.guardian_display_name or recipient.display_name,
+        # Whose place it is, when it is not the reader's own.
+        "dependant": recipient.display_name if recipient.guardian_display_name else "",
         "class_type": session.class_type_display_name,
         "instructor": session.instructor_display_name,
         "room": session.room_display_name,

@@ -106,6 +106,7 @@ class Studio:
             kind = self._make("classTypes", {"displayName": f"Flow {number}", "durationMinutes": 30})["name"]
             teacher = self._make("instructors", {"displayName": f"Ana {number}"})["name"]
             client = self._make("clients", {"displayName": f"Client {number}"})["name"]
+            self._describe(client, number)
             pack = {"client": client, "displayName": "Pack", "credits": 500, "reason": "fuzz"}
             self._make("clientPackages:grant", pack)
             for day in range(4, 8):
@@ -132,6 +133,17 @@ class Studio:
                 self._make("bookings", {"classSession": session, "client": client})
         deliveries = eventually(lambda: self.owner.get(f"/v1/{self.name}/deliveries")["deliveries"], what="a delivery")
         self._offer("delivery", deliveries[0]["name"])
+
+    def _describe(self, client: str, number: int) -> None:
+        self._make("clientTags", {"displayName": f"Tag {number}"})
+        self._make("clientNotes", {"client": client, "kind": "GENERAL", "body": "Tall"})
+        self.owner.post(f"/v1/{self.name}/waiver:publish", {"title": "Waiver", "text": "At my own risk."})
+        self.good["waiverVersion"] = [number + 1]
+        twins = [self.owner.post(f"/v1/{self.name}/clients", {"displayName": "Twin"})["name"] for _ in range(2)]
+        merged = self.owner.post(f"/v1/{twins[0]}:merge", {"duplicate": twins[1]})
+        self._offer("clientMerge", merged["name"])
+        for role in ("guardian", "duplicate"):
+            self._offer(role, twins[0])
 
     def _make(self, collection: str, body: Any) -> Any:
         made = self.owner.post(f"/v1/{self.name}/{collection}", body)

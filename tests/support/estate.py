@@ -19,10 +19,16 @@ from powerhouse.booking.v1 import (
     booking_service_pb2_grpc,
     calendar_service_pb2,
     calendar_service_pb2_grpc,
+    client_note_pb2,
+    client_note_service_pb2,
+    client_note_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
     drop_in_service_pb2_grpc,
+    waiver_pb2,
+    waiver_service_pb2,
+    waiver_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -45,6 +51,8 @@ STUBS = {
         attendance_service_pb2_grpc.AttendanceServiceStub,
         drop_in_service_pb2_grpc.DropInServiceStub,
         calendar_service_pb2_grpc.CalendarServiceStub,
+        client_note_service_pb2_grpc.ClientNoteServiceStub,
+        waiver_service_pb2_grpc.WaiverServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -205,6 +213,7 @@ async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
     client = client_pb2.Client(display_name="Mara Lindt", account=f"accounts/{holding.owner.account_id}")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
+    await _describe(holding, name)
     pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
@@ -215,6 +224,27 @@ async def _book(holding: Holding) -> None:
             calendar_service_pb2.CreateCalendarFeedRequest(calendar_feed=feed, **_keyed(common))
         )
     )
+
+
+async def _describe(holding: Holding, client: str) -> None:
+    stub, common = holding.stub("booking"), {"parent": holding.name}
+    tag = client_pb2.ClientTag(display_name="Morning person")
+    request = client_service_pb2.CreateClientTagRequest(client_tag=tag, **_keyed(common))
+    holding.add(await stub.CreateClientTag(request))
+    note = client_note_pb2.ClientNote(client=client, kind=client_note_pb2.ClientNote.GENERAL, body="Likes the window")
+    holding.add(
+        await stub.CreateClientNote(client_note_service_pb2.CreateClientNoteRequest(client_note=note, **_keyed(common)))
+    )
+    waiver = waiver_pb2.Waiver(name=f"{holding.name}/waiver", title="Waiver", text="At my own risk.")
+    await stub.PublishWaiver(waiver_service_pb2.PublishWaiverRequest(waiver=waiver, request_id=str(new_id())))
+    people = [
+        await stub.CreateClient(
+            client_service_pb2.CreateClientRequest(client=client_pb2.Client(display_name="Twin"), **_keyed(common))
+        )
+        for _ in range(2)
+    ]
+    twins = {"name": people[0].name, "duplicate": people[1].name, "request_id": str(new_id())}
+    holding.add(await stub.MergeClients(client_service_pb2.MergeClientsRequest(**twins)))
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -69,6 +69,7 @@ class Mesh:
             "POWERHOUSE_TOKEN_JWKS_FILE": str(self.certificates.jwks),
             "POWERHOUSE_TOKEN_PRIVATE_KEY_FILE": str(self.certificates.token_key),
             "POWERHOUSE_SECRET_FILE": str(self.certificates.secret(service.name)),
+            "POWERHOUSE_PERSON_KEYS_FILE": str(self.certificates.person_keys),
             "RESEND_API_KEY": "re_test",
             **(extra or {}),
         }

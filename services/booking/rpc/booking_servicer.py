@@ -8,7 +8,7 @@ from typing import Any
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, cancellations, class_sessions, credits, policies, previews
+from services.booking import bookings, cancellations, class_sessions, credits, guardians, policies, previews
 from services.booking.desk import Desk, Wanted
 from services.booking.live import LiveSessions
 from services.booking.rpc.encoding import (
@@ -153,7 +153,10 @@ class BookingServicer(BookingServiceServicer):
         booking_ids = [parse_name(text, "*", "booking_ids")[0] for text in request.booking_ids]
         async with self._database.read() as tx:
             found = await bookings.recipients(tx, booking_ids)
-        return pb.BatchGetRecipientsResponse(recipients=[encode_recipient(recipient) for recipient in found])
+            contacts = await guardians.contacts(tx, [recipient.client for recipient in found])
+        return pb.BatchGetRecipientsResponse(
+            recipients=[encode_recipient(recipient, contacts[recipient.client.id]) for recipient in found]
+        )
 
 
 def _wanted(booking: pb.NewBooking) -> Wanted:

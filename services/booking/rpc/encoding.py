@@ -12,7 +12,7 @@ from services.booking import policies
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, ClientPackage, Fee
+from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage, Fee
 from services.booking.previews import BookingPreview, CancellationPreview
 from services.booking.rosters import Entry
 from services.booking.rpc.names import name_of
@@ -90,6 +90,8 @@ def encode_roster_entry(entry: Entry) -> RosterEntry:
         first_visit=entry.flags.first_visit,
         birthday_soon=entry.flags.birthday_soon,
         unpaid=booking.state == "PENDING_PAYMENT",
+        has_health_note=entry.flags.has_health_note,
+        has_general_note=entry.flags.has_general_note,
     )
 
 
@@ -181,15 +183,18 @@ def policy_changes(policy: pb.BookingPolicy, fields: Collection[str]) -> dict[st
     return changes
 
 
-def encode_recipient(recipient: Recipient) -> BatchGetRecipientsResponse.Recipient:
+def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipientsResponse.Recipient:
+    """`contact` is whom to write to about the client."""
     booking, client = recipient.booking, recipient.client
     return BatchGetRecipientsResponse.Recipient(
         booking_id=str(booking.id),
         state=pb.Booking.State.Value(booking.state),
         time_version=booking.time_version,
         display_name=client.display_name,
-        email=client.email or "",
-        language=client.language,
+        email=contact.email or "",
+        phone=contact.phone or "",
+        language=contact.language,
+        guardian_display_name="" if contact.id == client.id else contact.display_name,
         client_id=str(client.id),
         session=encode_offer(recipient.offer),
         spot=booking.spot or "",

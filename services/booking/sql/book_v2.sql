@@ -22,6 +22,7 @@ LANGUAGE plpgsql SET plan_cache_mode = force_generic_plan AS $$
 DECLARE
     v_tenants text := format('{%s}', p_tenants[1]);
     v_clients uuid[] := p_clients;
+    v_many CONSTANT boolean := cardinality(p_tenants) > 1;
     v_locked uuid[] := '{}';
     -- What is known of one request.
     v record;
@@ -35,7 +36,7 @@ DECLARE
     v_told outbox[];
     v_noted audit_entries[];
 BEGIN
-    IF cardinality(p_tenants) > 1 THEN
+    IF v_many THEN
         v_tenants := ARRAY(SELECT DISTINCT unnest(p_tenants))::text;
         -- Many do not wait for one who is stuck: they fail together, and go again one by one.
         PERFORM set_config('lock_timeout', '250ms', true);
@@ -53,7 +54,7 @@ BEGIN
             ORDER BY w.n
         );
     END IF;
-    IF cardinality(v_clients) > 1 THEN
+    IF v_many THEN
         IF (SELECT count(DISTINCT id) < count(id) FROM unnest(v_clients) AS w (id)) THEN
             RAISE EXCEPTION 'two requests of one client' USING ERRCODE = 'cardinality_violation';
         END IF;
@@ -81,6 +82,10 @@ BEGIN
             v_session := p_sessions[i];
             v_places := 0;
             v_taken := '{}';
+            IF v_many THEN
+                -- Of one studio alone: the list is read again for each row that is looked at.
+                PERFORM set_config('app.tenants', format('{%s}', p_tenants[i]), true);
+            END IF;
         END IF;
         SELECT c.id AS client_id, c.display_name, c.account_id, c.archive_time, k.id AS known_id, k.request_hash,
             s.id AS session_id, s.cancelled, s.planned_capacity - s.booked_count AS places, s.spots,
@@ -201,6 +206,9 @@ BEGIN
     END LOOP;
 
     IF v_made IS NOT NULL THEN
+        IF v_many THEN
+            PERFORM set_config('app.tenants', v_tenants, true);
+        END IF;
         INSERT INTO bookings SELECT * FROM unnest(v_made);
         INSERT INTO transfers (tenant_id, debit_account, credit_account, amount, cause, booking_id, create_time)
         SELECT tenant_id, client_package_id, '00000000-0000-0000-0000-000000000002', 1, 'booked', id, create_time

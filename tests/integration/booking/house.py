@@ -19,9 +19,11 @@ from powerhouse.booking.v1.attendance_service_pb2_grpc import AttendanceServiceS
 from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.calendar_service_pb2_grpc import CalendarServiceStub
+from powerhouse.booking.v1.client_note_service_pb2_grpc import ClientNoteServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
+from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.booking import class_sessions, invariants
@@ -35,7 +37,13 @@ from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
 BookingStub = together(
-    BookingServiceStub, ClientServiceStub, CalendarServiceStub, AttendanceServiceStub, DropInServiceStub
+    AttendanceServiceStub,
+    BookingServiceStub,
+    CalendarServiceStub,
+    ClientNoteServiceStub,
+    ClientServiceStub,
+    DropInServiceStub,
+    WaiverServiceStub,
 )
 
 # Ids of scheduling that sessions have unless a test says otherwise.

@@ -7,11 +7,13 @@ import pytest
 from grpc import StatusCode
 
 from powerhouse.booking.v1.attendance_service_pb2 import GetRosterRequest, Roster
+from powerhouse.booking.v1.client_note_pb2 import ClientNote
+from powerhouse.booking.v1.client_note_service_pb2 import CreateClientNoteRequest
 from powerhouse.policy.v1.policy_pb2 import Role
-from services.booking.rosters import is_soon
+from services.booking.client_flags import is_soon
 from services.chassis.ids import new_id
 from tests.integration.booking.front_desk import book, check_in, mark_absent, rule, soon
-from tests.integration.booking.house import House, refused
+from tests.integration.booking.house import House, key, refused
 
 
 async def roster(house: House, session: str, stub: Any = None) -> Roster:
@@ -90,6 +92,21 @@ async def test_guests_and_who_has_not_paid(house: House) -> None:
         "Zoe": ("Ada", False, False, False),
         "Bea": ("", True, False, True),
     }
+
+
+async def test_notes_show_that_they_are_there(house: House) -> None:
+    await rule(house, max_guests=1)
+    session, client = await house.plan(), await house.add_client("Ada", credits=2)
+    await house.book(session, client)
+    await book(house, session, client, guest_display_name="Zoe")
+    for kind in (ClientNote.GENERAL, ClientNote.HEALTH):
+        note = ClientNote(client=client.name, kind=kind, body="Slipped disc")
+        await house.staff.CreateClientNote(
+            CreateClientNoteRequest(parent=house.name, client_note=note, request_id=key())
+        )
+        read = await roster(house, session)
+        told = [(entry.display_name, entry.has_general_note, entry.has_health_note) for entry in read.entries]
+        assert sorted(told) == [("Ada", True, kind == ClientNote.HEALTH), ("Zoe", False, False)]
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from services.notify.templates import MAX_NAME, MAX_SUBJECT, day_and_time, rende
 
 CONFIRMATION = {
     "name": "Ann",
+    "dependant": "Kim",
     "class_type": "Reformer Flow",
     "instructor": "Jana Vogt",
     "room": "Reformer Room",

@@ -269,10 +269,11 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute("ALTER TABLE bookings FORCE ROW LEVEL SECURITY")
     op.execute("DROP TRIGGER guard_booking ON bookings")
-    op.execute("DROP FUNCTION guard_booking_v1")
+    op.execute("DROP FUNCTION guard_booking_v2")
     for table in ("waitlist_entries", "fees"):
         guard(table, APP_ROLE)
-    guard("credit_holds", APP_ROLE, privileges=f"SELECT, INSERT ({HOLD_COLUMNS})")
+    # Its client changes with a merge.
+    guard("credit_holds", APP_ROLE, privileges=f"SELECT, INSERT ({HOLD_COLUMNS}), UPDATE (client_id)")
     guard("waitlist_decisions", APP_ROLE, privileges="SELECT, INSERT")
     op.execute(f"GRANT INSERT ({NEW_PACKAGE_COLUMNS}), UPDATE (revoke_time) ON client_packages TO {APP_ROLE}")
     for statement in VIEWS:

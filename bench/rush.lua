@@ -1,0 +1,60 @@
+-- wrk's script: everybody asks for the same class once, through the gateway, as the front desk of the studio.
+-- Arguments: studio, session, first client, requests, API key. Prints one line of JSON when all are answered.
+local ffi = require("ffi")
+ffi.cdef("typedef struct { long s; long us; } moment; int gettimeofday(moment *now, void *zone);")
+
+local NEVER = 3600 * 1000
+local threads = {}
+
+function setup(thread)
+   table.insert(threads, thread)
+end
+
+function init(arguments)
+   studio, session, first = arguments[1], arguments[2], tonumber(arguments[3])
+   requests, key = tonumber(arguments[4]), arguments[5]
+   booked, full, broken, took = 0, 0, 0, 0
+   -- wrk asks for one request beforehand, only to look at it.
+   issued = -1
+end
+
+function now()
+   local moment = ffi.new("moment")
+   ffi.C.gettimeofday(moment, nil)
+   return tonumber(moment.s) + tonumber(moment.us) / 1000000
+end
+
+function delay()
+   began = began or now()
+   return issued < requests and 0 or NEVER
+end
+
+function request()
+   issued = issued + 1
+   local number = math.max(issued, 1) - 1
+   local headers = {
+      ["Authorization"] = "Bearer " .. key,
+      ["Content-Type"] = "application/json",
+      ["Idempotency-Key"] = session .. number,
+   }
+   local body = string.format('{"classSession": "studios/%s/classSessions/%s", "client": "studios/%s/clients/00000000-0000-7000-8003-%d"}',
+      studio, session, studio, first + number)
+   return wrk.format("POST", "/v1/studios/" .. studio .. "/bookings", headers, body)
+end
+
+function response(status, headers, body)
+   if status == 200 then booked = booked + 1
+   elseif string.find(body, "SESSION_FULL", 1, true) then full = full + 1
+   else broken = broken + 1 end
+   if booked + full + broken == requests then
+      took = math.floor((now() - began) * 1000000)
+      wrk.thread:stop()
+   end
+end
+
+function done(summary, latency, all)
+   local errors, thread = summary.errors, threads[1]
+   print(string.format('{"booked": %d, "full": %d, "broken": %d, "microseconds": %d}',
+      thread:get("booked"), thread:get("full"),
+      thread:get("broken") + errors.connect + errors.read + errors.write + errors.timeout, thread:get("took")))
+end
