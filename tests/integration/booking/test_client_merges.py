@@ -87,11 +87,11 @@ async def test_everything_goes_over_and_comes_back(house: House) -> None:
         waiver_service_pb2.SignWaiverRequest(client=duplicate.name, waiver_version=1, typed_name="K", request_id=key())
     )
     await write(house, duplicate, "Bad knee")
-    session = await house.plan()
-    cancelled = await house.book(await house.plan(), duplicate)
+    session, given_up, theirs_too, later = await house.plan_many(4)
+    cancelled = await house.book(given_up, duplicate)
     await house.cancel(cancelled)
     booked = await house.book(session, duplicate)
-    theirs = await house.book(await house.plan(), survivor)
+    theirs = await house.book(theirs_too, survivor)
     before = [await get(house, each) for each in (survivor, duplicate, child)]
     moved_packages = await packages(house, duplicate)
     house.move(seconds=1)
@@ -118,7 +118,7 @@ async def test_everything_goes_over_and_comes_back(house: House) -> None:
     assert told[-1].client_id == str(last_id(survivor.name))
     assert await house.violations() == {}
 
-    since = await house.book(await house.plan(), survivor)
+    since = await house.book(later, survivor)
     await write(house, survivor, "Since then")
     undone = await undo(house, merged)
     assert undone.HasField("undo_time")
@@ -248,7 +248,10 @@ async def test_while_both_are_booked_and_cancelled(house: House) -> None:
     """Whatever comes first, no credit is lost, no lock is waited for in a circle."""
     for _ in range(3):
         survivor, duplicate = await house.add_client(credits=4), await house.add_client(credits=4)
-        held = [await house.book(await house.plan(), client) for client in (survivor, duplicate, duplicate)]
+        people = (survivor, duplicate, duplicate)
+        held = [
+            await house.book(session, client) for session, client in zip(await house.plan_many(3), people, strict=True)
+        ]
         calls = [merge(house, survivor, duplicate), *(house.cancel(booking) for booking in held)]
         assert await house.count(calls) == {"BOOKED": 4}
         assert (await get(house, survivor)).credits_left == 8
