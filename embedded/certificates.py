@@ -30,6 +30,8 @@ class Certificates:
     """Where the keys lie below `directory` (0700, files 0600)."""
 
     directory: Path
+    # Whose they are.
+    names: tuple[str, ...] = NAMES
 
     @property
     def authority(self) -> Path:
@@ -68,13 +70,13 @@ class Certificates:
             self._make_token_key()
         if not self.person_keys.exists():
             _write(self.person_keys, Fernet.generate_key())
-        for name in NAMES:
+        for name in self.names:
             if not self.secret(name).exists():
                 _write(self.secret(name), secrets.token_urlsafe(48).encode())
 
     def _are_valid(self, now: datetime) -> bool:
         try:
-            files = [self.authority, *(self.tls(name) / "cert.pem" for name in NAMES)]
+            files = [self.authority, *(self.tls(name) / "cert.pem" for name in self.names)]
             ends = [x509.load_pem_x509_certificate(file.read_bytes()).not_valid_after_utc for file in files]
         except (OSError, ValueError):
             return False
@@ -93,7 +95,7 @@ class Certificates:
         )
         authority_pem = authority.public_bytes(serialization.Encoding.PEM)
         _write(fresh / "ca.pem", authority_pem)
-        for name in NAMES:
+        for name in self.names:
             key = ec.generate_private_key(ec.SECP256R1())
             places = [x509.DNSName(name), x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
             uses = [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]

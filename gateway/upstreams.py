@@ -18,10 +18,12 @@ from gateway.transcoding.bindings import Binding, Router, Unbindable
 from gateway.transcoding.json_reader import reader
 from gateway.transcoding.json_writer import writer
 from powerhouse.booking.v1 import (
+    attendance_service_pb2,
     booking_service_pb2,
     calendar_service_pb2,
     client_note_service_pb2,
     client_service_pb2,
+    drop_in_service_pb2,
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
@@ -39,6 +41,8 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
     "booking": [
         booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
+        attendance_service_pb2.DESCRIPTOR.services_by_name["AttendanceService"],
+        drop_in_service_pb2.DESCRIPTOR.services_by_name["DropInService"],
         calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
         client_note_service_pb2.DESCRIPTOR.services_by_name["ClientNoteService"],
         waiver_service_pb2.DESCRIPTOR.services_by_name["WaiverService"],

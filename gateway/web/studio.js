@@ -167,10 +167,10 @@ function rosterButton(session) {
   return button;
 }
 
-function showRoster({ session, bookings }) {
+function showRoster({ session, entries }) {
   $("roster-title").textContent = labelOf(session);
-  $("roster-text").textContent = `${session.instructorDisplayName} · ${bookings.length} of ${session.capacity} booked · ${session.freePlaces} free`;
-  const rows = bookings.map((booking) => make("li", {}, make("span", { className: "what", textContent: booking.clientDisplayName }), booking.spot));
+  $("roster-text").textContent = `${session.instructorDisplayName} · ${entries.length} of ${session.capacity} booked · ${session.freePlaces} free`;
+  const rows = entries.map(({ displayName, booking }) => make("li", {}, make("span", { className: "what", textContent: displayName }), booking.spot));
   $("roster-list").replaceChildren(list(rows, "Nobody has booked yet."));
   $("roster").showModal();
 }

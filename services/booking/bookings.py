@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import select, tuple_
 
 from services.booking.class_sessions import Offer, refusal_now, spots_left
-from services.booking.models import BookableSession, BookingDetail, ClassSession, Client
+from services.booking.models import BookableSession, BookingDetail, Client
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound, PermissionDenied
@@ -52,17 +52,6 @@ async def list_latest(
         query = query.where(tuple_(booking.start_time, booking.id) < tuple(page.after))
     query = query.order_by(booking.start_time.desc(), booking.id.desc()).limit(page.limit)
     return (await tx.session.scalars(query)).all()
-
-
-async def roster(tx: UnitOfWork, session_id: UUID) -> Sequence[BookingDetail]:
-    """Active bookings of a session, by spot, then by name."""
-    booking = BookingDetail
-    query = select(booking).where(
-        booking.tenant_id == tx.tenant, booking.class_session_id == session_id, booking.cancel_time.is_(None)
-    )
-    place = func.array_position(ClassSession.spots, booking.spot)
-    query = query.join(ClassSession, (ClassSession.tenant_id == tx.tenant) & (ClassSession.id == session_id))
-    return (await tx.session.scalars(query.order_by(place, booking.client_display_name, booking.id))).all()
 
 
 async def recipients(tx: UnitOfWork, booking_ids: Sequence[UUID]) -> Sequence[Recipient]:

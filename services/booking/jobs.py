@@ -1,12 +1,14 @@
 """When booking does what by itself."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import invariants, snapshots
+from services.booking import drop_ins, invariants, no_shows, snapshots
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
@@ -14,6 +16,9 @@ from services.chassis.telemetry import logger
 
 log = logger(__name__)
 VIOLATIONS = Gauge("powerhouse_invariant_violations", "Rows that break what must always hold", ("name",))
+
+# How many share a transaction where one statement serves them all.
+_STUDIOS_AT_ONCE = 200
 
 jobs = Jobs()
 
@@ -35,8 +40,7 @@ async def load_class_sessions(work: Resources, job: Job) -> Outcome:
 @jobs.every("check_invariants", timedelta(minutes=15))
 async def check_invariants(work: Resources, tick_at: datetime) -> None:
     """Counts in every studio what must not be there."""
-    async with work.database.transaction() as tx:
-        studios = (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()
+    studios = await _studios(work)
     total = Counter(dict.fromkeys(invariants.INVARIANTS, 0))
     for studio in studios:
         async with work.database.transaction(studio) as tx:
@@ -46,3 +50,29 @@ async def check_invariants(work: Resources, tick_at: datetime) -> None:
             log.error("invariant_violated", studio=str(studio), **found)
     for name, count in total.items():
         VIOLATIONS.labels(name).set(count)
+
+
+@jobs.every("mark_no_shows", timedelta(minutes=5))
+async def mark_no_shows(work: Resources, tick_at: datetime) -> None:
+    """Who held a place in a class that is over and was not there counts as absent."""
+    studios = await _studios(work)
+    for first in range(0, len(studios), _STUDIOS_AT_ONCE):
+        together = studios[first : first + _STUDIOS_AT_ONCE]
+        marked = 1
+        while marked:
+            async with work.database.transaction(*together) as tx:
+                marked = await no_shows.mark_some(tx, together)
+
+
+@jobs.on("expire_drop_in")
+async def expire_drop_in(work: Resources, job: Job) -> Outcome:
+    """The hold of a place that waits for its payment has ended."""
+    assert job.tenant is not None
+    async with work.database.transaction(job.tenant) as tx:
+        await drop_ins.expire(tx, UUID(job.args["booking_id"]))
+    return Done()
+
+
+async def _studios(work: Resources) -> Sequence[UUID]:
+    async with work.database.transaction() as tx:
+        return (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()

@@ -36,3 +36,9 @@ async def lock_line(tx: UnitOfWork, session_id: UUID, *clients: UUID) -> None:
         entry.tenant_id == tx.tenant, entry.class_session_id == session_id, entry.state.in_(("WAITING", "OFFERED"))
     )
     await lock_clients(tx, {*clients, *(await tx.session.scalars(waiting)).all()})
+
+
+async def lock_place(tx: UnitOfWork, session_id: UUID, client_id: UUID) -> None:
+    """One place and who has it: for who changes a booking and gives nothing to the line."""
+    await lock_sessions(tx, [session_id])
+    await lock_clients(tx, [client_id])

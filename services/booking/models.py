@@ -65,6 +65,8 @@ class BookingPolicy(Base):
     late_promotion_decline_minutes: Mapped[int] = mapped_column(server_default="120")
     # Before the start, from when clients check themselves in.
     self_check_in_minutes: Mapped[int] = mapped_column(server_default="30")
+    # NEVER, WHEN_CHECKED_IN or ALWAYS.
+    no_show_marking: Mapped[str] = mapped_column(server_default="WHEN_CHECKED_IN")
     create_time: Mapped[datetime]
 
 
@@ -361,6 +363,28 @@ class Fee(Tenanted, Versioned, Base):
     # DUE, WAIVED, or VOID: the class was cancelled, or who was marked absent was there.
     state: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default="")
+
+
+class CheckInAttempts(Base):
+    """How often a client tried the code of a class for a booking since it last was the right one."""
+
+    __tablename__ = "check_in_attempts"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    attempts: Mapped[int]
+
+
+class DropInPayment(Base):
+    """What paid for a single place: a payment of payments, or at the desk, in the way that `reason` says."""
+
+    __tablename__ = "drop_in_payments"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    payment_id: Mapped[UUID | None]
+    reason: Mapped[str] = mapped_column(server_default="")
+    create_time: Mapped[datetime]
 
 
 class CalendarFeed(Tenanted, Base):

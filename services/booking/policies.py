@@ -28,6 +28,7 @@ TERMS = (
     "quiet_end_minute",
     "late_promotion_decline_minutes",
     "self_check_in_minutes",
+    "no_show_marking",
 )
 # What has no use at zero, and the least it may be.
 _AT_LEAST = {"booking_opens_hours": 1, "drop_in_hold_minutes": 1, "waitlist_offer_minutes": 5}
@@ -57,8 +58,9 @@ async def update(tx: UnitOfWork, changes: Mapping[str, object], etag: str) -> Bo
     for name, least in _AT_LEAST.items():
         if changes.get(name) == 0:
             raise InvalidArgument(f"booking_policy.{name}", f"must be at least {least}")
-    if changes.get("waitlist_mode") == "WAITLIST_MODE_UNSPECIFIED":
-        raise InvalidArgument("booking_policy.waitlist_mode", "is required")
+    for name in ("waitlist_mode", "no_show_marking"):
+        if changes.get(name) == f"{name.upper()}_UNSPECIFIED":
+            raise InvalidArgument(f"booking_policy.{name}", "is required")
     terms = {name: getattr(old, name) for name in TERMS}
     for name, value in changes.items():
         tx.note_change(name, terms[name], value)

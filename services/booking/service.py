@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from powerhouse.booking.v1 import (
+    attendance_service_pb2,
+    attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
     calendar_service_pb2,
@@ -13,6 +15,8 @@ from powerhouse.booking.v1 import (
     client_note_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    drop_in_service_pb2,
+    drop_in_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
     waiver_service_pb2,
@@ -21,10 +25,12 @@ from powerhouse.booking.v1 import (
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.person_keys import PersonKeys
+from services.booking.rpc.attendance_servicer import AttendanceServicer
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_note_servicer import ClientNoteServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.drop_in_servicer import DropInServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
@@ -36,10 +42,12 @@ from services.chassis.service import Service
 def _servicers(resources: Resources) -> Sequence[Servicer]:
     keys = PersonKeys(resources.settings)
     return [
+        _of(attendance_service_pb2, attendance_service_pb2_grpc, AttendanceServicer(resources)),
         _of(booking_service_pb2, booking_service_pb2_grpc, BookingServicer(resources)),
         _of(calendar_service_pb2, calendar_service_pb2_grpc, CalendarServicer(resources)),
         _of(client_note_service_pb2, client_note_service_pb2_grpc, ClientNoteServicer(resources, keys)),
         _of(client_service_pb2, client_service_pb2_grpc, ClientServicer(resources)),
+        _of(drop_in_service_pb2, drop_in_service_pb2_grpc, DropInServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
         _of(waiver_service_pb2, waiver_service_pb2_grpc, WaiverServicer(resources, keys)),
     ]

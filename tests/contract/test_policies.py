@@ -20,6 +20,8 @@ EDGES = {
     ("booking", "scheduling"),
     ("scheduling", "booking"),
 }
+# Callers that contracts name already and that are still to be built.
+PLANNED = {("payments", "booking")}
 
 
 @pytest.mark.parametrize("service", services(), ids=lambda service: service.full_name)
@@ -91,7 +93,7 @@ def test_services_call_each_other_only_along_the_edges_of_the_house() -> None:
         if owner == "events":  # the feed: subscriber to owner, in the background
             continue
         for caller in _callers(method):
-            assert (caller, owner) in EDGES, f"{caller} may not call {method.full_name}"
+            assert (caller, owner) in EDGES | PLANNED, f"{caller} may not call {method.full_name}"
 
 
 def test_methods_for_services_have_no_door_in_the_gateway() -> None:

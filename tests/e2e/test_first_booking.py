@@ -10,6 +10,8 @@ import grpc
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1 import client_service_pb2
+from powerhouse.booking.v1.attendance_service_pb2 import GetRosterRequest
+from powerhouse.booking.v1.attendance_service_pb2_grpc import AttendanceServiceStub
 from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
@@ -73,7 +75,7 @@ def test_with_curl_alone(running: Product, tmp_path: Path) -> None:
     assert client("GET", f"/v1/{studio}/clients")["clients"][0]["creditsLeft"] == credits - 1
 
     roster = instructor("GET", f"/v1/{session['classSession']}/roster")
-    assert booking["name"] in [entry["name"] for entry in roster["bookings"]]
+    assert booking["name"] in [entry["booking"]["name"] for entry in roster["entries"]]
 
     def confirmation() -> list[dict[str, Any]]:
         mails = running.mails(logins["client"]["email"])
@@ -158,8 +160,10 @@ async def test_with_a_grpc_client(running: Product) -> None:
         )
         booked = await stub.CreateBooking(request, metadata=authorization)
         assert booked == await stub.CreateBooking(request, metadata=authorization)
-        roster = await stub.GetRoster(pb.GetRosterRequest(class_session=session.class_session), metadata=authorization)
-        assert booked.name in [entry.name for entry in roster.bookings]
+        roster = await AttendanceServiceStub(booking).GetRoster(
+            GetRosterRequest(class_session=session.class_session), metadata=authorization
+        )
+        assert booked.name in [entry.booking.name for entry in roster.entries]
         cancelled = await stub.CancelBooking(
             pb.CancelBookingRequest(name=booked.name, request_id=str(uuid4())), metadata=authorization
         )

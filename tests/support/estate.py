@@ -14,6 +14,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from powerhouse.booking.v1 import (
+    attendance_service_pb2_grpc,
     booking_service_pb2,
     booking_service_pb2_grpc,
     calendar_service_pb2,
@@ -24,6 +25,7 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    drop_in_service_pb2_grpc,
     waiver_pb2,
     waiver_service_pb2,
     waiver_service_pb2_grpc,
@@ -46,6 +48,8 @@ STUBS = {
     "booking": together(
         booking_service_pb2_grpc.BookingServiceStub,
         client_service_pb2_grpc.ClientServiceStub,
+        attendance_service_pb2_grpc.AttendanceServiceStub,
+        drop_in_service_pb2_grpc.DropInServiceStub,
         calendar_service_pb2_grpc.CalendarServiceStub,
         client_note_service_pb2_grpc.ClientNoteServiceStub,
         waiver_service_pb2_grpc.WaiverServiceStub,
@@ -207,7 +211,7 @@ async def _staff(holding: Holding) -> None:
 
 async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
-    client = client_pb2.Client(display_name="Mara Lindt")
+    client = client_pb2.Client(display_name="Mara Lindt", account=f"accounts/{holding.owner.account_id}")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
     await _describe(holding, name)
     pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")

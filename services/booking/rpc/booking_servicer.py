@@ -98,13 +98,6 @@ class BookingServicer(BookingServiceServicer):
         async with self._database.read() as tx:
             return encode_cancellation_preview(await previews.preview_cancellation(tx, booking_id, only_own()))
 
-    async def GetRoster(self, request: pb.GetRosterRequest, context: Any) -> pb.Roster:
-        session_id = child(request.class_session, "classSessions", "class_session")
-        async with self._database.read() as tx:
-            offer = await class_sessions.get_taught(tx, session_id, only_own())
-            rows = await bookings.roster(tx, session_id)
-        return pb.Roster(session=encode_offer(offer), bookings=[encode_booking(row) for row in rows])
-
     async def GrantClientPackage(
         self, request: pb.GrantClientPackageRequest, context: Any
     ) -> booking_pb2.ClientPackage:

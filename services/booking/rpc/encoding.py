@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from powerhouse.booking.v1 import booking_pb2 as pb
 from powerhouse.booking.v1 import booking_service_pb2 as service_pb
+from powerhouse.booking.v1.attendance_service_pb2 import RosterEntry
 from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
 from services.booking import policies
 from services.booking.bookings import Recipient
@@ -13,6 +14,7 @@ from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
 from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage, Fee
 from services.booking.previews import BookingPreview, CancellationPreview
+from services.booking.rosters import Entry
 from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
 
@@ -76,6 +78,20 @@ def encode_booking(booking: BookingDetail) -> pb.Booking:
         late_cancel_fee_minor=booking.late_cancel_fee_minor,
         no_show_fee_minor=booking.no_show_fee_minor,
         currency_code=booking.currency_code,
+    )
+
+
+def encode_roster_entry(entry: Entry) -> RosterEntry:
+    booking, guest = entry.booking, entry.booking.guest_display_name
+    return RosterEntry(
+        booking=encode_booking(booking),
+        display_name=guest or booking.client_display_name,
+        guest_of=booking.client_display_name if guest else "",
+        first_visit=entry.flags.first_visit,
+        birthday_soon=entry.flags.birthday_soon,
+        unpaid=booking.state == "PENDING_PAYMENT",
+        has_health_note=entry.flags.has_health_note,
+        has_general_note=entry.flags.has_general_note,
     )
 
 
@@ -162,6 +178,8 @@ def policy_changes(policy: pb.BookingPolicy, fields: Collection[str]) -> dict[st
     changes: dict[str, object] = {field: getattr(policy, field) for field in fields}
     if "waitlist_mode" in changes:
         changes["waitlist_mode"] = pb.BookingPolicy.WaitlistMode.Name(policy.waitlist_mode)
+    if "no_show_marking" in changes:
+        changes["no_show_marking"] = pb.BookingPolicy.NoShowMarking.Name(policy.no_show_marking)
     return changes
 
 

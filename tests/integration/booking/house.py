@@ -15,12 +15,14 @@ from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1 import client_service_pb2
+from powerhouse.booking.v1.attendance_service_pb2_grpc import AttendanceServiceStub
 from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.calendar_service_pb2_grpc import CalendarServiceStub
 from powerhouse.booking.v1.client_note_service_pb2_grpc import ClientNoteServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -35,7 +37,13 @@ from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
 BookingStub = together(
-    BookingServiceStub, CalendarServiceStub, ClientNoteServiceStub, ClientServiceStub, WaiverServiceStub
+    AttendanceServiceStub,
+    BookingServiceStub,
+    CalendarServiceStub,
+    ClientNoteServiceStub,
+    ClientServiceStub,
+    DropInServiceStub,
+    WaiverServiceStub,
 )
 
 # Ids of scheduling that sessions have unless a test says otherwise.

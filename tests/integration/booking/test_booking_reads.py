@@ -1,4 +1,4 @@
-"""What is shown: bookable sessions, bookings, rosters, recipients."""
+"""What is shown: bookable sessions, bookings, recipients."""
 
 from datetime import UTC, timedelta
 from typing import Any
@@ -155,42 +155,6 @@ class TestBookings:
 
     async def test_unknown_to_staff(self, house: House) -> None:
         call = house.staff.GetBooking(pb.GetBookingRequest(name=f"{house.name}/bookings/{new_id()}"))
-        await refused(call, StatusCode.NOT_FOUND, "NOT_FOUND")
-
-
-class TestRosters:
-    async def test_active_bookings_by_spot(self, house: House) -> None:
-        session = await house.plan(capacity=3, spots=["Window", "Door", "Aisle"])
-        for name, spot in (("Ada", "Aisle"), ("Bea", "Window"), ("Cleo", "Door")):
-            await house.book(session, await house.add_client(name), spot=spot)
-        gone = (await bookings(house)).bookings[0]
-        await house.cancel(gone)
-        roster = await house.staff.GetRoster(pb.GetRosterRequest(class_session=session))
-        left = [name for name in ("Bea", "Cleo", "Ada") if name != gone.client_display_name]
-        assert [booking.client_display_name for booking in roster.bookings] == left
-        assert (roster.session.class_session, roster.session.free_places) == (session, 1)
-
-    async def test_by_name_in_a_room_without_spots(self, house: House) -> None:
-        session = await house.plan()
-        for name in ("Cleo", "Ada", "Bea"):
-            await house.book(session, await house.add_client(name))
-        roster = await house.staff.GetRoster(pb.GetRosterRequest(class_session=session))
-        assert [booking.client_display_name for booking in roster.bookings] == ["Ada", "Bea", "Cleo"]
-
-    async def test_instructors_see_what_they_teach(self, house: House) -> None:
-        account = new_id()
-        own, other = await house.plan(instructor_account_id=str(account)), await house.plan()
-        stub = house.as_role(Role.ROLE_INSTRUCTOR, account)
-        assert (await stub.GetRoster(pb.GetRosterRequest(class_session=own))).session.class_session == own
-        for session in (other, f"{house.name}/classSessions/{new_id()}"):
-            call = stub.GetRoster(pb.GetRosterRequest(class_session=session))
-            await refused(call, StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
-        # The account alone is not enough.
-        call = house.as_account(account).GetRoster(pb.GetRosterRequest(class_session=own))
-        await refused(call, StatusCode.PERMISSION_DENIED, "ROLE_REQUIRED")
-
-    async def test_of_an_unknown_session(self, house: House) -> None:
-        call = house.staff.GetRoster(pb.GetRosterRequest(class_session=f"{house.name}/classSessions/{new_id()}"))
         await refused(call, StatusCode.NOT_FOUND, "NOT_FOUND")
 
 

@@ -1,10 +1,9 @@
 """Notes on clients: who reads what, how they lie in the database, and what a roster shows of them."""
 
-from datetime import date
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
@@ -50,9 +49,9 @@ async def read(house: House, client: Client, stub: Any = None, **fields: Any) ->
     return list((await (stub or house.staff).ListClientNotes(request)).client_notes)
 
 
-async def flags(house: House, client: Client, day: date) -> Flags:
+async def flags(house: House, client: Client, start: datetime) -> Flags:
     async with house.running.resources.database.transaction(house.tenant) as tx:
-        return (await client_flags(tx, [last_id(client.name)], day))[last_id(client.name)]
+        return (await client_flags(tx, [last_id(client.name)], start, "Europe/Berlin"))[last_id(client.name)]
 
 
 async def test_pinned_first_then_the_newest(house: House) -> None:
@@ -158,32 +157,18 @@ class TestAtRest:
 
 
 class TestFlags:
-    async def test_health_and_first_visit(self, house: House) -> None:
-        client, day = await house.add_client(credits=2), date(2027, 1, 6)
-        assert await flags(house, client, day) == Flags(has_health_note=False, first_visit=True, birthday=False)
+    async def test_notes_and_first_visit(self, house: House) -> None:
+        client, start = await house.add_client(credits=2), house.now + timedelta(days=3)
+        assert await flags(house, client, start) == Flags(first_visit=True)
         await write(house, client, kind=ClientNote.GENERAL)
         await house.cancel(await house.book(await house.plan(), client))
+        assert await flags(house, client, start) == Flags(has_general_note=True, first_visit=True)
         await house.book(await house.plan(), client)
-        house.move(days=3)
         await write(house, client)
-        assert await flags(house, client, day) == Flags(has_health_note=True, first_visit=False, birthday=False)
-
-    @pytest.mark.parametrize(
-        ("born", "day", "expected"),
-        [
-            ("1990-01-06", date(2027, 1, 6), True),
-            ("1990-01-06", date(2027, 1, 7), False),
-            ("2000-02-29", date(2027, 2, 28), True),
-            ("2000-02-29", date(2028, 2, 28), False),
-            ("2000-02-29", date(2028, 2, 29), True),
-            ("", date(2027, 1, 6), False),
-        ],
-    )
-    async def test_birthdays(self, house: House, born: str, day: date, expected: bool) -> None:
-        assert (await flags(house, await house.add_client(birth_date=born), day)).birthday is expected
+        assert await flags(house, client, start) == Flags(has_health_note=True, has_general_note=True)
 
     async def test_of_another_studio_there_are_none(self, house: House) -> None:
         client = await house.add_client()
         other: UUID = new_id()
         async with house.running.resources.database.transaction(other) as tx:
-            assert await client_flags(tx, [last_id(client.name)], date(2027, 1, 6)) == {}
+            assert await client_flags(tx, [last_id(client.name)], house.now, "Europe/Berlin") == {}

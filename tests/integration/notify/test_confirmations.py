@@ -13,6 +13,7 @@ from google.protobuf.json_format import MessageToJson
 from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.events_pb2 import BookingChanged
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -163,6 +164,35 @@ async def test_a_cancellation_alone_plans_nothing(desk: Desk) -> None:
     )
     await desk.post.apply([Envelope.of_row(row) for row in rows])
     assert not await desk.post.notify.sql("SELECT 1 FROM deliveries WHERE subject_id = $1", id_of(booking))
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        booking_pb2.Booking.PENDING_PAYMENT,
+        booking_pb2.Booking.EXPIRED,
+        booking_pb2.Booking.ATTENDED,
+        booking_pb2.Booking.NO_SHOW,
+        # One of times to come.
+        99,
+    ],
+)
+async def test_no_other_state_plans_anything(desk: Desk, state: Any) -> None:
+    booking_id = new_id()
+    event = BookingChanged(booking_id=str(booking_id), state=state)
+    row = {
+        "event_id": new_id(),
+        "tenant_id": desk.post.studio,
+        "type": BookingChanged.DESCRIPTOR.full_name,
+        "aggregate": "booking",
+        "aggregate_id": booking_id,
+        "version": 2,
+        "create_time": desk.booking.mesh.clock.now(),
+        "traceparent": None,
+        "payload": MessageToJson(event),
+    }
+    await desk.post.apply([Envelope.of_row(row)])
+    assert not await desk.post.notify.sql("SELECT 1 FROM deliveries WHERE subject_id = $1", booking_id)
 
 
 async def test_a_cancelled_class_is_not_confirmed(desk: Desk) -> None:
