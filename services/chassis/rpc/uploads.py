@@ -71,10 +71,8 @@ class Stopping(grpc.aio.StreamUnaryClientInterceptor):
 
         call = await continuation(details, until_answered())
         watching = asyncio.create_task(_watch(call, answering))
-        try:
-            return await call
-        finally:
-            watching.cancel()
+        call.add_done_callback(lambda _: watching.cancel())
+        return call
 
 
 async def _watch(call: Any, answering: asyncio.Event) -> None:
