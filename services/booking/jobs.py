@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import invariants, snapshots
+from services.booking import invariants, lapses, snapshots
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Jobs
 from services.chassis.resources import Resources
@@ -39,3 +39,10 @@ async def check_invariants(work: Resources, tick_at: datetime) -> None:
             log.error("invariant_violated", studio=str(studio), **found)
     for name, count in total.items():
         VIOLATIONS.labels(name).set(count)
+
+
+@jobs.every("post_lapsed_credits", timedelta(hours=1))
+async def post_lapsed_credits(work: Resources, tick_at: datetime) -> None:
+    """Credits of packages that have ended leave them."""
+    if count := await lapses.post_all(work.database):
+        log.info("credits_lapsed", packages=count)

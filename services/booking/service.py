@@ -8,11 +8,17 @@ from powerhouse.booking.v1 import (
     booking_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    credit_service_pb2,
+    credit_service_pb2_grpc,
+    fee_service_pb2,
+    fee_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.credit_servicer import CreditServicer
+from services.booking.rpc.fee_servicer import FeeServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -30,6 +36,16 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
             client_service_pb2_grpc.add_ClientServiceServicer_to_server,
             ClientServicer(resources),
+        ),
+        Servicer(
+            credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"],
+            credit_service_pb2_grpc.add_CreditServiceServicer_to_server,
+            CreditServicer(resources),
+        ),
+        Servicer(
+            fee_service_pb2.DESCRIPTOR.services_by_name["FeeService"],
+            fee_service_pb2_grpc.add_FeeServiceServicer_to_server,
+            FeeServicer(resources),
         ),
     ]
 

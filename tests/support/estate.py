@@ -14,11 +14,16 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message import Message
 
 from powerhouse.booking.v1 import (
+    booking_pb2,
     booking_service_pb2,
     booking_service_pb2_grpc,
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    credit_service_pb2,
+    credit_service_pb2_grpc,
+    fee_service_pb2,
+    fee_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -35,7 +40,12 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
+    "booking": together(
+        booking_service_pb2_grpc.BookingServiceStub,
+        client_service_pb2_grpc.ClientServiceStub,
+        credit_service_pb2_grpc.CreditServiceStub,
+        fee_service_pb2_grpc.FeeServiceStub,
+    ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -195,8 +205,19 @@ async def _book(holding: Holding) -> None:
     stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
     client = client_pb2.Client(display_name="Mara Lindt")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
-    pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
-    holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
+    pack = credit_service_pb2.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
+    granted = credit_service_pb2.GrantClientPackageRequest(client_package=pack, **_keyed(common))
+    holding.add(await stub.GrantClientPackage(granted))
+    # Cancelled late, for a fee.
+    policy = booking_pb2.BookingPolicy(
+        name=f"{holding.name}/bookingPolicy", late_cancel_fee_minor=500, cancellation_window_minutes=14 * 24 * 60
+    )
+    await stub.UpdateBookingPolicy(pb.UpdateBookingPolicyRequest(booking_policy=policy, request_id=str(new_id())))
+    booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
+    late = await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common)))
+    await stub.CancelBooking(pb.CancelBookingRequest(name=late.name, request_id=str(new_id())))
+    fees = await stub.ListFees(fee_service_pb2.ListFeesRequest(parent=holding.name))
+    holding.add(fees.fees[0])
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
 

@@ -14,11 +14,14 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
-from powerhouse.booking.v1 import client_service_pb2
-from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
+from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
+from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
+from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
+from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.booking import class_sessions, invariants
@@ -31,7 +34,7 @@ from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
-BookingStub = together(BookingServiceStub, ClientServiceStub)
+BookingStub = together(BookingServiceStub, ClientServiceStub, CreditServiceStub, FeeServiceStub)
 
 # Ids of scheduling that sessions have unless a test says otherwise.
 CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))
@@ -154,12 +157,14 @@ class House:
             await self.grant(client, credits)
         return client
 
-    async def grant(self, client: Client, credits: int = 1, valid_days: int = 0, name: str = "Pack") -> ClientPackage:
-        wanted = pb.NewClientPackage(
-            client=client.name, display_name=name, credits=credits, valid_days=valid_days, reason="welcome"
+    async def grant(
+        self, client: Client, credits: int = 1, valid_days: int = 0, name: str = "Pack", **terms: Any
+    ) -> ClientPackage:
+        wanted = credit_service_pb2.NewClientPackage(
+            client=client.name, display_name=name, credits=credits, valid_days=valid_days, reason="welcome", **terms
         )
         package: ClientPackage = await self.staff.GrantClientPackage(
-            pb.GrantClientPackageRequest(parent=self.name, client_package=wanted, request_id=key())
+            credit_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=wanted, request_id=key())
         )
         return package
 
