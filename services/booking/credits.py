@@ -37,12 +37,13 @@ async def grant(
 
     Its last day is `expire_date`, or `valid_days` after today, or as many after the first class it pays; with neither
     it is good for ever. That day counts whole, in `time_zone` ('': that of the last class the studio has planned).
-    Class types are scheduling's and not checked: one that no class has pays for none.
 
-    Raises NotFound, InvalidArgument/VALIDITY_AMBIGUOUS, EXPIRE_DATE_PAST, EXPIRE_DATE_TOO_FAR or UNKNOWN_TIME_ZONE.
+    Raises NotFound for the client, or a type of which the studio has never planned a class; InvalidArgument with
+    VALIDITY_AMBIGUOUS, EXPIRE_DATE_PAST, EXPIRE_DATE_TOO_FAR or UNKNOWN_TIME_ZONE.
     """
     if await tx.session.get(Client, (tx.tenant, client_id)) is None:
         raise NotFound("client")
+    await _require_planned(tx, class_type_ids)
     if (expire_date and valid_days) or (starts_on_first_use and not valid_days):
         field = "client_package.expire_date" if expire_date else "client_package.starts_on_first_use"
         raise InvalidArgument(field, "a package has valid_days or an expire_date", reason="VALIDITY_AMBIGUOUS")
@@ -169,6 +170,14 @@ async def give_back(tx: UnitOfWork, booking: BookingDetail, cause: str, reason: 
     await ledger.transfer(
         tx, ledger.REDEEMED, booking.client_package_id, 1, cause, booking_id=booking.id, reason=reason
     )
+
+
+async def _require_planned(tx: UnitOfWork, class_type_ids: Sequence[UUID]) -> None:
+    """Booking knows class types by their classes."""
+    query = select(ClassSession.class_type_id).distinct()
+    query = query.where(ClassSession.tenant_id == tx.tenant, ClassSession.class_type_id.in_(class_type_ids))
+    if set(class_type_ids) - set(await tx.session.scalars(query)):
+        raise NotFound("class_type")
 
 
 async def _zone(tx: UnitOfWork, name: str) -> ZoneInfo:

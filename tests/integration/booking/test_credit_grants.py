@@ -79,15 +79,18 @@ class TestGrants:
     async def test_for_some_class_types(self, house: House) -> None:
         client = await house.add_client(credits=0)
         mat = f"{house.name}/classTypes/{new_id()}"
+        of_mat = await house.plan(class_type_id=str(last_id(mat)), start=house.now + timedelta(days=3))
+        of_flow = await house.plan()
         package = await house.grant(client, 2, class_types=[mat], kind=ClientPackage.COMP)
         assert (package.kind, list(package.class_types)) == (ClientPackage.COMP, [mat])
-        await refused(house.book(await house.plan(), client), StatusCode.FAILED_PRECONDITION, "NO_CREDIT")
-        of_mat = await house.plan(class_type_id=str(last_id(mat)), start=house.now + timedelta(days=3))
+        await refused(house.book(of_flow, client), StatusCode.FAILED_PRECONDITION, "NO_CREDIT")
         assert (await house.book(of_mat, client)).client_package == package.name
         await house.grant(client, class_types=[mat, f"{house.name}/classTypes/{CLASS_TYPE}"])
-        assert await outcome(house.book(await house.plan(), client)) == "BOOKED"
+        assert await outcome(house.book(of_flow, client)) == "BOOKED"
         foreign = house.grant(client, class_types=[f"studios/{new_id()}/classTypes/{CLASS_TYPE}"])
         await refused(foreign, StatusCode.INVALID_ARGUMENT, "FOREIGN_RESOURCE")
+        never = house.grant(client, class_types=[mat, f"{house.name}/classTypes/{new_id()}"])
+        await refused(never, StatusCode.NOT_FOUND, "NOT_FOUND")
 
 
 class TestValidity:

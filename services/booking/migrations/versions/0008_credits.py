@@ -20,6 +20,7 @@ STATEMENTS = (
     # Not only of those with credits: booking would then write this index too.
     "CREATE INDEX ix_client_packages_expire_time ON client_packages (tenant_id, expire_time)"
     " WHERE expire_time IS NOT NULL",
+    "CREATE INDEX ix_class_sessions_class_type_id ON class_sessions (class_type_id)",
     "CREATE INDEX ix_client_packages_revoke_time ON client_packages (tenant_id) WHERE revoke_time IS NOT NULL",
     f"GRANT INSERT (time_zone), UPDATE (version) ON client_packages TO {APP_ROLE}",
 )
