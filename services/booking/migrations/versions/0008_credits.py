@@ -22,6 +22,13 @@ STATEMENTS = (
     " WHERE expire_time IS NOT NULL",
     "CREATE INDEX ix_class_sessions_class_type_id ON class_sessions (class_type_id)",
     "CREATE INDEX ix_client_packages_revoke_time ON client_packages (tenant_id) WHERE revoke_time IS NOT NULL",
+    # Credits come from and go to those of a client, by the accounts of `ledger`.
+    """
+    ALTER TABLE transfers ADD CONSTRAINT ck_transfers_known CHECK (
+        greatest(debit_account, credit_account) > '00000000-0000-0000-0000-0000000000ff'
+        AND (least(debit_account, credit_account) > '00000000-0000-0000-0000-0000000000ff'
+            OR least(debit_account, credit_account)
+                BETWEEN '00000000-0000-0000-0000-000000000001' AND '00000000-0000-0000-0000-000000000005'))""",
     f"GRANT INSERT (time_zone), UPDATE (version) ON client_packages TO {APP_ROLE}",
 )
 
