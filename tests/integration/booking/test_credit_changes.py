@@ -143,6 +143,21 @@ class TestRevoking:
         assert await last_transfer(house) == (last_id(package.name), ledger.REVOKED, 1, "revoked", "")
         assert await house.violations() == {}
 
+    async def test_a_class_that_takes_place_after_all_is_not_paid_by_it(self, house: House) -> None:
+        """Whether the tick has posted what came back or not."""
+        start = house.now + timedelta(days=2)
+        for ticked in (False, True):
+            session, client = await house.plan(start=start), await house.add_client(credits=0)
+            package = await house.grant(client)
+            booking = await house.book(session, client)
+            await revoke(house, package)
+            await house.change(session, 2, cancelled=True, start=start)
+            if ticked:
+                await tick(house)
+            await house.change(session, 3, start=start)
+            assert (await house.get(booking)).state == booking.CANCELLED_EARLY
+        assert await house.violations() == {}
+
     async def test_once(self, house: House) -> None:
         package = await house.grant(await house.add_client(credits=0))
         await revoke(house, package)

@@ -229,7 +229,7 @@ class CreditMachine(RuleBasedStateMachine):
                 self.give_back(place)
             elif not of.cancelled and place.with_session:
                 place.with_session = False
-                if place.pack.left:
+                if place.pack.left and not place.pack.revoked:
                     place.state = "CONFIRMED"
                     self.take(place)
 
