@@ -23,7 +23,9 @@ from powerhouse.booking.v1 import (
     calendar_service_pb2,
     client_note_service_pb2,
     client_service_pb2,
+    credit_service_pb2,
     drop_in_service_pb2,
+    fee_service_pb2,
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
@@ -46,6 +48,8 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
         client_note_service_pb2.DESCRIPTOR.services_by_name["ClientNoteService"],
         waiver_service_pb2.DESCRIPTOR.services_by_name["WaiverService"],
+        credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"],
+        fee_service_pb2.DESCRIPTOR.services_by_name["FeeService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

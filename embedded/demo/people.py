@@ -11,9 +11,10 @@ import grpc
 from google.protobuf.message import Message
 
 from embedded.demo.data import DOMAIN
-from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2
+from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.scheduling.v1 import scheduling_service_pb2
@@ -49,6 +50,9 @@ class Mesh:
         )
         self.clients = stubs.get(
             ClientServiceStub, client_service_pb2.DESCRIPTOR.services_by_name["ClientService"], "booking"
+        )
+        self.credits = stubs.get(
+            CreditServiceStub, credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"], "booking"
         )
         self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking")}
 

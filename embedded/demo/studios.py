@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 
 from embedded.demo import data
 from embedded.demo.people import Mesh, Person, eventually
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2, credit_service_pb2
 from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
 
 # Days whose classes get bookings, from tomorrow on.
@@ -59,11 +59,11 @@ class Builder:
 
     async def grant(self, client: str, credits: int) -> None:
         """Gives a class pack."""
-        pack = booking_service_pb2.NewClientPackage(
+        pack = credit_service_pb2.NewClientPackage(
             client=client, display_name=f"{credits} classes", credits=credits, valid_days=180, reason="Demo"
         )
-        request = booking_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=pack)
-        await self._owner.call(self._mesh.booking.GrantClientPackage, request)
+        request = credit_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=pack)
+        await self._owner.call(self._mesh.credits.GrantClientPackage, request)
 
     async def _schedule(self, instructor_account: str) -> None:
         plan, scheduling, pb = self._plan, self._mesh.scheduling, scheduling_service_pb2

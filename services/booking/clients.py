@@ -6,7 +6,7 @@ from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, func, or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -297,9 +297,9 @@ def _profiles(tx: UnitOfWork, account: UUID | None) -> Select[*tuple[Any, ...]]:
 
 
 def _credits_left(tx: UnitOfWork) -> ColumnElement[int]:
-    """Of the client in the same query, in packages that have not expired."""
+    """Of the client in the same query, in packages that have neither expired nor been revoked."""
     package = ClientPackage
-    usable = or_(package.expire_time.is_(None), package.expire_time > tx.now())
+    usable = and_(package.revoke_time.is_(None), or_(package.expire_time.is_(None), package.expire_time > tx.now()))
     total = select(func.coalesce(func.sum(package.credits_left), 0))
     return total.where(package.tenant_id == Client.tenant_id, package.client_id == Client.id, usable).scalar_subquery()
 

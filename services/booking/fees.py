@@ -11,6 +11,7 @@ from powerhouse.booking.v1.events_pb2 import FeeChanged
 from services.booking.models import BookingDetail, Client, Fee
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import NotFound, PermissionDenied
 from services.chassis.ids import new_id
 
 
@@ -65,6 +66,23 @@ async def settle(
     fees = (await tx.session.scalars(changed, execution_options={"populate_existing": True})).all()
     await _publish(tx, fees)
     return fees
+
+
+async def get(tx: UnitOfWork, fee_id: UUID, account: UUID | None) -> Fee:
+    """A fee; with `account` only of a client it acts for.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    query = select(Fee, Client.account_id).join(
+        Client, (Client.tenant_id == Fee.tenant_id) & (Client.id == Fee.client_id)
+    )
+    row = (await tx.session.execute(query.where(Fee.tenant_id == tx.tenant, Fee.id == fee_id))).one_or_none()
+    if account is not None and (row is None or row.account_id != account):
+        raise PermissionDenied()
+    if row is None:
+        raise NotFound("fee")
+    fee: Fee = row.Fee
+    return fee
 
 
 async def list_latest(

@@ -8,7 +8,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import drop_ins, invariants, no_shows, snapshots
+from services.booking import drop_ins, invariants, lapses, no_shows, snapshots
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
@@ -50,6 +50,13 @@ async def check_invariants(work: Resources, tick_at: datetime) -> None:
             log.error("invariant_violated", studio=str(studio), **found)
     for name, count in total.items():
         VIOLATIONS.labels(name).set(count)
+
+
+@jobs.every("post_lapsed_credits", timedelta(hours=1))
+async def post_lapsed_credits(work: Resources, tick_at: datetime) -> None:
+    """Credits of packages that have ended leave them."""
+    if count := await lapses.post_all(work.database):
+        log.info("credits_lapsed", packages=count)
 
 
 @jobs.every("mark_no_shows", timedelta(minutes=5))

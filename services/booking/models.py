@@ -235,7 +235,9 @@ class ClientPackage(Tenanted, Versioned, Base):
     # Not usable for classes that start then or later; None means never.
     # Set by the trigger when the package starts with its first use.
     expire_time: Mapped[datetime | None]
-    # Days from the first class it pays until it expires; 0: its end was fixed when it was granted.
+    # IANA zone in which its days are counted.
+    time_zone: Mapped[str] = mapped_column(server_default="UTC")
+    # Days for which it is good after that of the first class it pays; 0: its end was fixed when it was granted.
     first_use_days: Mapped[int] = mapped_column(server_default="0")
     # The class types it pays for; none named is all.
     class_type_ids: Mapped[list[UUID]] = mapped_column(ARRAY(Uuid()), server_default="{}")
@@ -244,7 +246,7 @@ class ClientPackage(Tenanted, Versioned, Base):
 
 
 class Transfer(Base):
-    """Credits that left an account for another: one of `credits.Account`, a package or a hold. Immutable."""
+    """Credits that left an account for another: one of `ledger`, a package or a hold. Immutable."""
 
     __tablename__ = "transfers"
 
@@ -253,7 +255,7 @@ class Transfer(Base):
     debit_account: Mapped[UUID]
     credit_account: Mapped[UUID]
     amount: Mapped[int]
-    # Why: a name of `credits.CAUSES`.
+    # Why; `credit_words` says each in words.
     cause: Mapped[str]
     booking_id: Mapped[UUID | None]
     create_time: Mapped[datetime]

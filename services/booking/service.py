@@ -15,8 +15,12 @@ from powerhouse.booking.v1 import (
     client_note_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    credit_service_pb2,
+    credit_service_pb2_grpc,
     drop_in_service_pb2,
     drop_in_service_pb2_grpc,
+    fee_service_pb2,
+    fee_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
     waiver_service_pb2,
@@ -30,7 +34,9 @@ from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_note_servicer import ClientNoteServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.credit_servicer import CreditServicer
 from services.booking.rpc.drop_in_servicer import DropInServicer
+from services.booking.rpc.fee_servicer import FeeServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
@@ -47,7 +53,9 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(calendar_service_pb2, calendar_service_pb2_grpc, CalendarServicer(resources)),
         _of(client_note_service_pb2, client_note_service_pb2_grpc, ClientNoteServicer(resources, keys)),
         _of(client_service_pb2, client_service_pb2_grpc, ClientServicer(resources)),
+        _of(credit_service_pb2, credit_service_pb2_grpc, CreditServicer(resources)),
         _of(drop_in_service_pb2, drop_in_service_pb2_grpc, DropInServicer(resources)),
+        _of(fee_service_pb2, fee_service_pb2_grpc, FeeServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
         _of(waiver_service_pb2, waiver_service_pb2_grpc, WaiverServicer(resources, keys)),
     ]

@@ -15,6 +15,7 @@ from google.protobuf.message import Message
 
 from powerhouse.booking.v1 import (
     attendance_service_pb2_grpc,
+    booking_pb2,
     booking_service_pb2,
     booking_service_pb2_grpc,
     calendar_service_pb2,
@@ -25,7 +26,11 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    credit_service_pb2,
+    credit_service_pb2_grpc,
     drop_in_service_pb2_grpc,
+    fee_service_pb2,
+    fee_service_pb2_grpc,
     waiver_pb2,
     waiver_service_pb2,
     waiver_service_pb2_grpc,
@@ -53,6 +58,8 @@ STUBS = {
         calendar_service_pb2_grpc.CalendarServiceStub,
         client_note_service_pb2_grpc.ClientNoteServiceStub,
         waiver_service_pb2_grpc.WaiverServiceStub,
+        credit_service_pb2_grpc.CreditServiceStub,
+        fee_service_pb2_grpc.FeeServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -214,8 +221,19 @@ async def _book(holding: Holding) -> None:
     client = client_pb2.Client(display_name="Mara Lindt", account=f"accounts/{holding.owner.account_id}")
     name = holding.add(await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common))))
     await _describe(holding, name)
-    pack = pb.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
-    holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
+    pack = credit_service_pb2.NewClientPackage(client=name, display_name="10 classes", credits=10, reason="welcome")
+    granted = credit_service_pb2.GrantClientPackageRequest(client_package=pack, **_keyed(common))
+    holding.add(await stub.GrantClientPackage(granted))
+    # Cancelled late, for a fee.
+    policy = booking_pb2.BookingPolicy(
+        name=f"{holding.name}/bookingPolicy", late_cancel_fee_minor=500, cancellation_window_minutes=14 * 24 * 60
+    )
+    await stub.UpdateBookingPolicy(pb.UpdateBookingPolicyRequest(booking_policy=policy, request_id=str(new_id())))
+    booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
+    late = await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common)))
+    await stub.CancelBooking(pb.CancelBookingRequest(name=late.name, request_id=str(new_id())))
+    fees = await stub.ListFees(fee_service_pb2.ListFeesRequest(parent=holding.name))
+    holding.add(fees.fees[0])
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
     feed = calendar_service_pb2.NewCalendarFeed(subject=name)

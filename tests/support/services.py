@@ -241,11 +241,12 @@ async def _migrated(service: str, folder: Path, admin_url: str) -> None:
 
 def reason_of(error: grpc.aio.AioRpcError) -> str:
     """The ErrorInfo reason of a refusal."""
-    info = error_details_pb2.ErrorInfo()
-    for detail in _status(error).details:
-        if detail.Unpack(info):
-            return str(info.reason)
-    return ""
+    return str(_info(error).reason)
+
+
+def metadata_of(error: grpc.aio.AioRpcError) -> dict[str, str]:
+    """What a program is told beside the reason."""
+    return dict(_info(error).metadata)
 
 
 def fields_of(error: grpc.aio.AioRpcError) -> list[str]:
@@ -255,6 +256,15 @@ def fields_of(error: grpc.aio.AioRpcError) -> list[str]:
         if detail.Unpack(bad):
             return [violation.field for violation in bad.field_violations]
     return []
+
+
+def _info(error: grpc.aio.AioRpcError) -> error_details_pb2.ErrorInfo:
+    """Empty when there is none."""
+    info = error_details_pb2.ErrorInfo()
+    for detail in _status(error).details:
+        if detail.Unpack(info):
+            break
+    return info
 
 
 def _status(error: grpc.aio.AioRpcError) -> status_pb2.Status:

@@ -8,7 +8,7 @@ from typing import Any
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, cancellations, class_sessions, credits, guardians, policies, previews
+from services.booking import bookings, cancellations, class_sessions, guardians, policies, previews
 from services.booking.desk import Desk, Wanted
 from services.booking.live import LiveSessions
 from services.booking.rpc.encoding import (
@@ -16,7 +16,6 @@ from services.booking.rpc.encoding import (
     encode_booking_preview,
     encode_cancellation_preview,
     encode_offer,
-    encode_package,
     encode_policy,
     encode_recipient,
     policy_changes,
@@ -97,37 +96,6 @@ class BookingServicer(BookingServiceServicer):
         booking_id = child(request.name, "bookings", "name")
         async with self._database.read() as tx:
             return encode_cancellation_preview(await previews.preview_cancellation(tx, booking_id, only_own()))
-
-    async def GrantClientPackage(
-        self, request: pb.GrantClientPackageRequest, context: Any
-    ) -> booking_pb2.ClientPackage:
-        wanted = request.client_package
-        client_id = child(wanted.client, "clients", "client_package.client")
-
-        async def change(tx: UnitOfWork) -> booking_pb2.ClientPackage:
-            package = await credits.grant(
-                tx,
-                client_id=client_id,
-                display_name=wanted.display_name,
-                credits=wanted.credits,
-                valid_days=wanted.valid_days,
-                reason=wanted.reason,
-            )
-            return encode_package(package)
-
-        return await self._database.write(change)
-
-    async def ListClientPackages(
-        self, request: pb.ListClientPackagesRequest, context: Any
-    ) -> pb.ListClientPackagesResponse:
-        page = self._pager.page(f"packages {request.parent} {request.client}", request.page_size, request.page_token)
-        client_id = optional(request.client, "clients", "client")
-        async with self._database.read() as tx:
-            rows = await credits.list_packages(tx, page, account=only_own(), client_id=client_id)
-        shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
-        return pb.ListClientPackagesResponse(
-            client_packages=[encode_package(row) for row in shown], next_page_token=token
-        )
 
     async def GetBookingPolicy(self, request: pb.GetBookingPolicyRequest, context: Any) -> booking_pb2.BookingPolicy:
         parse_name(request.name, "studios/*/bookingPolicy", "name")

@@ -12,7 +12,7 @@ from services.booking import policies
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
-from services.booking.models import BookingDetail, BookingPolicy, Client, ClientPackage, Fee
+from services.booking.models import BookingDetail, BookingPolicy, Client
 from services.booking.previews import BookingPreview, CancellationPreview
 from services.booking.rosters import Entry
 from services.booking.rpc.names import name_of
@@ -95,22 +95,6 @@ def encode_roster_entry(entry: Entry) -> RosterEntry:
     )
 
 
-def encode_fee(fee: Fee) -> pb.Fee:
-    return pb.Fee(
-        name=name_of(fee.tenant_id, "fees", fee.id),
-        booking=name_of(fee.tenant_id, "bookings", fee.booking_id),
-        client=name_of(fee.tenant_id, "clients", fee.client_id),
-        kind=pb.Fee.Kind.Value(fee.kind),
-        amount_minor=fee.amount_minor,
-        currency_code=fee.currency_code,
-        state=pb.Fee.State.Value(fee.state),
-        reason=fee.reason,
-        etag=fee.etag,
-        create_time=to_timestamp(fee.create_time),
-        update_time=to_timestamp(fee.update_time),
-    )
-
-
 def encode_booking_preview(preview: BookingPreview) -> service_pb.BookingPreview:
     booking, package, refusal = preview.booking, preview.package, preview.refusal
     if booking is None:
@@ -147,19 +131,6 @@ def encode_cancellation_preview(preview: CancellationPreview) -> service_pb.Canc
         free_cancel_until=to_timestamp(deadline),
         local_free_cancel_until=_local(deadline, booking.time_zone),
         time_zone=booking.time_zone,
-    )
-
-
-def encode_package(package: ClientPackage) -> pb.ClientPackage:
-    return pb.ClientPackage(
-        name=name_of(package.tenant_id, "clientPackages", package.id),
-        client=name_of(package.tenant_id, "clients", package.client_id),
-        display_name=package.display_name,
-        credits_granted=package.credits_granted,
-        credits_left=package.credits_left,
-        expire_time=to_timestamp(package.expire_time),
-        reason=package.reason,
-        create_time=to_timestamp(package.create_time),
     )
 
 

@@ -5,7 +5,7 @@ RETURNS SETOF client_packages
 LANGUAGE sql STABLE
 BEGIN ATOMIC
     SELECT * FROM client_packages
-    WHERE tenant_id = p_tenant AND client_id = p_client AND credits_left > 0
+    WHERE tenant_id = p_tenant AND client_id = p_client AND credits_left > 0 AND revoke_time IS NULL
         AND (expire_time IS NULL OR expire_time > p_class_start)
         AND (class_type_ids = '{}' OR p_class_type = ANY (class_type_ids))
     ORDER BY expire_time NULLS LAST, create_time, id

@@ -14,15 +14,18 @@ from google.protobuf.message import Message
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2 as pb
-from powerhouse.booking.v1 import client_service_pb2
+from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.attendance_service_pb2_grpc import AttendanceServiceStub
-from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
+from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.calendar_service_pb2_grpc import CalendarServiceStub
 from powerhouse.booking.v1.client_note_service_pb2_grpc import ClientNoteServiceStub
+from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
+from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -42,7 +45,9 @@ BookingStub = together(
     CalendarServiceStub,
     ClientNoteServiceStub,
     ClientServiceStub,
+    CreditServiceStub,
     DropInServiceStub,
+    FeeServiceStub,
     WaiverServiceStub,
 )
 
@@ -173,12 +178,14 @@ class House:
             await self.grant(client, credits)
         return client
 
-    async def grant(self, client: Client, credits: int = 1, valid_days: int = 0, name: str = "Pack") -> ClientPackage:
-        wanted = pb.NewClientPackage(
-            client=client.name, display_name=name, credits=credits, valid_days=valid_days, reason="welcome"
+    async def grant(
+        self, client: Client, credits: int = 1, valid_days: int = 0, name: str = "Pack", **terms: Any
+    ) -> ClientPackage:
+        wanted = credit_service_pb2.NewClientPackage(
+            client=client.name, display_name=name, credits=credits, valid_days=valid_days, reason="welcome", **terms
         )
         package: ClientPackage = await self.staff.GrantClientPackage(
-            pb.GrantClientPackageRequest(parent=self.name, client_package=wanted, request_id=key())
+            credit_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=wanted, request_id=key())
         )
         return package
 

@@ -19,7 +19,7 @@ from services.chassis.ids import new_id
 from tests.integration.booking.house import House, last_id
 from tests.support.services import Running
 
-REDEEMED = UUID(int=2)
+ISSUED, REDEEMED = UUID(int=1), UUID(int=2)
 APP_ROLE = role_name("booking", "app")
 
 
@@ -158,6 +158,54 @@ class TestLedger:
                 "INSERT INTO client_packages (tenant_id, id, client_id, display_name, credits_granted, credits_left,"
                 " reason, version) SELECT tenant_id, gen_random_uuid(), client_id, '', 9, 9, '', 1 FROM client_packages"
             )
+
+    async def test_only_known_causes_and_accounts(self, stage: Stage) -> None:
+        with pytest.raises(asyncpg.CheckViolationError, match="ck_transfers_cause"):
+            await stage.sql(MOVE.replace("booked", "gift"), stage.house.tenant, ISSUED, stage.package, 1)
+        for debit, credit in ((UUID(int=6), stage.package), (stage.package, UUID(int=0)), (ISSUED, REDEEMED)):
+            with pytest.raises(asyncpg.CheckViolationError, match="ck_transfers_known"):
+                await stage.sql(MOVE, stage.house.tenant, debit, credit, 1)
+
+    async def test_what_is_set_aside_is_one_credit_and_moves_with_transfers_alone(self, stage: Stage) -> None:
+        tenant, hold = stage.house.tenant, new_id()
+        made = "INSERT INTO credit_holds (tenant_id, id, client_id, client_package_id, create_time)"
+        client = last_id(stage.client.name)
+        await stage.sql(f"{made} VALUES ($1, $2, $3, $4, now())", tenant, hold, client, stage.package)
+        with pytest.raises(asyncpg.CheckViolationError, match="ck_credit_holds_credits"):
+            await stage.sql(MOVE, tenant, hold, stage.package, 1)
+        with pytest.raises(asyncpg.CheckViolationError, match="ck_credit_holds_credits"):
+            await stage.sql(MOVE, tenant, ISSUED, hold, 2)
+        with pytest.raises(asyncpg.ForeignKeyViolationError):
+            await stage.sql(f"{made} VALUES ($1, $2, $3, $4, now())", tenant, new_id(), client, new_id())
+        for statement in ("UPDATE credit_holds SET credits = 1", "DELETE FROM credit_holds"):
+            with pytest.raises(asyncpg.InsufficientPrivilegeError):
+                await stage.sql(statement)
+
+    @pytest.mark.parametrize(
+        "change", ["expire_time = NULL", "client_id = id", "credits_granted = 99", "class_type_ids = '{}'"]
+    )
+    async def test_the_terms_of_a_package_stay(self, stage: Stage, change: str) -> None:
+        with pytest.raises(asyncpg.InsufficientPrivilegeError):
+            await stage.sql(f"UPDATE client_packages SET {change}")
+
+    async def test_fees_are_sound(self, stage: Stage) -> None:
+        due = (
+            "INSERT INTO fees (tenant_id, id, booking_id, client_id, kind, amount_minor, currency_code, state, version)"
+            " VALUES ($1, gen_random_uuid(), $2, $3, $4, $5, 'EUR', $6, 1)"
+        )
+        booking, client = last_id(stage.booking.name), last_id(stage.client.name)
+        for kind, amount, state in (
+            ("LATE_CANCEL", 0, "DUE"),
+            ("LATE_CANCEL", -5, "DUE"),
+            ("LATE_CANCEL", 5, "WAIVED"),
+            ("LATE_CANCEL", 5, "PAID"),
+            ("LUNCH", 5, "DUE"),
+        ):
+            with pytest.raises(asyncpg.CheckViolationError):
+                await stage.sql(due, stage.house.tenant, booking, client, kind, amount, state)
+        await stage.sql(due, stage.house.tenant, booking, client, "NO_SHOW", 5, "DUE")
+        with pytest.raises(asyncpg.UniqueViolationError, match="uq_fees_booking"):
+            await stage.sql(due, stage.house.tenant, booking, client, "NO_SHOW", 5, "DUE")
 
     async def test_policies_stay(self, stage: Stage) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):

@@ -22,8 +22,11 @@ from powerhouse.booking.v1 import (
     booking_pb2,
     booking_service_pb2_grpc,
     calendar_service_pb2_grpc,
+    client_package_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    credit_service_pb2_grpc,
+    fee_service_pb2_grpc,
 )
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
@@ -107,15 +110,19 @@ class Booking(booking_service_pb2_grpc.BookingServiceServicer):
         yield pb.WatchClassSessionResponse(event_id="v1")
         await asyncio.sleep(60)
 
-    async def GrantClientPackage(self, request: Any, context: Any) -> booking_pb2.ClientPackage:
-        return booking_pb2.ClientPackage(reason=request.client_package.reason)
-
 
 class Clients(client_service_pb2_grpc.ClientServiceServicer):
     """A studio without any."""
 
     async def ListClients(self, request: Any, context: Any) -> client_service_pb2.ListClientsResponse:
         return client_service_pb2.ListClientsResponse()
+
+
+class Credits(credit_service_pb2_grpc.CreditServiceServicer):
+    """Answers the reason it got."""
+
+    async def GrantClientPackage(self, request: Any, context: Any) -> client_package_pb2.ClientPackage:
+        return client_package_pb2.ClientPackage(reason=request.client_package.reason)
 
 
 class Library:
@@ -183,10 +190,13 @@ async def open_house(certificates: Certificates, extra: Mapping[str, str] | None
     identity = Identity(signer)  # type: ignore[abstract]  # what a test does not need stays UNIMPLEMENTED
     booking, clients, library = Booking(), Clients(), Library()  # type: ignore[abstract]  # the same
     calendars = calendar_service_pb2_grpc.CalendarServiceServicer()  # type: ignore[abstract]  # the same
+    credits, fees = Credits(), fee_service_pb2_grpc.FeeServiceServicer()  # type: ignore[abstract]  # the same
     adders = [
         (booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking),
         (client_service_pb2_grpc.add_ClientServiceServicer_to_server, clients),
         (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, calendars),
+        (credit_service_pb2_grpc.add_CreditServiceServicer_to_server, credits),
+        (fee_service_pb2_grpc.add_FeeServiceServicer_to_server, fees),
     ]
     servicers = {
         "identity": [

@@ -10,9 +10,10 @@ from zoneinfo import ZoneInfo
 import pytest
 from google.protobuf.json_format import MessageToJson
 
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2
+from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.events_pb2 import BookingChanged
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -41,7 +42,7 @@ class Desk:
 
     @property
     def stub(self) -> Any:
-        both = together(BookingServiceStub, ClientServiceStub)
+        both = together(BookingServiceStub, ClientServiceStub, CreditServiceStub)
         return self.booking.as_account(both, roles={self.post.studio: [Role.ROLE_FRONT_DESK]})
 
     async def book(self, email: str, name: str = "Ann Adler") -> booking_pb2.Booking:
@@ -53,9 +54,9 @@ class Desk:
                 request_id=uuid4().hex,
             )
         )
-        pack = booking_service_pb2.NewClientPackage(client=client.name, display_name="1", credits=1, reason="test")
+        pack = credit_service_pb2.NewClientPackage(client=client.name, display_name="1", credits=1, reason="test")
         await self.stub.GrantClientPackage(
-            booking_service_pb2.GrantClientPackageRequest(
+            credit_service_pb2.GrantClientPackageRequest(
                 parent=self.post.name, client_package=pack, request_id=uuid4().hex
             )
         )

@@ -106,7 +106,7 @@ LEDGER = (
         ADD reason text NOT NULL DEFAULT '',
         ADD CONSTRAINT ck_transfers_cause CHECK (cause IN (
             'granted', 'booked', 'cancelled_early', 'session_cancelled', 'session_restored', 'displaced', 'waived',
-            'held', 'released', 'promoted', 'expired', 'revoked', 'adjusted', 'moved_in', 'moved_out'))""",
+            'held', 'released', 'promoted', 'expired', 'revoked', 'adjusted'))""",
     "DROP INDEX ix_transfers_debit_account, ix_transfers_credit_account, ix_transfers_booking_id",
     # The accounts below 100 are on one side of nearly all transfers; nobody looks for all of theirs.
     "CREATE INDEX ix_transfers_debit_account ON transfers (debit_account, create_time)"
