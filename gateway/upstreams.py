@@ -26,6 +26,7 @@ from powerhouse.booking.v1 import (
     credit_service_pb2,
     drop_in_service_pb2,
     fee_service_pb2,
+    series_service_pb2,
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
@@ -50,6 +51,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         waiver_service_pb2.DESCRIPTOR.services_by_name["WaiverService"],
         credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"],
         fee_service_pb2.DESCRIPTOR.services_by_name["FeeService"],
+        series_service_pb2.DESCRIPTOR.services_by_name["SeriesService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

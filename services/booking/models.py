@@ -291,8 +291,6 @@ class Booking(Tenanted, Versioned, Base):
     # Promoted inside the cancellation window: until when giving the place back is free all the same.
     free_decline_time: Mapped[datetime | None]
     check_in_time: Mapped[datetime | None]
-    # Shared by bookings that were made together.
-    series_id: Mapped[UUID | None]
     # Digests of who asked under which key, and for what: a repeated request finds its booking.
     request_id: Mapped[UUID | None]
     request_hash: Mapped[UUID | None]

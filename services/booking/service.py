@@ -21,6 +21,8 @@ from powerhouse.booking.v1 import (
     drop_in_service_pb2_grpc,
     fee_service_pb2,
     fee_service_pb2_grpc,
+    series_service_pb2,
+    series_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
     waiver_service_pb2,
@@ -37,6 +39,7 @@ from services.booking.rpc.client_servicer import ClientServicer
 from services.booking.rpc.credit_servicer import CreditServicer
 from services.booking.rpc.drop_in_servicer import DropInServicer
 from services.booking.rpc.fee_servicer import FeeServicer
+from services.booking.rpc.series_servicer import SeriesServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
@@ -56,6 +59,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(credit_service_pb2, credit_service_pb2_grpc, CreditServicer(resources)),
         _of(drop_in_service_pb2, drop_in_service_pb2_grpc, DropInServicer(resources)),
         _of(fee_service_pb2, fee_service_pb2_grpc, FeeServicer(resources)),
+        _of(series_service_pb2, series_service_pb2_grpc, SeriesServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
         _of(waiver_service_pb2, waiver_service_pb2_grpc, WaiverServicer(resources, keys)),
     ]

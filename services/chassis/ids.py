@@ -2,7 +2,7 @@
 
 import os
 import time
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from services.chassis.errors import InvalidArgument
 
@@ -16,6 +16,11 @@ def new_id() -> UUID:
     value[6] = 0x70 | value[6] & 0x0F
     value[8] = 0x80 | value[8] & 0x3F
     return UUID(bytes=bytes(value))
+
+
+def derived_id(origin: UUID, name: str) -> UUID:
+    """The id of something that belongs to another and has a name there: the same each time (UUIDv5, RFC 9562)."""
+    return uuid5(origin, name)
 
 
 def parse_name(name: str, pattern: str, field: str) -> tuple[UUID, ...]:

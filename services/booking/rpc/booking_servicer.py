@@ -8,9 +8,10 @@ from typing import Any
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, cancellations, class_sessions, guardians, policies, previews
-from services.booking.desk import Desk, Wanted
+from services.booking import bookings, cancellations, class_sessions, guardians, policies, previews, spots
+from services.booking.desk import Desk
 from services.booking.live import LiveSessions
+from services.booking.rpc.decoding import decode_wanted
 from services.booking.rpc.encoding import (
     encode_booking,
     encode_booking_preview,
@@ -22,7 +23,6 @@ from services.booking.rpc.encoding import (
 )
 from services.booking.rpc.names import child, only_own, optional
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import PermissionDenied
 from services.chassis.ids import parse_name
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
@@ -61,10 +61,10 @@ class BookingServicer(BookingServiceServicer):
                 yield pb.WatchClassSessionResponse(session=session, event_id=event_id)
 
     async def CreateBooking(self, request: pb.CreateBookingRequest, context: Any) -> booking_pb2.Booking:
-        return encode_booking(await self._desk.book(_wanted(request.booking)))
+        return encode_booking(await self._desk.book(decode_wanted(request.booking)))
 
     async def PreviewBooking(self, request: pb.PreviewBookingRequest, context: Any) -> pb.BookingPreview:
-        wanted = _wanted(request.booking)
+        wanted = decode_wanted(request.booking)
         async with self._database.read() as tx:
             return encode_booking_preview(await previews.preview_booking(tx, wanted))
 
@@ -89,6 +89,16 @@ class BookingServicer(BookingServiceServicer):
 
         async def change(tx: UnitOfWork) -> booking_pb2.Booking:
             return encode_booking(await cancellations.cancel(tx, booking_id, account=only_own(), etag=request.etag))
+
+        return await self._database.write(change)
+
+    async def ChangeSpot(self, request: pb.ChangeSpotRequest, context: Any) -> booking_pb2.Booking:
+        booking_id = child(request.name, "bookings", "name")
+
+        async def change(tx: UnitOfWork) -> booking_pb2.Booking:
+            return encode_booking(
+                await spots.change(tx, booking_id, request.spot, account=only_own(), etag=request.etag)
+            )
 
         return await self._database.write(change)
 
@@ -125,21 +135,3 @@ class BookingServicer(BookingServiceServicer):
         return pb.BatchGetRecipientsResponse(
             recipients=[encode_recipient(recipient, contacts[recipient.client.id]) for recipient in found]
         )
-
-
-def _wanted(booking: pb.NewBooking) -> Wanted:
-    """Who may book for anybody may also override the rules. Raises PermissionDenied/OVERRIDE_NOT_ALLOWED."""
-    call, client_id = current_call(), optional(booking.client, "clients", "booking.client")
-    override, guest = booking.override_reason.strip(), booking.guest_display_name.strip()
-    if override and not call.whole_studio:
-        raise PermissionDenied("only staff override the rules", reason="OVERRIDE_NOT_ALLOWED")
-    return Wanted.of_call(
-        call,
-        class_session=child(booking.class_session, "classSessions", "booking.class_session"),
-        client=client_id,
-        account=None if client_id and call.whole_studio else call.account(),
-        spot=booking.spot,
-        guest=guest,
-        drop_in=booking.drop_in,
-        override=override,
-    )

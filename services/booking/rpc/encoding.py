@@ -8,6 +8,7 @@ from powerhouse.booking.v1 import booking_pb2 as pb
 from powerhouse.booking.v1 import booking_service_pb2 as service_pb
 from powerhouse.booking.v1.attendance_service_pb2 import RosterEntry
 from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
+from powerhouse.booking.v1.series_service_pb2 import BookingSeries
 from services.booking import policies
 from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until, policy_deadline
@@ -16,6 +17,8 @@ from services.booking.models import BookingDetail, BookingPolicy, Client
 from services.booking.previews import BookingPreview, CancellationPreview
 from services.booking.rosters import Entry
 from services.booking.rpc.names import name_of
+from services.booking.series import Week
+from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import to_timestamp
 
 _AVAILABILITY = {
@@ -131,6 +134,20 @@ def encode_cancellation_preview(preview: CancellationPreview) -> service_pb.Canc
         free_cancel_until=to_timestamp(deadline),
         local_free_cancel_until=_local(deadline, booking.time_zone),
         time_zone=booking.time_zone,
+    )
+
+
+def encode_week(week: Week, *, previewed: bool = False) -> BookingSeries.Week:
+    """What would be made has no name yet."""
+    booking = encode_booking(week.booking) if week.booking else None
+    if booking and previewed:
+        booking.name = booking.etag = ""
+    return BookingSeries.Week(
+        local_day=week.day.isoformat(),
+        class_session=name_of(current_call().tenant, "classSessions", week.class_session) if week.class_session else "",
+        booking=booking,
+        reason=week.refusal.reason if week.refusal else "",
+        message=week.refusal.message if week.refusal else "",
     )
 
 

@@ -178,7 +178,7 @@ BEGIN
             v_made := v_made || (
                 p_tenants[i], p_bookings[i], v_session, v.client_id, v.package_id, booking.state, v_spot,
                 v.policy_version, false, false, NULL, 1, p_now, p_now, v.start_time, v.end_time, p_guests[i],
-                booking.hold_expire_time, NULL, NULL, NULL, p_requests[i], p_hashes[i]
+                booking.hold_expire_time, NULL, NULL, p_requests[i], p_hashes[i]
             )::bookings;
             v_told := v_told || (
                 p_events[i], p_tenants[i], 'powerhouse.booking.v1.BookingChanged', 'booking', p_bookings[i], 1,

@@ -26,6 +26,7 @@ from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
 from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
+from powerhouse.booking.v1.series_service_pb2_grpc import SeriesServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -48,6 +49,7 @@ BookingStub = together(
     CreditServiceStub,
     DropInServiceStub,
     FeeServiceStub,
+    SeriesServiceStub,
     WaiverServiceStub,
 )
 

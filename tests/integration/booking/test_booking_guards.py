@@ -181,9 +181,7 @@ class TestLedger:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await stage.sql(statement)
 
-    @pytest.mark.parametrize(
-        "change", ["expire_time = NULL", "credits_granted = 99", "class_type_ids = '{}'"]
-    )
+    @pytest.mark.parametrize("change", ["expire_time = NULL", "credits_granted = 99", "class_type_ids = '{}'"])
     async def test_the_terms_of_a_package_stay(self, stage: Stage, change: str) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError):
             await stage.sql(f"UPDATE client_packages SET {change}")

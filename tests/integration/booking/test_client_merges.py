@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
-from powerhouse.booking.v1 import client_note_service_pb2, credit_service_pb2, waiver_service_pb2
+from powerhouse.booking.v1 import booking_service_pb2, client_note_service_pb2, credit_service_pb2, waiver_service_pb2
 from powerhouse.booking.v1 import client_service_pb2 as pb
 from powerhouse.booking.v1.client_note_pb2 import ClientNote
 from powerhouse.booking.v1.client_pb2 import Client, ClientMerge, ClientTag

@@ -60,7 +60,6 @@ BOOKINGS = (
         -- Promoted inside the cancellation window: until when giving the place back is free all the same.
         ADD free_decline_time timestamptz,
         ADD check_in_time timestamptz,
-        ADD series_id uuid,
         -- Digests of who asked under which key, and for what: a repeated request finds its booking.
         ADD request_id uuid,
         ADD request_hash uuid,
@@ -94,7 +93,6 @@ BOOKINGS = (
     "CREATE INDEX ix_bookings_cancelled ON bookings (class_session_id) WHERE cancel_time IS NOT NULL",
     "CREATE INDEX ix_bookings_client_start ON bookings (client_id, start_time)",
     "CREATE UNIQUE INDEX uq_bookings_request ON bookings (request_id, tenant_id) WHERE request_id IS NOT NULL",
-    "CREATE INDEX ix_bookings_series ON bookings (series_id) WHERE series_id IS NOT NULL",
 )
 
 LEDGER = (
