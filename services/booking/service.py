@@ -8,11 +8,14 @@ from powerhouse.booking.v1 import (
     booking_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    waitlist_service_pb2,
+    waitlist_service_pb2_grpc,
 )
 from services.booking.consumers import consumers
 from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.waitlist_servicer import WaitlistServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
@@ -30,6 +33,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
             client_service_pb2_grpc.add_ClientServiceServicer_to_server,
             ClientServicer(resources),
+        ),
+        Servicer(
+            waitlist_service_pb2.DESCRIPTOR.services_by_name["WaitlistService"],
+            waitlist_service_pb2_grpc.add_WaitlistServiceServicer_to_server,
+            WaitlistServicer(resources),
         ),
     ]
 

@@ -19,6 +19,7 @@ from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.booking import class_sessions, invariants
@@ -31,7 +32,7 @@ from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
-BookingStub = together(BookingServiceStub, ClientServiceStub)
+BookingStub = together(BookingServiceStub, ClientServiceStub, WaitlistServiceStub)
 
 # Ids of scheduling that sessions have unless a test says otherwise.
 CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))

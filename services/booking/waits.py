@@ -1,0 +1,251 @@
+"""One client's wait for a class: joining the line, leaving it, and answering an offer."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Select, false, func, literal_column, or_, select, text, tuple_
+from sqlalchemy.orm import aliased
+
+from services.booking import changes, holds, promotions, waitlist
+from services.booking.locks import lock_clients, lock_line, lock_sessions
+from services.booking.models import BookableSession, Client, WaitlistEntry
+from services.booking.refusals import to_error
+from services.chassis.db.paging import Page
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import NotFound, PermissionDenied, check_etag
+from services.chassis.ids import new_id
+
+IN_LINE = ("WAITING", "OFFERED")
+
+# What keeps a client from a session: its own bookings and waits, and the rules of booking but for the last place.
+_OBSTACLES = text(
+    "SELECT refusal_v2(s, :now) AS refusal, client_refusal_v1(s, :client) AS conflict,"
+    " waits_first_v1(s.tenant_id, s.id) AS waits_first,"
+    " EXISTS (SELECT FROM waitlist_entries e WHERE e.tenant_id = s.tenant_id AND e.class_session_id = s.id"
+    " AND e.client_id = :client AND e.state IN ('WAITING', 'OFFERED')) AS waiting"
+    " FROM bookable_sessions s WHERE s.tenant_id = :tenant AND s.id = :session"
+)
+
+
+@dataclass(frozen=True)
+class Wait:
+    """An entry, and what is shown beside it."""
+
+    entry: WaitlistEntry
+    client: Client
+    session: BookableSession
+    # From 1; 0 when it is no longer in line.
+    position: int
+
+
+async def join(tx: UnitOfWork, session_id: UUID, client_id: UUID | None, account: UUID | None) -> Wait:
+    """Stands a client at the end of the line and sets a credit aside. Client and account as in `desk.Wanted`.
+
+    Raises PermissionDenied, NotFound, and what `refusals.to_error` makes of a code.
+    """
+    client = await _find_client(tx, client_id, account)
+    await lock_sessions(tx, [session_id])
+    await lock_clients(tx, [client.id])
+    await tx.session.refresh(client)
+    session = await _session(tx, session_id)
+    refusal = await _refusal(tx, session, client)
+    if session is None or refusal:
+        raise to_error(refusal or "SESSION_NOT_KNOWN_YET")
+    hold_id = await holds.set_aside(tx, session, client.id)
+    if hold_id is None:
+        raise to_error("NO_CREDIT")
+    entry = WaitlistEntry(
+        tenant_id=tx.tenant,
+        id=new_id(),
+        class_session_id=session_id,
+        client_id=client.id,
+        credit_hold_id=hold_id,
+        state="WAITING",
+        join_time=tx.now(),
+        create_time=tx.now(),
+        update_time=tx.now(),
+    )
+    tx.session.add(entry)
+    await tx.session.flush()
+    await changes.publish_waits(tx, [entry.id])
+    return await get(tx, entry.id, account)
+
+
+async def leave(tx: UnitOfWork, entry_id: UUID, *, account: UUID | None, etag: str) -> Wait:
+    """Ends a wait; a place that was on offer goes to the next.
+
+    Raises PermissionDenied, NotFound, FailedPrecondition/NOT_WAITING, Aborted/ETAG_MISMATCH.
+    """
+    wait = await _lock(tx, entry_id, account, etag)
+    if wait.entry.state not in IN_LINE:
+        raise to_error("NOT_WAITING")
+    return await _end(tx, wait, account, "REMOVED", "LEFT")
+
+
+async def decline(tx: UnitOfWork, entry_id: UUID, *, account: UUID | None, etag: str) -> Wait:
+    """Lets a place on offer go to the next. Raises as `leave`, with NOT_OFFERED."""
+    wait = await _lock(tx, entry_id, account, etag)
+    if wait.entry.state != "OFFERED":
+        raise to_error("NOT_OFFERED")
+    return await _end(tx, wait, account, "DECLINED", "DECLINED")
+
+
+async def accept(tx: UnitOfWork, entry_id: UUID, *, account: UUID | None, etag: str) -> Wait:
+    """Makes a booking of a place on offer.
+
+    Raises PermissionDenied, NotFound, Aborted/ETAG_MISMATCH, and what `refusals.to_error` makes of a code.
+    """
+    wait = await _lock(tx, entry_id, account, etag)
+    expire_time = wait.entry.offer_expire_time
+    if wait.entry.reason == "OFFER_EXPIRED" or (expire_time and tx.now() >= expire_time):
+        raise to_error("OFFER_EXPIRED")
+    if wait.entry.state != "OFFERED":
+        raise to_error("NOT_OFFERED")
+    (candidate,) = await waitlist.candidates(tx, wait.session.id, entry_id)
+    hindrance = candidate.hindrance()
+    if hindrance:
+        raise to_error("NO_CREDIT" if hindrance == "PACKAGE_NOT_USABLE" else hindrance)
+    await waitlist.promote(tx, wait.session, [candidate], accepted=True)
+    await changes.publish_waits(tx, [entry_id])
+    tx.note_change("state", wait.entry.state, "PROMOTED")
+    return await get(tx, entry_id, account)
+
+
+async def get(tx: UnitOfWork, entry_id: UUID, account: UUID | None) -> Wait:
+    """An entry; with `account` only of a client it acts for.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    query = _waits(tx).where(WaitlistEntry.id == entry_id).execution_options(populate_existing=True)
+    row = (await tx.session.execute(query)).one_or_none()
+    if account is not None and (row is None or row[1].account_id != account):
+        raise PermissionDenied()
+    if row is None:
+        raise NotFound("waitlist_entry")
+    return Wait(*row)
+
+
+async def list_in_order(
+    tx: UnitOfWork,
+    page: Page,
+    *,
+    account: UUID | None,
+    teacher: UUID | None,
+    session_id: UUID | None,
+    client_id: UUID | None,
+    show_ended: bool,
+) -> Sequence[Wait]:
+    """Entries by session, then in the order of its line.
+
+    All, or those of the clients that `account` acts for and of the sessions that `teacher` teaches.
+    """
+    entry = WaitlistEntry
+    query = _waits(tx)
+    if account is not None:
+        own = Client.account_id == account
+        # Compared with nobody it would be the sessions that nobody teaches.
+        taught = BookableSession.instructor_account_id == teacher if teacher else false()
+        query = query.where(or_(own, taught))
+    if session_id is not None:
+        query = query.where(entry.class_session_id == session_id)
+    if client_id is not None:
+        query = query.where(entry.client_id == client_id)
+    if not show_ended:
+        query = query.where(entry.state.in_(IN_LINE))
+    order = (entry.class_session_id, ~entry.displaced, entry.join_time, entry.id)
+    if page.after:
+        query = query.where(tuple_(*order) > tuple(page.after))
+    return [Wait(*row) for row in await tx.session.execute(query.order_by(*order).limit(page.limit))]
+
+
+def sort_key(wait: Wait) -> tuple[UUID, bool, datetime, UUID]:
+    """Where a wait stands in `list_in_order`."""
+    entry = wait.entry
+    return entry.class_session_id, not entry.displaced, entry.join_time, entry.id
+
+
+async def _find_client(tx: UnitOfWork, client_id: UUID | None, account: UUID | None) -> Client:
+    query = select(Client).where(Client.tenant_id == tx.tenant)
+    query = (
+        query.where(Client.id == client_id) if client_id else query.where(Client.account_id == account, Client.is_self)
+    )
+    client = (await tx.session.scalars(query)).one_or_none()
+    if client is None and client_id is None:
+        raise to_error("CLIENT_REQUIRED")
+    if account is not None and (client is None or client.account_id != account):
+        raise PermissionDenied()
+    if client is None:
+        raise NotFound("client")
+    return client
+
+
+async def _session(tx: UnitOfWork, session_id: UUID) -> BookableSession | None:
+    query = select(BookableSession).where(BookableSession.tenant_id == tx.tenant, BookableSession.id == session_id)
+    return (await tx.session.scalars(query, execution_options={"populate_existing": True})).one_or_none()
+
+
+async def _refusal(tx: UnitOfWork, session: BookableSession | None, client: Client) -> str:
+    """Why a client cannot join the line of a session, or nothing."""
+    if client.archive_time is not None:
+        return "CLIENT_ARCHIVED"
+    if session is None:
+        return "SESSION_NOT_KNOWN_YET"
+    values = {"tenant": tx.tenant, "session": session.id, "client": client.id, "now": tx.now()}
+    found = (await tx.session.execute(_OBSTACLES, values)).one()
+    if found.conflict == "ALREADY_BOOKED":
+        return "ALREADY_BOOKED"
+    if found.waiting:
+        return "ALREADY_WAITING"
+    if found.refusal not in (None, "SESSION_FULL"):
+        return str(found.refusal)
+    if session.waitlist_mode == "OFF":
+        return "WAITLIST_OFF"
+    if tx.now() >= promotions.close_time(session):
+        return "WAITLIST_CLOSED"
+    if found.conflict:
+        return str(found.conflict)
+    return "PLACE_FREE" if found.refusal is None and not found.waits_first else ""
+
+
+async def _lock(tx: UnitOfWork, entry_id: UUID, account: UUID | None, etag: str) -> Wait:
+    seen = await get(tx, entry_id, account)
+    await lock_line(tx, seen.entry.class_session_id, seen.entry.client_id)
+    wait = await get(tx, entry_id, account)
+    check_etag(etag, wait.entry.etag)
+    return wait
+
+
+async def _end(tx: UnitOfWork, wait: Wait, account: UUID | None, state: str, reason: str) -> Wait:
+    before = wait.entry.state
+    await waitlist.end(tx, [wait.entry.id], state, reason)
+    if before == "OFFERED":
+        await waitlist.fill(tx, wait.session.id)
+    tx.note_change("state", before, state)
+    return await get(tx, wait.entry.id, account)
+
+
+def _waits(tx: UnitOfWork) -> Select[*tuple[Any, ...]]:
+    """Rows of a Wait's fields."""
+    entry, client, session = WaitlistEntry, Client, BookableSession
+    return (
+        select(entry, client, session, _position())
+        .join(client, (client.tenant_id == entry.tenant_id) & (client.id == entry.client_id))
+        .join(session, (session.tenant_id == entry.tenant_id) & (session.id == entry.class_session_id))
+        .where(entry.tenant_id == tx.tenant)
+    )
+
+
+def _position() -> ColumnElement[int]:
+    entry, other = WaitlistEntry, aliased(WaitlistEntry)
+    before = tuple_(~other.displaced, other.join_time, other.id) <= tuple_(~entry.displaced, entry.join_time, entry.id)
+    ahead = select(func.count(literal_column("1"))).where(
+        other.tenant_id == entry.tenant_id,
+        other.class_session_id == entry.class_session_id,
+        other.state.in_(IN_LINE),
+        entry.state.in_(IN_LINE),
+        before,
+    )
+    return ahead.correlate(entry).scalar_subquery()
