@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking import displacements, policies
+from services.booking import displacements, line_changes, policies, waitlist
 from services.booking.models import BookableSession, BookingDetail, ClassSession
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -61,7 +61,7 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     """Takes over a session's state unless a newer one is known, with all that follows for its bookings.
 
     True when it was news. States may come in any order and more than once: the newest stays. A cut of the capacity is
-    applied and never refused: who is booked stays booked, and no place is sold until there are fewer.
+    applied and never refused: who booked last stands first in the waitlist then.
     """
     await policies.settle(tx)
     key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
@@ -87,11 +87,17 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     if not await displacements.lock(tx, planned.id):
         return True
     if planned.cancelled:
+        await line_changes.cancel_all(tx, planned.id)
         await displacements.cancel_all(tx, planned.id)
-    else:
-        await displacements.restore_all(tx, planned.id)
-        await displacements.settle_spots(tx, planned.id)
+        await displacements.follow_move(tx, planned.id)
+        return True
+    await displacements.restore_all(tx, planned.id)
+    await line_changes.cut(tx, planned.id)
+    await displacements.settle_spots(tx, planned.id)
     await displacements.follow_move(tx, planned.id)
+    await line_changes.follow_move(tx, planned.id)
+    await line_changes.restore_all(tx, planned.id)
+    await waitlist.fill(tx, planned.id)
     return True
 
 
