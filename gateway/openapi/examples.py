@@ -34,6 +34,13 @@ _WORDS: dict[str, Any] = {
     "Studio.logo": "",
     "account_display_name": "Jo Weber",
     "account_email": "jo@kiezpilates.example",
+    "WaitlistEntry.booking": "",
+    "WaitlistEntry.message": "",
+    "WaitlistEntry.passed_over": "",
+    "WaitlistEntry.reason": "",
+    "Decision.message": "2026-11-20 09:15, when you were number 2 in line: the place went past you, because you had as"
+    " many classes ahead as the studio allows.",
+    "Decision.outcome": "TOO_MANY_BOOKINGS",
     "address": "Oranienstraße 12, 10999 Berlin",
     "attempts": 1,
     "booking_closes_minutes": 30,
@@ -65,7 +72,9 @@ _WORDS: dict[str, Any] = {
     "free_places": 2,
     "free_spots": ["Reformer 2", "Reformer 3"],
     "instructor_display_name": "Ana Silva",
+    "join_time": "2026-11-20T08:15:00Z",
     "language": "de",
+    "line_close_time": "2026-11-23T08:00:00Z",
     "local_start": "2026-11-23T10:00",
     "location_display_name": "Kreuzberg",
     "method": "CreateInvitation",
@@ -76,6 +85,7 @@ _WORDS: dict[str, Any] = {
     "password": "nine reformers in a row",
     "phone": "+4930123456",
     "policy_version": "3",
+    "position": 2,
     "principal": f"accounts/{example_id('account')}",
     "provider_message_id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
     "resource": f"studios/{example_id('studio')}/invitations/{example_id('invitation')}",
@@ -84,13 +94,14 @@ _WORDS: dict[str, Any] = {
     "spot": "Reformer 1",
     "spots": ["Reformer 1", "Reformer 2", "Reformer 3"],
     "start_time": "2026-11-23T09:00:00Z",
+    "summary": "You are number 2 in line. No place is free. The line closes 2026-11-23 09:00.",
     "time_zone": "Europe/Berlin",
     "token": "n3Vt0mJq7gQkCXyS5rVw2bH8eLk1pZ6dAfN9xYtRouI",
     "update_time": "2026-11-20T08:15:00Z",
     "valid_days": 90,
 }
 # What has not happened in the example: these times stay unset.
-_UNSET = {"archive_time", "cancel_time", "revoke_time"}
+_UNSET = {"archive_time", "cancel_time", "offer_expire_time", "revoke_time"}
 _WELL_KNOWN: dict[str, Any] = {
     "google.protobuf.Timestamp": "2026-11-23T09:00:00Z",
     "google.protobuf.Duration": "3600s",

@@ -58,7 +58,7 @@ async def settle_lines(work: Resources, tick_at: datetime) -> None:
             try:
                 async with work.database.transaction(studio) as tx:
                     await lock_line(tx, session_id)
-                    await waitlist.fill(tx, session_id)
+                    await waitlist.fill(tx, session_id, thoroughly=True)
             except Exception as error:
                 # The others shall not wait for it; the next tick tries again.
                 log.error("line_not_settled", class_session=str(session_id), exc_info=error)

@@ -74,6 +74,9 @@ class Candidate:
             return "OFFERED_ELSEWHERE"
         return self.caps or ""
 
+    def can_have_place(self) -> bool:
+        return not self.offered and not self.hindrance()
+
 
 @dataclass(frozen=True)
 class Decision:

@@ -17,6 +17,9 @@ from services.booking.promotions import Candidate, Decision
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 
+# Beside as many as there are places, so many in line are looked at before all are.
+_GLANCE = 5
+
 # Displaced ones first; those of equal times by id.
 _CANDIDATES = text(
     "SELECT e.id AS entry, e.client_id AS client, e.credit_hold_id AS hold, e.state = 'OFFERED' AS offered,"
@@ -30,13 +33,14 @@ _CANDIDATES = text(
     " AND t.start_time < s.end_time AND t.end_time > s.start_time) AS offered_elsewhere,"
     " p.revoke_time IS NULL AND (p.expire_time IS NULL OR p.expire_time > s.start_time)"
     " AND (p.class_type_ids = '{}' OR s.class_type_id = ANY (p.class_type_ids)) AS usable"
-    " FROM waitlist_entries e"
+    " FROM ("
+    " SELECT * FROM waitlist_entries"
+    " WHERE tenant_id = :tenant AND class_session_id = :session AND state IN ('WAITING', 'OFFERED')"
+    " AND id = coalesce(:entry, id) ORDER BY displaced DESC, join_time, id LIMIT :first) e"
     " JOIN bookable_sessions s ON s.tenant_id = e.tenant_id AND s.id = e.class_session_id"
     " JOIN clients c ON c.tenant_id = e.tenant_id AND c.id = e.client_id"
     " JOIN credit_holds h ON h.tenant_id = e.tenant_id AND h.id = e.credit_hold_id"
     " JOIN client_packages p ON p.tenant_id = h.tenant_id AND p.id = h.client_package_id"
-    " WHERE e.tenant_id = :tenant AND e.class_session_id = :session AND e.state IN ('WAITING', 'OFFERED')"
-    " AND e.id = coalesce(:entry, e.id)"
     " ORDER BY e.displaced DESC, e.join_time, e.id"
 )
 # The entries become bookings, each with the credit of its hold. Who is the more comes into the class beside those that
@@ -95,10 +99,11 @@ _END = text(
 )
 
 
-async def fill(tx: UnitOfWork, session_id: UUID) -> None:
+async def fill(tx: UnitOfWork, session_id: UUID, *, thoroughly: bool = False) -> None:
     """Gives the free places of a session to the first in line who can have one, or offers them; not in quiet hours.
 
-    Who has a place at that time already leaves the line, and all do when it has closed.
+    All leave the line when it has closed. Who has a place at that time already leaves it too, if met on the way;
+    `thoroughly` looks at everybody.
     """
     session = await _line(tx, session_id)
     if session is None:
@@ -109,16 +114,22 @@ async def fill(tx: UnitOfWork, session_id: UUID) -> None:
     if tx.now() >= promotions.close_time(session):
         await end(tx, await _waiting(tx, session_id), "EXPIRED", "LINE_CLOSED")
         return
+    places = session.planned_capacity - session.booked_count
+    first = None if thoroughly else max(places, 0) + _GLANCE
+    line = await candidates(tx, session_id, first=first)
+    if len(line) == first and sum(candidate.can_have_place() for candidate in line) < places:
+        line = await candidates(tx, session_id)
     quiet = promotions.quiet_until(session, tx.now()) is not None
     given = "" if quiet else "OFFERED" if session.waitlist_mode == "TIMED_OFFER" else "PROMOTED"
-    line = await candidates(tx, session_id)
-    decisions = promotions.decide(line, session.planned_capacity - session.booked_count, given)
-    await _carry_out(tx, session, decisions, given)
+    await _carry_out(tx, session, promotions.decide(line, places, given), given)
 
 
-async def candidates(tx: UnitOfWork, session_id: UUID, entry_id: UUID | None = None) -> list[Candidate]:
-    """Who stands in the line of a session, in order, with what decides about them; or one of them."""
-    rows = await tx.session.execute(_CANDIDATES, {**_parameters(tx, session_id), "entry": entry_id})
+async def candidates(
+    tx: UnitOfWork, session_id: UUID, *, first: int | None = None, entry_id: UUID | None = None
+) -> list[Candidate]:
+    """Who stands in the line of a session, in order, with what decides about them: all, so many, or one entry."""
+    values = {"tenant": tx.tenant, "session": session_id, "now": tx.now(), "first": first, "entry": entry_id}
+    rows = await tx.session.execute(_CANDIDATES, values)
     return [Candidate(**row) for row in rows.mappings()]
 
 
@@ -213,6 +224,7 @@ async def end(tx: UnitOfWork, ids: Collection[UUID], state: str, reason: str) ->
 
 async def record(tx: UnitOfWork, session_id: UUID, decisions: Collection[Decision]) -> None:
     """Keeps what became of entries: the answer to "why was I not promoted?"."""
+    now = tx.now()
     rows = [
         {
             "tenant_id": tx.tenant,
@@ -220,7 +232,7 @@ async def record(tx: UnitOfWork, session_id: UUID, decisions: Collection[Decisio
             "waitlist_entry_id": decision.candidate.entry,
             "place_in_line": decision.position,
             "outcome": decision.outcome,
-            "create_time": tx.now(),
+            "create_time": now,
         }
         for decision in decisions
     ]

@@ -104,7 +104,7 @@ async def accept(tx: UnitOfWork, entry_id: UUID, *, account: UUID | None, etag: 
         raise to_error("OFFER_EXPIRED")
     if wait.entry.state != "OFFERED":
         raise to_error("NOT_OFFERED")
-    (candidate,) = await waitlist.candidates(tx, wait.session.id, entry_id)
+    (candidate,) = await waitlist.candidates(tx, wait.session.id, entry_id=entry_id)
     hindrance = candidate.hindrance()
     if hindrance:
         raise to_error("NO_CREDIT" if hindrance == "PACKAGE_NOT_USABLE" else hindrance)

@@ -19,6 +19,8 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    waitlist_service_pb2,
+    waitlist_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -35,7 +37,11 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
 STUBS = {
-    "booking": together(booking_service_pb2_grpc.BookingServiceStub, client_service_pb2_grpc.ClientServiceStub),
+    "booking": together(
+        booking_service_pb2_grpc.BookingServiceStub,
+        client_service_pb2_grpc.ClientServiceStub,
+        waitlist_service_pb2_grpc.WaitlistServiceStub,
+    ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
     "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -146,6 +152,7 @@ async def build(estate: Estate) -> Holding:
     await estate.carry()
     await _staff(holding)
     await _book(holding)
+    await _fill(holding)
     await estate.carry()
     deliveries = await holding.stub("notify").ListDeliveries(
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
@@ -199,6 +206,24 @@ async def _book(holding: Holding) -> None:
     holding.add(await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common))))
     booking = pb.NewBooking(class_session=holding.objects["classSessions"], client=name)
     holding.add(await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common))))
+
+
+async def _fill(holding: Holding) -> None:
+    """The class is full, and somebody waits for it."""
+    stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
+    session = holding.objects["classSessions"]
+    for number in range(3):
+        client = client_pb2.Client(display_name="Jo Weber")
+        made = await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common)))
+        pack = pb.NewClientPackage(client=made.name, display_name="10 classes", credits=10, reason="welcome")
+        await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common)))
+        booking = pb.NewBooking(class_session=session, client=made.name)
+        # One of its three places is booked.
+        if number < 2:
+            await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common)))
+    entry = waitlist_service_pb2.NewWaitlistEntry(class_session=session, client=made.name)
+    join = waitlist_service_pb2.JoinWaitlistRequest(waitlist_entry=entry, **_keyed(common))
+    holding.add(await stub.JoinWaitlist(join))
 
 
 def _keyed(common: dict[str, str]) -> Any:

@@ -59,7 +59,7 @@ class TestCuts:
         assert await house.violations() == {}
 
     async def test_an_expired_package_does_not_keep_who_paid_from_coming_back(self, house: House) -> None:
-        session, bookings = await full(house, 1)
+        session, _ = await full(house, 1)
         await house.change(session, 2, capacity=0)
         await house.running.sql(
             "UPDATE client_packages SET expire_time = $2 WHERE tenant_id = $1", house.tenant, house.now
