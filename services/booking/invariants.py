@@ -83,7 +83,7 @@ INVARIANTS = {
         SELECT FROM waitlist_decisions d
         JOIN waitlist_entries e ON e.tenant_id = d.tenant_id AND e.id = d.waitlist_entry_id
         JOIN waitlist_entries w ON w.tenant_id = d.tenant_id AND w.class_session_id = d.class_session_id
-            AND w.state = 'WAITING' AND w.create_time <= d.create_time
+            AND w.state = 'WAITING' AND w.create_time < d.create_time
             AND (NOT w.displaced, w.join_time, w.id) < (NOT e.displaced, e.join_time, e.id)
         WHERE d.tenant_id = :tenant AND d.outcome IN ('PROMOTED', 'OFFERED') AND NOT EXISTS (
             SELECT FROM waitlist_decisions c WHERE c.tenant_id = w.tenant_id AND c.waitlist_entry_id = w.id

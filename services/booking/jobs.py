@@ -8,7 +8,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import invariants, snapshots, waitlist
+from services.booking import invariants, overdue, snapshots, waitlist
 from services.booking.locks import lock_line
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
@@ -53,7 +53,7 @@ async def settle_lines(work: Resources, tick_at: datetime) -> None:
     for first in range(0, len(studios), _STUDIOS_AT_ONCE):
         batch = studios[first : first + _STUDIOS_AT_ONCE]
         async with work.database.transaction(*batch) as tx:
-            unsettled = await waitlist.unsettled(tx, batch)
+            unsettled = await overdue.unsettled(tx, batch)
         for studio, session_id in unsettled:
             try:
                 async with work.database.transaction(studio) as tx:
@@ -71,7 +71,7 @@ async def expire_offers(work: Resources, job: Job) -> Outcome:
     session_id = UUID(job.args["class_session"])
     async with work.database.transaction(job.tenant) as tx:
         await lock_line(tx, session_id)
-        await waitlist.expire_offers(tx, session_id)
+        await overdue.expire_offers(tx, session_id)
     return Done()
 
 

@@ -96,7 +96,7 @@ class _Session:
     planned_capacity: Mapped[int]
     # Up to here places may be held: more than planned when capacity was cut below what is booked.
     effective_capacity: Mapped[int]
-    # Confirmed bookings; changes only under the lock of this row.
+    # Places held by bookings and offers; changes only under the lock of this row.
     booked_count: Mapped[int]
 
 

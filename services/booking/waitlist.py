@@ -5,11 +5,10 @@ belongs in the transaction of whatever freed a place.
 """
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import func, insert, literal_column, select, text
+from sqlalchemy import insert, select, text
 
 from services.booking import changes, holds, ledger, promotions
 from services.booking.models import BookableSession, WaitlistDecision, WaitlistEntry
@@ -131,51 +130,6 @@ async def candidates(
     values = {"tenant": tx.tenant, "session": session_id, "now": tx.now(), "first": first, "entry": entry_id}
     rows = await tx.session.execute(_CANDIDATES, values)
     return [Candidate(**row) for row in rows.mappings()]
-
-
-async def expire_offers(tx: UnitOfWork, session_id: UUID) -> None:
-    """Ends the offers of a session that were not answered in time; their places go to the next in line."""
-    entry = WaitlistEntry
-    overdue = select(entry.id).where(
-        entry.tenant_id == tx.tenant,
-        entry.class_session_id == session_id,
-        entry.state == "OFFERED",
-        entry.offer_expire_time <= tx.now(),
-    )
-    await end(tx, (await tx.session.scalars(overdue)).all(), "EXPIRED", "OFFER_EXPIRED")
-    await fill(tx, session_id)
-
-
-async def unsettled(tx: UnitOfWork, studios: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-    """(studio, session) of the lines that `fill` may change, as far as can be told without a lock."""
-    session, entry = BookableSession, WaitlistEntry
-    in_line = select(entry.id).where(
-        entry.tenant_id == session.tenant_id, entry.class_session_id == session.id, entry.state == "WAITING"
-    )
-    conflict = func.client_refusal_v1(literal_column("bookable_sessions"), entry.client_id)
-    leaving = select(entry.id).where(
-        entry.tenant_id == session.tenant_id,
-        entry.class_session_id == session.id,
-        entry.state.in_(("WAITING", "OFFERED")),
-        conflict.is_not(None),
-    )
-    waiting = select(entry.class_session_id).where(
-        entry.tenant_id.in_(studios), entry.state.in_(("WAITING", "OFFERED"))
-    )
-    query = select(session, in_line.exists(), leaving.exists()).where(
-        session.tenant_id.in_(studios), session.id.in_(waiting)
-    )
-    now = tx.now()
-    return [
-        (line.tenant_id, line.id)
-        for line, waits, leaves in await tx.session.execute(query)
-        if leaves or (waits and _is_due(line, now))
-    ]
-
-
-def _is_due(line: BookableSession, now: datetime) -> bool:
-    free = line.booked_count < line.planned_capacity and promotions.quiet_until(line, now) is None
-    return free or line.waitlist_mode == "OFF" or now >= promotions.close_time(line)
 
 
 async def promote(tx: UnitOfWork, session: BookableSession, winners: Sequence[Candidate], *, accepted: bool) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 from powerhouse.booking.v1 import waitlist_service_pb2 as pb
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceServicer
-from services.booking import explanations, waits
+from services.booking import explanations, joining, waits
 from services.booking.rpc.names import child, client_and_account, only_own, optional, teacher
 from services.booking.rpc.waitlist_encoding import encode_explanation, encode_wait
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -23,7 +23,7 @@ class WaitlistServicer(WaitlistServiceServicer):
         client_id, account = client_and_account(request.waitlist_entry.client, "waitlist_entry.client")
 
         async def change(tx: UnitOfWork) -> WaitlistEntry:
-            return encode_wait(await waits.join(tx, session_id, client_id, account))
+            return encode_wait(await joining.join(tx, session_id, client_id, account))
 
         return await self._database.write(change)
 

@@ -163,7 +163,7 @@ async def test_the_lock_of_the_client_is_what_keeps_one_credit_from_paying_twice
 ) -> None:
     """In two classes at one time a place comes free, and both lines are looked at before either promotes.
 
-    Without the lock both choose the same client, and only the CHECK of the hold stands in between.
+    Without the lock both choose the same client; one fails at the CHECK of the hold, or in a deadlock.
     """
     real = waitlist.candidates
 
@@ -184,5 +184,6 @@ async def test_the_lock_of_the_client_is_what_keeps_one_credit_from_paying_twice
     counted = await house.count([house.cancel(booking) for _, (booking,) in plans])
     ended = sorted(await states(house, *entries))
     assert ended == ["PROMOTED", "REMOVED PROMOTED_ELSEWHERE"]
-    assert counted == ({"BOOKED": 2} if guarded else {"BOOKED": 1, "INTERNAL": 1})
+    assert counted["BOOKED"] == (2 if guarded else 1)
+    assert set(counted) <= ({"BOOKED"} if guarded else {"BOOKED", "INTERNAL", "DEPENDENCY_UNAVAILABLE"})
     assert await house.violations() == {}
