@@ -89,14 +89,15 @@ INVARIANTS = {
             SELECT FROM waitlist_decisions c WHERE c.tenant_id = w.tenant_id AND c.waitlist_entry_id = w.id
                 AND (c.create_time = d.create_time OR c.outcome = 'OFFERED' AND c.create_time < d.create_time))
     """,
-    # For longer than a minute nobody who can have a free place waits for it, quiet hours apart, nor for a class that
-    # has started or is cancelled.
+    # For longer than a minute no offer is overdue, nobody who can have a free place waits for it, quiet hours apart, and
+    # nobody waits for a class that has started or is cancelled.
     "settled_lines": """
         SELECT FROM waitlist_entries e
         JOIN bookable_sessions s ON s.tenant_id = e.tenant_id AND s.id = e.class_session_id
         CROSS JOIN (SELECT CAST(:now AS timestamptz) AS now) clock
-        WHERE e.tenant_id = :tenant AND e.state = 'WAITING' AND e.update_time < clock.now - interval '1 minute' AND (
-            s.cancelled OR clock.now > s.start_time + interval '1 minute'
+        WHERE e.tenant_id = :tenant AND e.state IN ('WAITING', 'OFFERED')
+            AND coalesce(e.offer_expire_time, e.update_time) < clock.now - interval '1 minute' AND (
+            e.state = 'OFFERED' OR s.cancelled OR clock.now > s.start_time + interval '1 minute'
             OR e.passed_over = '' AND s.booked_count < s.planned_capacity AND s.waitlist_mode <> 'OFF'
             AND clock.now < time_before_v1(s.start_time, s.time_zone, s.waitlist_cutoff_minutes)
             AND NOT EXISTS (

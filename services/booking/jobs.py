@@ -8,7 +8,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import invariants, overdue, snapshots, waitlist
+from services.booking import invariants, overdue, snapshots
 from services.booking.locks import lock_line
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
@@ -58,7 +58,7 @@ async def settle_lines(work: Resources, tick_at: datetime) -> None:
             try:
                 async with work.database.transaction(studio) as tx:
                     await lock_line(tx, session_id)
-                    await waitlist.fill(tx, session_id, thoroughly=True)
+                    await overdue.settle(tx, session_id)
             except Exception as error:
                 # The others shall not wait for it; the next tick tries again.
                 log.error("line_not_settled", class_session=str(session_id), exc_info=error)
@@ -71,7 +71,7 @@ async def expire_offers(work: Resources, job: Job) -> Outcome:
     session_id = UUID(job.args["class_session"])
     async with work.database.transaction(job.tenant) as tx:
         await lock_line(tx, session_id)
-        await overdue.expire_offers(tx, session_id)
+        await overdue.settle(tx, session_id)
     return Done()
 
 

@@ -4,51 +4,42 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 
 from services.booking import promotions, waitlist
 from services.booking.models import BookableSession, WaitlistEntry
 from services.chassis.db.unit_of_work import UnitOfWork
 
 
-async def expire_offers(tx: UnitOfWork, session_id: UUID) -> None:
-    """Ends the offers of a session that were not answered in time; their places go to the next in line."""
+async def settle(tx: UnitOfWork, session_id: UUID) -> None:
+    """Ends the offers of a session that were not answered in time, and does all that `waitlist.fill` can."""
     entry = WaitlistEntry
-    overdue = select(entry.id).where(
-        entry.tenant_id == tx.tenant,
-        entry.class_session_id == session_id,
-        entry.state == "OFFERED",
-        entry.offer_expire_time <= tx.now(),
+    lapsed = select(entry.id).where(
+        entry.tenant_id == tx.tenant, entry.class_session_id == session_id, _has_lapsed(tx.now())
     )
-    await waitlist.end(tx, (await tx.session.scalars(overdue)).all(), "EXPIRED", "OFFER_EXPIRED")
-    await waitlist.fill(tx, session_id)
+    await waitlist.end(tx, (await tx.session.scalars(lapsed)).all(), "EXPIRED", "OFFER_EXPIRED")
+    await waitlist.fill(tx, session_id, thoroughly=True)
 
 
 async def unsettled(tx: UnitOfWork, studios: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
-    """(studio, session) of the lines that `fill` may change, as far as can be told without a lock."""
-    session, entry = BookableSession, WaitlistEntry
-    in_line = select(entry.id).where(
-        entry.tenant_id == session.tenant_id, entry.class_session_id == session.id, entry.state == "WAITING"
-    )
+    """(studio, session) of the lines that `settle` may change, as far as can be told without a lock."""
+    now, session, entry = tx.now(), BookableSession, WaitlistEntry
+    in_line = entry.state.in_(("WAITING", "OFFERED"))
     conflict = func.client_refusal_v1(literal_column("bookable_sessions"), entry.client_id)
-    leaving = select(entry.id).where(
-        entry.tenant_id == session.tenant_id,
-        entry.class_session_id == session.id,
-        entry.state.in_(("WAITING", "OFFERED")),
-        conflict.is_not(None),
-    )
-    waiting = select(entry.class_session_id).where(
-        entry.tenant_id.in_(studios), entry.state.in_(("WAITING", "OFFERED"))
-    )
-    query = select(session, in_line.exists(), leaving.exists()).where(
-        session.tenant_id.in_(studios), session.id.in_(waiting)
-    )
-    now = tx.now()
+    anybody = select(entry.id).where(entry.tenant_id == session.tenant_id, entry.class_session_id == session.id)
+    waits = anybody.where(entry.state == "WAITING").exists()
+    leaves = anybody.where(in_line, or_(conflict.is_not(None), _has_lapsed(now))).exists()
+    lines = select(entry.class_session_id).where(entry.tenant_id.in_(studios), in_line)
+    query = select(session, waits, leaves).where(session.tenant_id.in_(studios), session.id.in_(lines))
     return [
         (line.tenant_id, line.id)
-        for line, waits, leaves in await tx.session.execute(query)
-        if leaves or (waits and _is_due(line, now))
+        for line, somebody_waits, somebody_leaves in await tx.session.execute(query)
+        if somebody_leaves or (somebody_waits and _is_due(line, now))
     ]
+
+
+def _has_lapsed(now: datetime) -> ColumnElement[bool]:
+    return and_(WaitlistEntry.state == "OFFERED", WaitlistEntry.offer_expire_time <= now)
 
 
 def _is_due(line: BookableSession, now: datetime) -> bool:

@@ -146,6 +146,21 @@ class TestPassedOver:
         assert await states(house, entry) == ["PROMOTED"]
         assert await house.violations() == {}
 
+    async def test_who_was_passed_over_may_book_the_place_directly(self, house: House) -> None:
+        session, (booking,) = await full(house)
+        client = await house.add_client()
+        (entry,) = await queue(house, session, client)
+        await house.running.sql(
+            "UPDATE client_packages SET expire_time = $2 WHERE client_id = $1", last_id(client.name), house.now
+        )
+        await house.cancel(booking)
+        assert await outcome(house.book(session, client)) == "NO_CREDIT"
+        await house.grant(client)
+        assert await outcome(house.book(session, client)) == "BOOKED"
+        await tick(house)
+        assert await states(house, entry) == ["REMOVED ALREADY_BOOKED"]
+        assert await house.violations() == {}
+
     async def test_package_and_archive(self, house: House) -> None:
         session, (booking,) = await full(house)
         clients = [await house.add_client() for _ in range(3)]

@@ -112,6 +112,17 @@ async def test_not_answered_it_goes_to_the_next(house: House) -> None:
     assert await house.violations() == {}
 
 
+async def test_an_offer_whose_job_was_lost_ends_with_the_tick(house: House) -> None:
+    session, (booking,) = await full(house)
+    entries = await queue(house, session, await house.add_client(), await house.add_client())
+    await house.cancel(booking)
+    house.move(minutes=62)
+    assert await house.violations() == {"settled_lines": 1}
+    await tick(house)
+    assert await states(house, *entries) == ["EXPIRED OFFER_EXPIRED", "OFFERED"]
+    assert await house.violations() == {}
+
+
 async def test_an_offer_ends_with_the_line(house: House) -> None:
     start = house.now + timedelta(minutes=90)
     session, (booking,) = await full(house, start=start)

@@ -147,6 +147,11 @@ async def test_a_storm(house: House, mode: str) -> None:
     await asyncio.gather(*(act(client) for client in people * 2), come_and_go(), settle())
     await tick(house)
     assert heard <= EXPECTED | {"SESSION_CANCELLED"}
+    (given,) = await house.running.sql(
+        "SELECT count(*) FROM waitlist_decisions WHERE tenant_id = $1 AND outcome IN ('PROMOTED', 'OFFERED')",
+        house.tenant,
+    )
+    assert given["count"] > 3
     assert await house.violations() == {}
     assert await deadlocks(house) == before
     house.move(minutes=2)
