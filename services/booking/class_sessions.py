@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, func, literal_column, select, text, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Text, case, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from services.booking import displacements, line_changes, policies, waitlist
-from services.booking.models import BookableSession, BookingDetail, ClassSession
+from services.booking.models import BookableSession, BookingDetail, ClassSession, WaitlistEntry
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import InvalidArgument, NotFound, PermissionDenied
@@ -158,8 +158,19 @@ async def digest(tx: UnitOfWork) -> str:
 
 
 def refusal_now(tx: UnitOfWork) -> ColumnElement[str | None]:
-    """For a query of BookableSession: the rule that also refuses a booking, so what is shown as open can be booked."""
-    return func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    """For a query of BookableSession: the rules that also refuse a booking, so what is shown as open can be booked.
+
+    A place that others wait for first is as good as taken.
+    """
+    session, entry = BookableSession, WaitlistEntry
+    refusal = func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    waits_first = select(entry.id).where(
+        entry.tenant_id == session.tenant_id,
+        entry.class_session_id == session.id,
+        entry.state == "WAITING",
+        entry.passed_over == "",
+    )
+    return func.coalesce(refusal, case((waits_first.exists(), "SESSION_FULL")))
 
 
 def spots_left() -> ColumnElement[list[str]]:

@@ -89,8 +89,8 @@ INVARIANTS = {
             SELECT FROM waitlist_decisions c WHERE c.tenant_id = w.tenant_id AND c.waitlist_entry_id = w.id
                 AND (c.create_time = d.create_time OR c.outcome = 'OFFERED' AND c.create_time < d.create_time))
     """,
-    # For longer than a minute no offer is overdue, nobody who can have a free place waits for it, quiet hours apart, and
-    # nobody waits for a class that has started or is cancelled.
+    # For longer than a minute no offer is overdue, nobody who can have a free place waits for it (quiet hours apart),
+    # and nobody waits for a class that has started or is cancelled.
     "settled_lines": """
         SELECT FROM waitlist_entries e
         JOIN bookable_sessions s ON s.tenant_id = e.tenant_id AND s.id = e.class_session_id

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 from powerhouse.booking.v1 import booking_service_pb2 as booking_pb
-from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged, WaitlistEntryChanged
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
@@ -206,6 +206,8 @@ class TestHours:
         for wants in (await house.add_client(), client):
             await house.grant(wants)
             assert await outcome(house.book(session, wants)) == "WAITLIST_FIRST"
+        offers = await house.staff.ListBookableSessions(booking_pb.ListBookableSessionsRequest(parent=house.name))
+        assert [offer.availability for offer in offers.bookable_sessions] == [BookableSession.FULL]
         assert "it is given out when quiet hours end, 2027-01-05 07:00" in (await explained(house, entries[0])).summary
         house.running.mesh.clock.instant = MORNING - timedelta(seconds=1)
         await tick(house)
