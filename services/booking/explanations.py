@@ -9,8 +9,8 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import select, tuple_
 
 from services.booking import promotions, waits
-from services.booking.models import WaitlistDecision
-from services.booking.waits import IN_LINE, Wait
+from services.booking.models import IN_LINE, WaitlistDecision
+from services.booking.waits import Wait
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 

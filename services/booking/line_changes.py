@@ -10,7 +10,7 @@ from uuid import UUID
 from sqlalchemy import Row, insert, select, text, update
 
 from services.booking import changes, holds, ledger, promotions, waitlist
-from services.booking.models import BookableSession, WaitlistEntry
+from services.booking.models import IN_LINE, BookableSession, WaitlistEntry
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 
@@ -156,7 +156,7 @@ async def _in_line(tx: UnitOfWork, session_id: UUID, *clients: UUID) -> Sequence
     """The entries in line of a session: all, or those of some clients."""
     entry = WaitlistEntry
     query = select(entry.id).where(
-        entry.tenant_id == tx.tenant, entry.class_session_id == session_id, entry.state.in_(("WAITING", "OFFERED"))
+        entry.tenant_id == tx.tenant, entry.class_session_id == session_id, entry.state.in_(IN_LINE)
     )
     if clients:
         query = query.where(entry.client_id.in_(clients))

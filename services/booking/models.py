@@ -13,6 +13,8 @@ _TYPES = {**COLUMN_TYPES, str: Text(), list[str]: ARRAY(Text())}
 # Constraints that requests are expected to meet.
 CLIENT_EMAIL = "uq_clients_email"
 CLIENT_SELF = "uq_clients_self"
+# States of waitlist entries that have a place in line.
+IN_LINE = ("WAITING", "OFFERED")
 
 
 class Base(DeclarativeBase):

@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, and_, func, literal_column, or_, select
 
 from services.booking import promotions, waitlist
-from services.booking.models import BookableSession, WaitlistEntry
+from services.booking.models import IN_LINE, BookableSession, WaitlistEntry
 from services.chassis.db.unit_of_work import UnitOfWork
 
 
@@ -24,7 +24,7 @@ async def settle(tx: UnitOfWork, session_id: UUID) -> None:
 async def unsettled(tx: UnitOfWork, studios: Sequence[UUID]) -> list[tuple[UUID, UUID]]:
     """(studio, session) of the lines that `settle` may change, as far as can be told without a lock."""
     now, session, entry = tx.now(), BookableSession, WaitlistEntry
-    in_line = entry.state.in_(("WAITING", "OFFERED"))
+    in_line = entry.state.in_(IN_LINE)
     conflict = func.client_refusal_v1(literal_column("bookable_sessions"), entry.client_id)
     anybody = select(entry.id).where(entry.tenant_id == session.tenant_id, entry.class_session_id == session.id)
     waits = anybody.where(entry.state == "WAITING").exists()

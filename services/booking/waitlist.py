@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import insert, select, text
 
 from services.booking import changes, holds, ledger, promotions
-from services.booking.models import BookableSession, WaitlistDecision, WaitlistEntry
+from services.booking.models import IN_LINE, BookableSession, WaitlistDecision, WaitlistEntry
 from services.booking.promotions import Candidate, Decision
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
@@ -176,7 +176,7 @@ async def end(tx: UnitOfWork, ids: Collection[UUID], state: str, reason: str) ->
     await changes.publish_waits(tx, [row.id for row in ended])
 
 
-async def record(tx: UnitOfWork, session_id: UUID, decisions: Collection[Decision]) -> None:
+async def _record(tx: UnitOfWork, session_id: UUID, decisions: Collection[Decision]) -> None:
     """Keeps what became of entries: the answer to "why was I not promoted?"."""
     now = tx.now()
     rows = [
@@ -198,7 +198,7 @@ async def _line(tx: UnitOfWork, session_id: UUID) -> BookableSession | None:
     """The session, unless nobody waits for it."""
     session, entry = BookableSession, WaitlistEntry
     waiting = select(entry.id).where(
-        entry.tenant_id == tx.tenant, entry.class_session_id == session_id, entry.state.in_(("WAITING", "OFFERED"))
+        entry.tenant_id == tx.tenant, entry.class_session_id == session_id, entry.state.in_(IN_LINE)
     )
     query = select(session).where(session.tenant_id == tx.tenant, session.id == session_id, waiting.exists())
     return (await tx.session.scalars(query, execution_options={"populate_existing": True})).one_or_none()
@@ -234,7 +234,7 @@ async def _carry_out(tx: UnitOfWork, session: BookableSession, decisions: Sequen
     if told:
         await changes.publish_waits(tx, told)
     # When nothing was given out, what was said before need not be said again.
-    await record(tx, session.id, decisions if winners else [each for each in (*leaving, *passed) if each.outcome])
+    await _record(tx, session.id, decisions if winners else [each for each in (*leaving, *passed) if each.outcome])
 
 
 async def _offer(tx: UnitOfWork, session: BookableSession, ids: Sequence[UUID]) -> None:

@@ -11,13 +11,11 @@ from sqlalchemy.orm import aliased
 
 from services.booking import changes, waitlist
 from services.booking.locks import lock_line
-from services.booking.models import BookableSession, Client, WaitlistEntry
+from services.booking.models import IN_LINE, BookableSession, Client, WaitlistEntry
 from services.booking.refusals import to_error
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound, PermissionDenied, check_etag
-
-IN_LINE = ("WAITING", "OFFERED")
 
 
 @dataclass(frozen=True)
