@@ -27,6 +27,7 @@ from powerhouse.booking.v1 import (
     drop_in_service_pb2,
     fee_service_pb2,
     series_service_pb2,
+    waitlist_service_pb2,
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
@@ -52,6 +53,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"],
         fee_service_pb2.DESCRIPTOR.services_by_name["FeeService"],
         series_service_pb2.DESCRIPTOR.services_by_name["SeriesService"],
+        waitlist_service_pb2.DESCRIPTOR.services_by_name["WaitlistService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

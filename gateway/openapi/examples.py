@@ -71,6 +71,13 @@ _WORDS: dict[str, Any] = {
     "WaiveBookingRequest.reason": "The client was ill",
     "account_display_name": "Jo Weber",
     "account_email": "jo@kiezpilates.example",
+    "WaitlistEntry.booking": "",
+    "WaitlistEntry.message": "",
+    "WaitlistEntry.passed_over": "",
+    "WaitlistEntry.reason": "",
+    "Decision.message": "2026-11-20 09:15, when you were number 2 in line: the place went past you, because you had as"
+    " many classes ahead as the studio allows.",
+    "Decision.outcome": "TOO_MANY_BOOKINGS",
     "address": "Oranienstraße 12, 10999 Berlin",
     "amount_minor": "500",
     "at": "2026-11-20T08:15:00Z",
@@ -116,12 +123,14 @@ _WORDS: dict[str, Any] = {
     "guest_display_name": "",
     "guardian": f"studios/{example_id('studio')}/clients/{example_id('client')}",
     "instructor_display_name": "Ana Silva",
+    "join_time": "2026-11-20T08:15:00Z",
     "language": "de",
     "late_cancel_fee_minor": "1000",
     "late_promotion_decline_minutes": 120,
     "local_day": "2026-11-23",
     "local_free_cancel_until": "2026-11-22T22:00",
     "last_day": "2027-02-18",
+    "line_close_time": "2026-11-23T08:00:00Z",
     "local_start": "2026-11-23T10:00",
     "location_display_name": "Kreuzberg",
     "max_daily_bookings": 2,
@@ -139,6 +148,7 @@ _WORDS: dict[str, Any] = {
     "phone": "+4930123456",
     "policy_version": "3",
     "price_minor": "0",
+    "position": 2,
     "principal": f"accounts/{example_id('account')}",
     "provider_message_id": "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794",
     "quiet_end_minute": 420,
@@ -158,6 +168,7 @@ _WORDS: dict[str, Any] = {
     "spots": ["Reformer 1", "Reformer 2", "Reformer 3"],
     "start_time": "2026-11-23T09:00:00Z",
     "tags": [f"studios/{example_id('studio')}/clientTags/{example_id('client_tag')}"],
+    "summary": "You are number 2 in line. No place is free. The line closes 2026-11-23 09:00.",
     "time_zone": "Europe/Berlin",
     "token": "n3Vt0mJq7gQkCXyS5rVw2bH8eLk1pZ6dAfN9xYtRouI",
     "typed_name": "Mara Lindt",
@@ -169,7 +180,15 @@ _WORDS: dict[str, Any] = {
     "waiver_version": "1",
 }
 # What has not happened in the example: these times stay unset.
-_UNSET = {"archive_time", "cancel_time", "check_in_time", "hold_expire_time", "revoke_time", "undo_time"}
+_UNSET = {
+    "archive_time",
+    "cancel_time",
+    "check_in_time",
+    "hold_expire_time",
+    "offer_expire_time",
+    "revoke_time",
+    "undo_time",
+}
 _WELL_KNOWN: dict[str, Any] = {
     "google.protobuf.Timestamp": "2026-11-23T09:00:00Z",
     "google.protobuf.Duration": "3600s",

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import func, update
 
-from services.booking import bookings, changes, credits, fees
+from services.booking import bookings, changes, credits, fees, waitlist
 from services.booking.cancellation import free_cancel_until
 from services.booking.locks import lock_line
 from services.booking.models import Booking, BookingDetail, ClassSession
@@ -35,6 +35,7 @@ async def cancel(tx: UnitOfWork, booking_id: UUID, *, account: UUID | None, etag
     if not early:
         await fees.charge(tx, booking, "LATE_CANCEL", booking.late_cancel_fee_minor)
     await changes.publish_bookings(tx, [booking_id])
+    await waitlist.fill(tx, booking.class_session_id)
     tx.note_change("state", booking.state, state)
     return await bookings.get(tx, booking_id, account)
 

@@ -1,4 +1,4 @@
-"""What booking tells the mesh: the state of bookings, packages and clients after a change, any number at once."""
+"""What booking tells the mesh: the state of bookings, packages, waits and clients after a change, in any number."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -27,6 +27,13 @@ _PUBLISH_PACKAGES = text(
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
     " JOIN client_packages p ON p.tenant_id = :tenant AND p.id = changed.id"
 )
+_PUBLISH_WAITS = text(
+    "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
+    " SELECT changed.event_id, e.tenant_id, 'powerhouse.booking.v1.WaitlistEntryChanged', 'waitlist_entry', e.id,"
+    " e.version, waitlist_entry_changed_v1(e), :traceparent"
+    " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
+    " JOIN waitlist_entries e ON e.tenant_id = :tenant AND e.id = changed.id"
+)
 
 
 async def publish_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
@@ -37,6 +44,11 @@ async def publish_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
 async def publish_packages(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
     """The packages as they are now."""
     await tx.session.execute(_PUBLISH_PACKAGES, _parameters(tx, ids))
+
+
+async def publish_waits(tx: UnitOfWork, ids: Sequence[UUID]) -> None:
+    """The waitlist entries as they are now."""
+    await tx.session.execute(_PUBLISH_WAITS, _parameters(tx, ids))
 
 
 async def publish_client(tx: UnitOfWork, client: Client) -> None:

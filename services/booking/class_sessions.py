@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, func, literal_column, select, text, tuple_
+from sqlalchemy import ARRAY, ColumnElement, Text, case, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking import displacements, policies
-from services.booking.models import BookableSession, BookingDetail, ClassSession
+from services.booking import displacements, line_changes, policies, waitlist
+from services.booking.models import BookableSession, BookingDetail, ClassSession, WaitlistEntry
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import InvalidArgument, NotFound, PermissionDenied
@@ -63,7 +63,7 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     """Takes over a session's state unless a newer one is known, with all that follows for its bookings.
 
     True when it was news. States may come in any order and more than once: the newest stays. A cut of the capacity is
-    applied and never refused: who is booked stays booked, and no place is sold until there are fewer.
+    applied and never refused: who booked last stands first in the waitlist then.
     """
     await policies.settle(tx)
     key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
@@ -89,11 +89,17 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     if not await displacements.lock(tx, planned.id):
         return True
     if planned.cancelled:
+        await line_changes.cancel_all(tx, planned.id)
         await displacements.cancel_all(tx, planned.id)
-    else:
-        await displacements.restore_all(tx, planned.id)
-        await displacements.settle_spots(tx, planned.id)
+        await displacements.follow_move(tx, planned.id)
+        return True
+    await displacements.restore_all(tx, planned.id)
+    await line_changes.cut(tx, planned.id)
+    await displacements.settle_spots(tx, planned.id)
     await displacements.follow_move(tx, planned.id)
+    await line_changes.follow_move(tx, planned.id)
+    await line_changes.restore_all(tx, planned.id)
+    await waitlist.fill(tx, planned.id)
     return True
 
 
@@ -154,8 +160,19 @@ async def digest(tx: UnitOfWork) -> str:
 
 
 def refusal_now(tx: UnitOfWork) -> ColumnElement[str | None]:
-    """For a query of BookableSession: the rule that also refuses a booking, so what is shown as open can be booked."""
-    return func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    """For a query of BookableSession: the rules that also refuse a booking, so what is shown as open can be booked.
+
+    A place that others wait for first is as good as taken.
+    """
+    session, entry = BookableSession, WaitlistEntry
+    refusal = func.refusal_v2(literal_column("bookable_sessions"), tx.now(), type_=Text())
+    waits_first = select(entry.id).where(
+        entry.tenant_id == session.tenant_id,
+        entry.class_session_id == session.id,
+        entry.state == "WAITING",
+        entry.passed_over == "",
+    )
+    return func.coalesce(refusal, case((waits_first.exists(), "SESSION_FULL")))
 
 
 def spots_left() -> ColumnElement[list[str]]:

@@ -5,7 +5,7 @@ from uuid import UUID
 from sqlalchemy import text, update
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking import bookings, cancellations, changes
+from services.booking import bookings, cancellations, changes, waitlist
 from services.booking.locks import lock_line, lock_place
 from services.booking.models import Booking, BookingDetail, ClassSession, DropInPayment
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -90,6 +90,7 @@ async def expire(tx: UnitOfWork, booking_id: UUID) -> bool:
         return False
     await cancellations.give_up(tx, booking, state="EXPIRED", credit_returned=False)
     await changes.publish_bookings(tx, [booking_id])
+    await waitlist.fill(tx, booking.class_session_id)
     return True
 
 

@@ -69,13 +69,52 @@ INVARIANTS = {
             SELECT least(count(*), 1) FROM waitlist_entries e
             WHERE e.tenant_id = h.tenant_id AND e.credit_hold_id = h.id AND e.state IN ('WAITING', 'OFFERED'))
     """,
+    # Of waits under one hold only one can come true.
+    "shared_holds": """
+        SELECT FROM waitlist_entries e
+        JOIN waitlist_entries o ON o.tenant_id = e.tenant_id AND o.credit_hold_id = e.credit_hold_id AND o.id > e.id
+        JOIN class_sessions s ON s.tenant_id = e.tenant_id AND s.id = e.class_session_id
+        JOIN class_sessions t ON t.tenant_id = o.tenant_id AND t.id = o.class_session_id
+        WHERE e.tenant_id = :tenant AND e.state IN ('WAITING', 'OFFERED') AND o.state IN ('WAITING', 'OFFERED')
+            AND NOT (s.start_time < t.end_time AND t.start_time < s.end_time)
+    """,
+    # Whoever still waits was considered, or had not come yet, each time that somebody behind got a place or an offer.
+    "fair_lines": """
+        SELECT FROM waitlist_decisions d
+        JOIN waitlist_entries e ON e.tenant_id = d.tenant_id AND e.id = d.waitlist_entry_id
+        JOIN waitlist_entries w ON w.tenant_id = d.tenant_id AND w.class_session_id = d.class_session_id
+            AND w.state = 'WAITING' AND w.create_time < d.create_time
+            AND (NOT w.displaced, w.join_time, w.id) < (NOT e.displaced, e.join_time, e.id)
+        WHERE d.tenant_id = :tenant AND d.outcome IN ('PROMOTED', 'OFFERED') AND NOT EXISTS (
+            SELECT FROM waitlist_decisions c WHERE c.tenant_id = w.tenant_id AND c.waitlist_entry_id = w.id
+                AND (c.create_time = d.create_time OR c.outcome = 'OFFERED' AND c.create_time < d.create_time))
+    """,
+    # For longer than a minute no offer is overdue, nobody who can have a free place waits for it (quiet hours apart),
+    # and nobody waits for a class that has started or is cancelled.
+    "settled_lines": """
+        SELECT FROM waitlist_entries e
+        JOIN bookable_sessions s ON s.tenant_id = e.tenant_id AND s.id = e.class_session_id
+        CROSS JOIN (SELECT CAST(:now AS timestamptz) AS now) clock
+        WHERE e.tenant_id = :tenant AND e.state IN ('WAITING', 'OFFERED')
+            AND coalesce(e.offer_expire_time, e.update_time) < clock.now - interval '1 minute' AND (
+            e.state = 'OFFERED' OR s.cancelled OR clock.now > s.start_time + interval '1 minute'
+            OR e.passed_over = '' AND s.booked_count < s.planned_capacity AND s.waitlist_mode <> 'OFF'
+            AND clock.now < time_before_v1(s.start_time, s.time_zone, s.waitlist_cutoff_minutes)
+            AND NOT EXISTS (
+                SELECT FROM unnest(ARRAY[clock.now, clock.now - interval '1 minute']) AS at
+                CROSS JOIN LATERAL (
+                    SELECT extract(epoch FROM (at AT TIME ZONE s.time_zone)::time) / 60) AS wall (minute)
+                WHERE CASE WHEN s.quiet_start_minute <= s.quiet_end_minute
+                    THEN wall.minute >= s.quiet_start_minute AND wall.minute < s.quiet_end_minute
+                    ELSE wall.minute >= s.quiet_start_minute OR wall.minute < s.quiet_end_minute END))
+    """,
 }
 
 
 async def violations(tx: UnitOfWork) -> dict[str, int]:
     """How many offenders each invariant has in the studio; all zero is well."""
     found = {}
-    values = {"tenant": tx.tenant, "redeemed": ledger.REDEEMED, "last_shared": _LAST_SHARED}
+    values = {"tenant": tx.tenant, "redeemed": ledger.REDEEMED, "last_shared": _LAST_SHARED, "now": tx.now()}
     for name, offenders in INVARIANTS.items():
         used = {key: value for key, value in values.items() if f":{key}" in offenders}
         count = text(f"SELECT count(*) FROM ({offenders}) offenders")  # noqa: S608  # constants of this module

@@ -8,7 +8,8 @@ from uuid import UUID
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import drop_ins, invariants, lapses, no_shows, snapshots
+from services.booking import drop_ins, invariants, lapses, no_shows, overdue, snapshots
+from services.booking.locks import lock_line
 from services.booking.models import StudioId
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
@@ -71,12 +72,41 @@ async def mark_no_shows(work: Resources, tick_at: datetime) -> None:
                 marked = await no_shows.mark_some(tx, together)
 
 
+@jobs.every("settle_lines", timedelta(seconds=20))
+async def settle_lines(work: Resources, tick_at: datetime) -> None:
+    """Lines that closed, quiet hours that ended, people who booked elsewhere, and whatever a crash left undone."""
+    studios = await _studios(work)
+    for first in range(0, len(studios), _STUDIOS_AT_ONCE):
+        batch = studios[first : first + _STUDIOS_AT_ONCE]
+        async with work.database.transaction(*batch) as tx:
+            unsettled = await overdue.unsettled(tx, batch)
+        for studio, session_id in unsettled:
+            try:
+                async with work.database.transaction(studio) as tx:
+                    await lock_line(tx, session_id)
+                    await overdue.settle(tx, session_id)
+            except Exception as error:
+                # The others shall not wait for it; the next tick tries again.
+                log.error("line_not_settled", class_session=str(session_id), exc_info=error)
+
+
 @jobs.on("expire_drop_in")
 async def expire_drop_in(work: Resources, job: Job) -> Outcome:
     """The hold of a place that waits for its payment has ended."""
     assert job.tenant is not None
     async with work.database.transaction(job.tenant) as tx:
         await drop_ins.expire(tx, UUID(job.args["booking_id"]))
+    return Done()
+
+
+@jobs.on("expire_offers")
+async def expire_offers(work: Resources, job: Job) -> Outcome:
+    """An offer that nobody answered goes to the next in line."""
+    assert job.tenant is not None
+    session_id = UUID(job.args["class_session"])
+    async with work.database.transaction(job.tenant) as tx:
+        await lock_line(tx, session_id)
+        await overdue.settle(tx, session_id)
     return Done()
 
 

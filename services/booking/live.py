@@ -36,7 +36,8 @@ PATIENCE = 3
 MAX_WATCHERS = 400
 
 _MARKERS = text(
-    "SELECT s.tenant_id, s.id, c.xmin::text, s.policy_version, refusal_v2(s, :now)"
+    "SELECT s.tenant_id, s.id, c.xmin::text, s.policy_version, refusal_v2(s, :now),"
+    " waits_first_v1(s.tenant_id, s.id)"
     " FROM unnest(CAST(:tenants AS uuid[]), CAST(:ids AS uuid[])) AS w (tenant_id, id)"
     " JOIN class_sessions c ON c.tenant_id = w.tenant_id AND c.id = w.id"
     " JOIN bookable_sessions s ON s.tenant_id = w.tenant_id AND s.id = w.id"

@@ -15,6 +15,8 @@ _TYPES = {**COLUMN_TYPES, str: Text(), list[str]: ARRAY(Text())}
 CLIENT_EMAIL = "uq_clients_email"
 CLIENT_SELF = "uq_clients_self"
 CLIENT_TAG_NAME = "uq_client_tags_display_name"
+# States of waitlist entries that have a place in line.
+IN_LINE = ("WAITING", "OFFERED")
 
 
 class Base(DeclarativeBase):
@@ -102,7 +104,7 @@ class _Session:
     planned_capacity: Mapped[int]
     # Up to here places may be held: more than planned when capacity was cut below what is booked.
     effective_capacity: Mapped[int]
-    # Confirmed bookings; changes only under the lock of this row.
+    # Places held by bookings and offers; changes only under the lock of this row.
     booked_count: Mapped[int]
 
 

@@ -28,6 +28,12 @@ NOT_NOW = {
     "DROP_IN_NOT_OFFERED": "the studio sells no single places",
     "CLIENT_ARCHIVED": "the client is archived",
     "CLIENT_REQUIRED": "join the studio before you book",
+    "PLACE_FREE": "a place is free; book it",
+    "WAITLIST_OFF": "the studio has no waitlist",
+    "WAITLIST_CLOSED": "the waitlist has closed",
+    "NOT_WAITING": "the entry is no longer in line",
+    "NOT_OFFERED": "no place is on offer",
+    "OFFER_EXPIRED": "the offer was not answered in time",
 }
 
 
@@ -40,6 +46,8 @@ def to_error(code: str) -> DomainError:
             return AlreadyExists(
                 "the client brings a guest of this name", reason=code, field="booking.guest_display_name"
             )
+        case "ALREADY_WAITING":
+            return AlreadyExists("the client waits for this class already", reason=code)
         case "SPOT_TAKEN":
             return AlreadyExists("somebody has this spot", reason=code, field="booking.spot")
         case "UNKNOWN_SPOT":

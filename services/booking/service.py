@@ -25,6 +25,8 @@ from powerhouse.booking.v1 import (
     series_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
+    waitlist_service_pb2,
+    waitlist_service_pb2_grpc,
     waiver_service_pb2,
     waiver_service_pb2_grpc,
 )
@@ -41,6 +43,7 @@ from services.booking.rpc.drop_in_servicer import DropInServicer
 from services.booking.rpc.fee_servicer import FeeServicer
 from services.booking.rpc.series_servicer import SeriesServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
+from services.booking.rpc.waitlist_servicer import WaitlistServicer
 from services.booking.rpc.waiver_servicer import WaiverServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
@@ -61,6 +64,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(fee_service_pb2, fee_service_pb2_grpc, FeeServicer(resources)),
         _of(series_service_pb2, series_service_pb2_grpc, SeriesServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
+        _of(waitlist_service_pb2, waitlist_service_pb2_grpc, WaitlistServicer(resources)),
         _of(waiver_service_pb2, waiver_service_pb2_grpc, WaiverServicer(resources, keys)),
     ]
 

@@ -32,6 +32,8 @@ from powerhouse.booking.v1 import (
     fee_service_pb2,
     fee_service_pb2_grpc,
     series_service_pb2_grpc,
+    waitlist_service_pb2,
+    waitlist_service_pb2_grpc,
     waiver_pb2,
     waiver_service_pb2,
     waiver_service_pb2_grpc,
@@ -62,6 +64,7 @@ STUBS = {
         credit_service_pb2_grpc.CreditServiceStub,
         fee_service_pb2_grpc.FeeServiceStub,
         series_service_pb2_grpc.SeriesServiceStub,
+        waitlist_service_pb2_grpc.WaitlistServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -173,6 +176,7 @@ async def build(estate: Estate) -> Holding:
     await estate.carry()
     await _staff(holding)
     await _book(holding)
+    await _fill(holding)
     await estate.carry()
     deliveries = await holding.stub("notify").ListDeliveries(
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
@@ -265,6 +269,24 @@ async def _describe(holding: Holding, client: str) -> None:
     ]
     twins = {"name": people[0].name, "duplicate": people[1].name, "request_id": str(new_id())}
     holding.add(await stub.MergeClients(client_service_pb2.MergeClientsRequest(**twins)))
+
+
+async def _fill(holding: Holding) -> None:
+    """The class is full, and somebody waits for it."""
+    stub, pb, common = holding.stub("booking"), booking_service_pb2, {"parent": holding.name}
+    session = holding.objects["classSessions"]
+    for number in range(3):
+        client = client_pb2.Client(display_name="Jo Weber")
+        made = await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common)))
+        pack = pb.NewClientPackage(client=made.name, display_name="10 classes", credits=10, reason="welcome")
+        await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common)))
+        booking = pb.NewBooking(class_session=session, client=made.name)
+        # One of its three places is booked.
+        if number < 2:
+            await stub.CreateBooking(pb.CreateBookingRequest(booking=booking, **_keyed(common)))
+    entry = waitlist_service_pb2.NewWaitlistEntry(class_session=session, client=made.name)
+    join = waitlist_service_pb2.JoinWaitlistRequest(waitlist_entry=entry, **_keyed(common))
+    holding.add(await stub.JoinWaitlist(join))
 
 
 def _keyed(common: dict[str, str]) -> Any:

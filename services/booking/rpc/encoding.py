@@ -41,7 +41,7 @@ def encode_offer(offer: Offer) -> pb.BookableSession:
         location_display_name=session.location_display_name,
         start_time=to_timestamp(session.start_time),
         end_time=to_timestamp(session.end_time),
-        local_start=_local(session.start_time, session.time_zone),
+        local_start=local_time(session.start_time, session.time_zone),
         time_zone=session.time_zone,
         capacity=session.planned_capacity,
         free_places=max(0, session.planned_capacity - session.booked_count),
@@ -65,7 +65,7 @@ def encode_booking(booking: BookingDetail) -> pb.Booking:
         client_package=_package_name(booking),
         class_type_display_name=booking.class_type_display_name,
         start_time=to_timestamp(booking.start_time),
-        local_start=_local(booking.start_time, booking.time_zone),
+        local_start=local_time(booking.start_time, booking.time_zone),
         time_zone=booking.time_zone,
         free_cancel_until=to_timestamp(free_cancel_until(booking)),
         policy_version=booking.policy_version,
@@ -113,7 +113,7 @@ def encode_booking_preview(preview: BookingPreview) -> service_pb.BookingPreview
         currency_code=booking.currency_code,
         spot=booking.spot or "",
         free_cancel_until=to_timestamp(deadline),
-        local_free_cancel_until=_local(deadline, booking.time_zone),
+        local_free_cancel_until=local_time(deadline, booking.time_zone),
         time_zone=booking.time_zone,
         late_cancel_fee_minor=booking.late_cancel_fee_minor,
         no_show_fee_minor=booking.no_show_fee_minor,
@@ -132,7 +132,7 @@ def encode_cancellation_preview(preview: CancellationPreview) -> service_pb.Canc
         fee_minor=preview.fee_minor,
         currency_code=booking.currency_code,
         free_cancel_until=to_timestamp(deadline),
-        local_free_cancel_until=_local(deadline, booking.time_zone),
+        local_free_cancel_until=local_time(deadline, booking.time_zone),
         time_zone=booking.time_zone,
     )
 
@@ -194,5 +194,6 @@ def _package_name(booking: BookingDetail) -> str:
     return name_of(booking.tenant_id, "clientPackages", booking.client_package_id) if booking.client_package_id else ""
 
 
-def _local(start: datetime, time_zone: str) -> str:
-    return start.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%dT%H:%M")
+def local_time(instant: datetime, time_zone: str) -> str:
+    """Wall time at a location, `2026-11-23T10:00`."""
+    return instant.astimezone(ZoneInfo(time_zone)).strftime("%Y-%m-%dT%H:%M")

@@ -2,6 +2,7 @@
 
 from uuid import UUID
 
+from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import parse_child
 from services.chassis.rpc.call import current_call
 
@@ -10,6 +11,21 @@ def only_own() -> UUID | None:
     """The account to which the call is narrowed; None when it may touch the whole studio."""
     call = current_call()
     return None if call.whole_studio else call.account()
+
+
+def teacher() -> UUID | None:
+    """The account as one that teaches at the studio; None for everybody else."""
+    call = current_call()
+    return call.principal.account_id if Role.ROLE_INSTRUCTOR in call.principal.roles_in(call.tenant) else None
+
+
+def client_and_account(client: str, field: str) -> tuple[UUID | None, UUID | None]:
+    """For whom a call asks, and as which account: staff for any client, others for those that the account acts for.
+
+    Without a client it is the person itself.
+    """
+    call, client_id = current_call(), optional(client, "clients", field)
+    return client_id, None if client_id and call.whole_studio else call.account()
 
 
 def child(name: str, collection: str, field: str) -> UUID:

@@ -24,6 +24,15 @@ BEGIN
             IF NOT FOUND THEN
                 RAISE EXCEPTION 'no account %', NEW.debit_account USING ERRCODE = 'foreign_key_violation';
             END IF;
+            -- Paid from what was set aside, it is the package's use all the same.
+            UPDATE client_packages p
+            SET expire_time = b.start_time + make_interval(days => p.first_use_days),
+                version = p.version + 1, update_time = NEW.create_time
+            FROM credit_holds h, bookings b
+            WHERE h.tenant_id = NEW.tenant_id AND h.id = NEW.debit_account
+                AND b.tenant_id = NEW.tenant_id AND b.id = NEW.booking_id
+                AND p.tenant_id = NEW.tenant_id AND p.id = h.client_package_id
+                AND p.first_use_days > 0 AND p.expire_time IS NULL;
         END IF;
     END IF;
     IF NEW.credit_account > v_uncached THEN

@@ -27,6 +27,7 @@ from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
 from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
 from powerhouse.booking.v1.series_service_pb2_grpc import SeriesServiceStub
+from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -50,6 +51,7 @@ BookingStub = together(
     DropInServiceStub,
     FeeServiceStub,
     SeriesServiceStub,
+    WaitlistServiceStub,
     WaiverServiceStub,
 )
 

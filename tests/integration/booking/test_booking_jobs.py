@@ -25,7 +25,33 @@ from services.scheduling.service import SERVICE as SCHEDULING
 from tests.integration.booking.house import House, key, last_id
 from tests.support.services import Running
 
+# A credit set aside, and a wait of the year before under it for each session.
+WAIT = (
+    "WITH h AS (INSERT INTO credit_holds (tenant_id, id, client_id, client_package_id, create_time)"
+    " SELECT tenant_id, gen_random_uuid(), client_id, id, now() FROM client_packages WHERE tenant_id = $1 RETURNING *),"
+    " s AS (SELECT * FROM class_sessions WHERE tenant_id = $1{more}),"
+    " e AS (INSERT INTO waitlist_entries (tenant_id, id, class_session_id, client_id, credit_hold_id, state, join_time,"
+    " passed_over, version, create_time, update_time)"
+    " SELECT h.tenant_id, gen_random_uuid(), s.id, h.client_id, h.id, 'WAITING', '2026-01-01', '{passed_over}', 1,"
+    " '2026-01-01', '2026-01-01' FROM h, s RETURNING *) "
+)
+# The same class a day later.
+ANOTHER = (
+    " UNION ALL SELECT (jsonb_populate_record(s, jsonb_build_object('id', gen_random_uuid(), 'start_time',"
+    " s.start_time + interval '1 day', 'end_time', s.end_time + interval '1 day', 'booked_count', 0))).*"
+    " FROM class_sessions s WHERE tenant_id = $1"
+)
 BREAKING = {
+    "holds": WAIT.format(more="", passed_over="X") + "SELECT FROM e",
+    "settled_lines": WAIT.format(more="", passed_over="") + "SELECT FROM e",
+    "shared_holds": WAIT.format(more=ANOTHER, passed_over="X") + "INSERT INTO class_sessions SELECT s.* FROM s"
+    " WHERE booked_count = 0",
+    "fair_lines": WAIT.format(more="", passed_over="X")
+    + ", promoted AS (INSERT INTO waitlist_entries (tenant_id, id, class_session_id, client_id, credit_hold_id, state,"
+    " join_time, booking_id, version) SELECT tenant_id, gen_random_uuid(), class_session_id, client_id, credit_hold_id,"
+    " 'PROMOTED', now(), gen_random_uuid(), 1 FROM e RETURNING *)"
+    " INSERT INTO waitlist_decisions (tenant_id, class_session_id, waitlist_entry_id, place_in_line, outcome,"
+    " create_time) SELECT tenant_id, class_session_id, id, 2, 'PROMOTED', now() FROM promoted",
     "seats": "UPDATE class_sessions SET booked_count = 0 WHERE tenant_id = $1",
     "balances": "UPDATE client_packages SET credits_left = credits_left + 1 WHERE tenant_id = $1",
     "ledger": "UPDATE client_packages SET credits_left = credits_left + 1 WHERE tenant_id = $1",
@@ -35,8 +61,6 @@ BREAKING = {
     " policy_version, credit_returned, session_cancelled, version, start_time, end_time) SELECT tenant_id,"
     " gen_random_uuid(), class_session_id, client_id, client_package_id, state, 1, false, false, 1, start_time,"
     " end_time FROM bookings WHERE tenant_id = $1",
-    "holds": "INSERT INTO credit_holds (tenant_id, id, client_id, client_package_id, credits, create_time)"
-    " SELECT tenant_id, gen_random_uuid(), client_id, id, 1, now() FROM client_packages WHERE tenant_id = $1",
 }
 
 

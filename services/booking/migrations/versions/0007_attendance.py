@@ -8,7 +8,7 @@ from services.chassis.db.migrations import guard, install_function
 from services.chassis.db.urls import role_name
 
 revision = "0007"
-down_revision = "0005"
+down_revision = "0006"
 
 APP_ROLE = role_name("booking", "app")
 SQL = Path(__file__).parents[2] / "sql"
