@@ -278,8 +278,11 @@ async def _fill(holding: Holding) -> None:
     for number in range(3):
         client = client_pb2.Client(display_name="Jo Weber")
         made = await stub.CreateClient(client_service_pb2.CreateClientRequest(client=client, **_keyed(common)))
-        pack = pb.NewClientPackage(client=made.name, display_name="10 classes", credits=10, reason="welcome")
-        await stub.GrantClientPackage(pb.GrantClientPackageRequest(client_package=pack, **_keyed(common)))
+        pack = credit_service_pb2.NewClientPackage(
+            client=made.name, display_name="10 classes", credits=10, reason="welcome"
+        )
+        grant = credit_service_pb2.GrantClientPackageRequest(client_package=pack, **_keyed(common))
+        await stub.GrantClientPackage(grant)
         booking = pb.NewBooking(class_session=session, client=made.name)
         # One of its three places is booked.
         if number < 2:

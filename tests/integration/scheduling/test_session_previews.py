@@ -7,10 +7,11 @@ import pytest
 from grpc import StatusCode
 from timetable_house import House, key, refused
 
-from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2
+from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import scheduling_service_pb2 as pb
 from powerhouse.scheduling.v1.class_session_pb2 import ClassSession
@@ -34,7 +35,7 @@ async def book(house: House, booking: Running, session: ClassSession, number: in
     rows = await house.running.sql(f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 ORDER BY version", house.tenant)
     await inbox.apply(booking.resources.database, BOOKING.consumers, [Envelope.of_row(row) for row in rows])
     stub: Any = booking.as_account(
-        together(BookingServiceStub, ClientServiceStub), roles={house.tenant: [Role.ROLE_FRONT_DESK]}
+        together(BookingServiceStub, ClientServiceStub, CreditServiceStub), roles={house.tenant: [Role.ROLE_FRONT_DESK]}
     )
     made = []
     for _ in range(number):
@@ -43,9 +44,9 @@ async def book(house: House, booking: Running, session: ClassSession, number: in
                 parent=house.name, client=Client(display_name="Clara"), request_id=key()
             )
         )
-        pack = booking_service_pb2.NewClientPackage(client=client.name, display_name="Pack", credits=1, reason="test")
+        pack = credit_service_pb2.NewClientPackage(client=client.name, display_name="Pack", credits=1, reason="test")
         await stub.GrantClientPackage(
-            booking_service_pb2.GrantClientPackageRequest(parent=house.name, client_package=pack, request_id=key())
+            credit_service_pb2.GrantClientPackageRequest(parent=house.name, client_package=pack, request_id=key())
         )
         wanted = booking_service_pb2.NewBooking(class_session=session.name, client=client.name)
         one = await stub.CreateBooking(
