@@ -1,19 +1,25 @@
 """When booking does what by itself."""
 
 from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from uuid import UUID
 
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import invariants, snapshots
+from services.booking import import_chunks, imports, invariants, snapshots
 from services.booking.models import StudioId
-from services.chassis.jobs.registry import Done, Job, Jobs, Outcome
+from services.chassis import blobs
+from services.chassis.jobs.registry import Cancelled, Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
 from services.chassis.telemetry import logger
 
 log = logger(__name__)
 VIOLATIONS = Gauge("powerhouse_invariant_violations", "Rows that break what must always hold", ("name",))
+
+# Of one chunk.
+_IMPORT_ATTEMPTS = 8
 
 jobs = Jobs()
 
@@ -32,13 +38,33 @@ async def load_class_sessions(work: Resources, job: Job) -> Outcome:
     return Done()
 
 
+@jobs.on(imports.JOB, max_attempts=_IMPORT_ATTEMPTS, concurrency=2)
+async def import_chunk(work: Resources, job: Job) -> Outcome:
+    """The next rows of a file."""
+    assert job.tenant is not None
+    import_id, run_id = UUID(job.args["import"]), UUID(job.args["run"])
+    try:
+        wanted = await import_chunks.advance(work.database, job.tenant, import_id, run_id, job.args["position"])
+    except Exception:
+        if job.attempts >= _IMPORT_ATTEMPTS:
+            await import_chunks.give_up(work.database, job.tenant, import_id, run_id)
+        raise
+    return Done() if wanted else Cancelled("MOVED_ON")
+
+
+@jobs.every("sweep_blobs", timedelta(hours=1))
+async def sweep_blobs(work: Resources, tick_at: datetime) -> None:
+    """Deletes files that nobody uses any more, and what broken uploads left."""
+    for studio in await _studios(work):
+        async with work.database.transaction(studio) as tx:
+            await blobs.sweep(tx)
+
+
 @jobs.every("check_invariants", timedelta(minutes=15))
 async def check_invariants(work: Resources, tick_at: datetime) -> None:
     """Counts in every studio what must not be there."""
-    async with work.database.transaction() as tx:
-        studios = (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()
     total = Counter(dict.fromkeys(invariants.INVARIANTS, 0))
-    for studio in studios:
+    for studio in await _studios(work):
         async with work.database.transaction(studio) as tx:
             found = await invariants.violations(tx)
         total.update(found)
@@ -46,3 +72,8 @@ async def check_invariants(work: Resources, tick_at: datetime) -> None:
             log.error("invariant_violated", studio=str(studio), **found)
     for name, count in total.items():
         VIOLATIONS.labels(name).set(count)
+
+
+async def _studios(work: Resources) -> Sequence[UUID]:
+    async with work.database.transaction() as tx:
+        return (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()

@@ -10,6 +10,8 @@ from powerhouse.booking.v1 import (
     calendar_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
     session_change_service_pb2,
     session_change_service_pb2_grpc,
 )
@@ -18,6 +20,7 @@ from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.import_servicer import ImportServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.settings import BookingSettings
 from services.chassis.resources import Resources
@@ -46,6 +49,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             session_change_service_pb2.DESCRIPTOR.services_by_name["SessionChangeService"],
             session_change_service_pb2_grpc.add_SessionChangeServiceServicer_to_server,
             SessionChangeServicer(resources),
+        ),
+        Servicer(
+            import_service_pb2.DESCRIPTOR.services_by_name["ImportService"],
+            import_service_pb2_grpc.add_ImportServiceServicer_to_server,
+            ImportServicer(resources),
         ),
     ]
 

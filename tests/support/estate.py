@@ -21,6 +21,8 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
@@ -41,6 +43,7 @@ STUBS = {
         booking_service_pb2_grpc.BookingServiceStub,
         client_service_pb2_grpc.ClientServiceStub,
         calendar_service_pb2_grpc.CalendarServiceStub,
+        import_service_pb2_grpc.ImportServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -50,11 +53,16 @@ STUBS = {
 NOW = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
 
 
+# What uploads hold that are not images.
+_FILES = {"UploadImportRequest": b"Client ID,Name,Email\n1,Clara,clara@lindt.example\n"}
+
+
 async def _upload(request: Any) -> AsyncIterator[Any]:
-    """The request, an image, and the end of it."""
+    """The request, a file, and the end of it."""
     yield request
+    data = _FILES.get(request.DESCRIPTOR.name, b"\x89PNG\r\n\x1a\n")
     (body,) = (field.name for field in request.DESCRIPTOR.fields if field.message_type)
-    yield type(request)(**{body: HttpBody(data=b"\x89PNG\r\n\x1a\n")})
+    yield type(request)(**{body: HttpBody(data=data)})
     yield type(request)()
 
 
@@ -153,6 +161,7 @@ async def build(estate: Estate) -> Holding:
     await _staff(holding)
     await _book(holding)
     await estate.carry()
+    await _transfer(holding)
     deliveries = await holding.stub("notify").ListDeliveries(
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
     )
@@ -215,3 +224,9 @@ async def _book(holding: Holding) -> None:
 
 def _keyed(common: dict[str, str]) -> Any:
     return {**common, "request_id": str(new_id())}
+
+
+async def _transfer(holding: Holding) -> None:
+    stub, pb = holding.stub("booking"), import_service_pb2
+    upload = pb.UploadImportRequest(parent=holding.name, kind=pb.Import.CLIENTS)
+    holding.add(await stub.UploadImport(_upload(upload)))

@@ -1,0 +1,98 @@
+"""Files in and out: imports, exports, and the erasure of a person."""
+
+from pathlib import Path
+
+from alembic import op
+
+from services.chassis.db.migrations import create_blob_tables, guard
+from services.chassis.db.urls import role_name
+
+revision = "0009"
+down_revision = "0005"
+
+APP_ROLE = role_name("booking", "app")
+SQL = Path(__file__).parents[2] / "sql"
+
+VERSIONED = """
+    version integer NOT NULL,
+    create_time timestamptz NOT NULL DEFAULT now(),
+    update_time timestamptz NOT NULL DEFAULT now()"""
+
+IMPORTS = (
+    f"""
+    CREATE TABLE imports (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        kind text NOT NULL CHECK (kind IN ('CLIENTS', 'CLIENT_PACKAGES', 'BOOKINGS')),
+        source text NOT NULL,
+        state text NOT NULL DEFAULT 'UPLOADED'
+            CHECK (state IN ('UPLOADED', 'CHECKING', 'CHECKED', 'RUNNING', 'DONE', 'FAILED', 'CANCELLED')),
+        -- The blob; NULL when the file is gone.
+        sha256 bytea CHECK (octet_length(sha256) = 32),
+        size bigint NOT NULL,
+        encoding text NOT NULL,
+        delimiter text NOT NULL,
+        header text[] NOT NULL,
+        columns jsonb NOT NULL,
+        date_order text NOT NULL,
+        time_zone text NOT NULL,
+        first_position integer NOT NULL,
+        first_line integer NOT NULL,
+        position bigint NOT NULL,
+        line integer NOT NULL,
+        run_id uuid,
+        principal text NOT NULL DEFAULT '',
+        rows_total integer NOT NULL DEFAULT 0,
+        rows_created integer NOT NULL DEFAULT 0,
+        rows_updated integer NOT NULL DEFAULT 0,
+        rows_unchanged integer NOT NULL DEFAULT 0,
+        rows_refused integer NOT NULL DEFAULT 0,
+        reason text NOT NULL DEFAULT '',
+        {VERSIONED},
+        CONSTRAINT pk_imports PRIMARY KEY (tenant_id, id),
+        CONSTRAINT ck_imports_reason CHECK ((state = 'FAILED') = (reason <> ''))
+    )""",
+    # One at a time in a studio: what a row is matched with does not change under it.
+    "CREATE UNIQUE INDEX uq_imports_in_progress ON imports (tenant_id) WHERE state IN ('CHECKING', 'RUNNING')",
+    """
+    CREATE TABLE import_rows (
+        tenant_id uuid NOT NULL,
+        import_id uuid NOT NULL,
+        line integer NOT NULL,
+        outcome text NOT NULL CHECK (outcome IN ('CREATED', 'UPDATED', 'UNCHANGED', 'REFUSED')),
+        reason text NOT NULL,
+        "column" text NOT NULL,
+        resource_id uuid,
+        CONSTRAINT pk_import_rows PRIMARY KEY (tenant_id, import_id, line),
+        FOREIGN KEY (tenant_id, import_id) REFERENCES imports,
+        CONSTRAINT ck_import_rows_reason CHECK (outcome <> 'REFUSED' OR reason <> '')
+    )""",
+    "CREATE INDEX ix_import_rows_refused ON import_rows (import_id, line) WHERE outcome = 'REFUSED'",
+    """
+    CREATE TABLE import_keys (
+        tenant_id uuid NOT NULL,
+        import_id uuid NOT NULL,
+        key uuid NOT NULL,
+        line integer NOT NULL,
+        CONSTRAINT pk_import_keys PRIMARY KEY (tenant_id, import_id, key)
+    )""",
+    """
+    CREATE TABLE external_ids (
+        tenant_id uuid NOT NULL,
+        source text NOT NULL,
+        kind text NOT NULL,
+        external_id text NOT NULL,
+        id uuid NOT NULL,
+        CONSTRAINT pk_external_ids PRIMARY KEY (tenant_id, source, kind, external_id)
+    )""",
+    "CREATE INDEX ix_external_ids_id ON external_ids (id)",
+)
+
+
+def upgrade() -> None:
+    create_blob_tables(APP_ROLE)
+    for statement in IMPORTS:
+        op.execute(statement)
+    guard("imports", APP_ROLE)
+    for table in ("import_rows", "import_keys", "external_ids"):
+        guard(table, APP_ROLE, privileges="SELECT, INSERT, DELETE")
