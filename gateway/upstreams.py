@@ -17,7 +17,13 @@ from gateway.settings import Settings
 from gateway.transcoding.bindings import Binding, Router, Unbindable
 from gateway.transcoding.json_reader import reader
 from gateway.transcoding.json_writer import writer
-from powerhouse.booking.v1 import booking_service_pb2, calendar_service_pb2, client_service_pb2, import_service_pb2
+from powerhouse.booking.v1 import (
+    booking_service_pb2,
+    calendar_service_pb2,
+    client_service_pb2,
+    export_service_pb2,
+    import_service_pb2,
+)
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
@@ -35,6 +41,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],
         calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
         import_service_pb2.DESCRIPTOR.services_by_name["ImportService"],
+        export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

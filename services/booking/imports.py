@@ -1,6 +1,7 @@
 """Imports: files of other systems, how they are read, and how far they are. `import_chunks` does the work."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -21,6 +22,8 @@ from services.chassis.ids import new_id
 # Bytes.
 MAX_FILE = 100 * 1024 * 1024
 JOB = "import_chunk"
+# Of a file, from its last check or run.
+_KEPT = timedelta(days=30)
 IN_PROGRESS = ("CHECKING", "RUNNING")
 
 
@@ -187,6 +190,23 @@ async def forget_keys(tx: UnitOfWork, import_id: UUID) -> None:
     await tx.session.execute(
         delete(ImportKey).where(ImportKey.tenant_id == tx.tenant, ImportKey.import_id == import_id)
     )
+
+
+async def release_files(tx: UnitOfWork, *, all_of_them: bool = False) -> None:
+    """Deletes files after 30 days; all of them when a person who may be in them is erased.
+
+    Raises FailedPrecondition/IMPORT_IN_PROGRESS for all of them while one is being read.
+    """
+    kept = select(Import).where(Import.tenant_id == tx.tenant, Import.sha256.is_not(None))
+    if not all_of_them:
+        kept = kept.where(Import.update_time < tx.now() - _KEPT, Import.state.not_in(IN_PROGRESS))
+    for found in (await tx.session.scalars(kept.order_by(Import.id).with_for_update())).all():
+        if found.state in IN_PROGRESS:
+            raise _in_progress()
+        assert found.sha256 is not None
+        await blobs.remove(tx, found.sha256, user_of(found))
+        found.sha256 = None
+        found.touch(tx.now())
 
 
 def user_of(found: Import) -> str:

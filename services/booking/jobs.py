@@ -8,7 +8,7 @@ from uuid import UUID
 from prometheus_client import Gauge
 from sqlalchemy import select
 
-from services.booking import import_chunks, imports, invariants, snapshots
+from services.booking import exports, import_chunks, imports, invariants, snapshots
 from services.booking.models import StudioId
 from services.chassis import blobs
 from services.chassis.jobs.registry import Cancelled, Done, Job, Jobs, Outcome
@@ -20,6 +20,7 @@ VIOLATIONS = Gauge("powerhouse_invariant_violations", "Rows that break what must
 
 # Of one chunk.
 _IMPORT_ATTEMPTS = 8
+_EXPORT_ATTEMPTS = 5
 
 jobs = Jobs()
 
@@ -52,11 +53,27 @@ async def import_chunk(work: Resources, job: Job) -> Outcome:
     return Done() if wanted else Cancelled("MOVED_ON")
 
 
+@jobs.on(exports.JOB, max_attempts=_EXPORT_ATTEMPTS, concurrency=1)
+async def write_export(work: Resources, job: Job) -> Outcome:
+    """Everything of a studio into a zip."""
+    assert job.tenant is not None
+    export_id = UUID(job.args["export"])
+    try:
+        wanted = await exports.write(work.database, job.tenant, export_id)
+    except Exception:
+        if job.attempts >= _EXPORT_ATTEMPTS:
+            await exports.give_up(work.database, job.tenant, export_id)
+        raise
+    return Done() if wanted else Cancelled("NOT_WANTED")
+
+
 @jobs.every("sweep_blobs", timedelta(hours=1))
 async def sweep_blobs(work: Resources, tick_at: datetime) -> None:
-    """Deletes files that nobody uses any more, and what broken uploads left."""
+    """Deletes files whose time is over or that nobody uses any more, and what broken uploads left."""
     for studio in await _studios(work):
         async with work.database.transaction(studio) as tx:
+            await imports.release_files(tx)
+            await exports.expire(tx)
             await blobs.sweep(tx)
 
 

@@ -128,6 +128,8 @@ class Client(Tenanted, Versioned, Base):
     emergency_contact_phone: Mapped[str | None]
     # Hidden, and cannot book.
     archive_time: Mapped[datetime | None]
+    # Nothing of the person is left; archived for good.
+    erase_time: Mapped[datetime | None]
 
 
 class ClientPackage(Tenanted, Versioned, Base):
@@ -374,6 +376,23 @@ class ExternalId(Base):
     kind: Mapped[str] = mapped_column(primary_key=True)
     external_id: Mapped[str] = mapped_column(primary_key=True)
     id: Mapped[UUID]
+
+
+class Export(Tenanted, Versioned, Base):
+    """Everything of the studio as a zip."""
+
+    __tablename__ = "exports"
+
+    # A name of the proto's Export.State.
+    state: Mapped[str] = mapped_column(server_default="RUNNING")
+    progress_percent: Mapped[int] = mapped_column(server_default="0")
+    # In all tables.
+    rows: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # Bytes.
+    size: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # The blob; None before it is written and when its time is over.
+    sha256: Mapped[bytes | None]
+    expire_time: Mapped[datetime | None]
 
 
 class View(DeclarativeBase):

@@ -21,6 +21,8 @@ from powerhouse.booking.v1 import (
     client_pb2,
     client_service_pb2,
     client_service_pb2_grpc,
+    export_service_pb2,
+    export_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
 )
@@ -44,6 +46,7 @@ STUBS = {
         client_service_pb2_grpc.ClientServiceStub,
         calendar_service_pb2_grpc.CalendarServiceStub,
         import_service_pb2_grpc.ImportServiceStub,
+        export_service_pb2_grpc.ExportServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -230,3 +233,5 @@ async def _transfer(holding: Holding) -> None:
     stub, pb = holding.stub("booking"), import_service_pb2
     upload = pb.UploadImportRequest(parent=holding.name, kind=pb.Import.CLIENTS)
     holding.add(await stub.UploadImport(_upload(upload)))
+    export = export_service_pb2.RequestExportRequest(**_keyed({"parent": holding.name}))
+    holding.add(await stub.RequestExport(export))

@@ -88,11 +88,39 @@ IMPORTS = (
     "CREATE INDEX ix_external_ids_id ON external_ids (id)",
 )
 
+EXPORTS = (
+    f"""
+    CREATE TABLE exports (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        state text NOT NULL DEFAULT 'RUNNING' CHECK (state IN ('RUNNING', 'READY', 'FAILED', 'EXPIRED')),
+        progress_percent integer NOT NULL DEFAULT 0 CHECK (progress_percent BETWEEN 0 AND 100),
+        rows bigint NOT NULL DEFAULT 0,
+        size bigint NOT NULL DEFAULT 0,
+        sha256 bytea CHECK (octet_length(sha256) = 32),
+        expire_time timestamptz,
+        {VERSIONED},
+        CONSTRAINT pk_exports PRIMARY KEY (tenant_id, id),
+        CONSTRAINT ck_exports_sha256 CHECK ((state = 'READY') = (sha256 IS NOT NULL))
+    )""",
+    "CREATE UNIQUE INDEX uq_exports_running ON exports (tenant_id) WHERE state = 'RUNNING'",
+)
+
+ERASURE = (
+    """
+    ALTER TABLE clients
+        ADD erase_time timestamptz,
+        ADD CONSTRAINT ck_clients_erase_time CHECK (erase_time IS NULL OR (
+            archive_time IS NOT NULL AND email IS NULL AND phone IS NULL AND birth_date IS NULL AND account_id IS NULL
+            AND emergency_contact_name = '' AND emergency_contact_phone IS NULL AND language = ''))""",
+)
+
 
 def upgrade() -> None:
     create_blob_tables(APP_ROLE)
-    for statement in IMPORTS:
+    for statement in (*IMPORTS, *EXPORTS, *ERASURE):
         op.execute(statement)
-    guard("imports", APP_ROLE)
+    for table in ("imports", "exports"):
+        guard(table, APP_ROLE)
     for table in ("import_rows", "import_keys", "external_ids"):
         guard(table, APP_ROLE, privileges="SELECT, INSERT, DELETE")
