@@ -21,6 +21,7 @@ from powerhouse.booking.v1 import (
     booking_service_pb2,
     calendar_service_pb2,
     client_service_pb2,
+    erasure_service_pb2,
     export_service_pb2,
     import_service_pb2,
 )
@@ -42,6 +43,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         calendar_service_pb2.DESCRIPTOR.services_by_name["CalendarService"],
         import_service_pb2.DESCRIPTOR.services_by_name["ImportService"],
         export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
+        erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
 }

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import column, select, table, tuple_
+from sqlalchemy import column, select, table, tuple_, update
 
 from services.booking import export_files
 from services.booking.export_files import ZipStream
@@ -110,7 +110,10 @@ async def give_up(database: Database, tenant: UUID, export_id: UUID) -> None:
 
 
 async def expire(tx: UnitOfWork, *, all_of_them: bool = False) -> None:
-    """Lets files go whose time is over; all of them, at once, when a person in them is erased."""
+    """Lets files go whose time is over; all of them, also the one being written, when a person in them is erased."""
+    if all_of_them:
+        running = update(Export).where(Export.tenant_id == tx.tenant, Export.state == "RUNNING")
+        await tx.session.execute(running.values(state="FAILED", version=Export.version + 1, update_time=tx.now()))
     ready = select(Export).where(Export.tenant_id == tx.tenant, Export.state == "READY")
     if not all_of_them:
         ready = ready.where(Export.expire_time < tx.now())

@@ -205,7 +205,8 @@ async def release_files(tx: UnitOfWork, *, all_of_them: bool = False) -> None:
             raise _in_progress()
         assert found.sha256 is not None
         await blobs.remove(tx, found.sha256, user_of(found))
-        found.sha256 = None
+        # Its columns are of no use any more, and may hold a value where a name was missing.
+        found.sha256, found.header, found.columns = None, [], {}
         found.touch(tx.now())
 
 

@@ -10,6 +10,8 @@ from powerhouse.booking.v1 import (
     calendar_service_pb2_grpc,
     client_service_pb2,
     client_service_pb2_grpc,
+    erasure_service_pb2,
+    erasure_service_pb2_grpc,
     export_service_pb2,
     export_service_pb2_grpc,
     import_service_pb2,
@@ -22,6 +24,7 @@ from services.booking.jobs import jobs
 from services.booking.rpc.booking_servicer import BookingServicer
 from services.booking.rpc.calendar_servicer import CalendarServicer
 from services.booking.rpc.client_servicer import ClientServicer
+from services.booking.rpc.erasure_servicer import ErasureServicer
 from services.booking.rpc.export_servicer import ExportServicer
 from services.booking.rpc.import_servicer import ImportServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
@@ -62,6 +65,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
             export_service_pb2_grpc.add_ExportServiceServicer_to_server,
             ExportServicer(resources),
+        ),
+        Servicer(
+            erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
+            erasure_service_pb2_grpc.add_ErasureServiceServicer_to_server,
+            ErasureServicer(resources),
         ),
     ]
 

@@ -234,7 +234,7 @@ MUTANTS = [
     ),
     Mutant(
         "transfers are never rewritten",
-        "services/booking/sql/keep_transfers_v1.sql",
+        "services/booking/sql/keep_transfers_v2.sql",
         "RAISE EXCEPTION",
         "RAISE NOTICE",
         f"{BOOKING}/test_booking_guards.py",

@@ -20,6 +20,7 @@ from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.calendar_service_pb2_grpc import CalendarServiceStub
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
+from powerhouse.booking.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from powerhouse.booking.v1.export_service_pb2_grpc import ExportServiceStub
 from powerhouse.booking.v1.import_service_pb2_grpc import ImportServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -34,7 +35,9 @@ from services.chassis.rpc.codec import to_timestamp
 from tests.support.services import Running, reason_of, together
 
 # All that booking serves.
-BookingStub = together(BookingServiceStub, ClientServiceStub, CalendarServiceStub, ImportServiceStub, ExportServiceStub)
+BookingStub = together(
+    BookingServiceStub, ClientServiceStub, CalendarServiceStub, ImportServiceStub, ExportServiceStub, ErasureServiceStub
+)
 
 # Ids of scheduling that sessions have unless a test says otherwise.
 CLASS_TYPE, ROOM, LOCATION, INSTRUCTOR = (new_id() for _ in range(4))

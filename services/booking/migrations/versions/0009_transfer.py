@@ -4,7 +4,7 @@ from pathlib import Path
 
 from alembic import op
 
-from services.chassis.db.migrations import create_blob_tables, guard
+from services.chassis.db.migrations import create_blob_tables, guard, install_function
 from services.chassis.db.urls import role_name
 
 revision = "0009"
@@ -120,6 +120,10 @@ def upgrade() -> None:
     create_blob_tables(APP_ROLE)
     for statement in (*IMPORTS, *EXPORTS, *ERASURE):
         op.execute(statement)
+    # What staff say in words goes when the person it is about is erased.
+    for table in ("client_packages", "transfers"):
+        op.execute(f"GRANT UPDATE (reason) ON {table} TO {APP_ROLE}")
+    install_function(SQL / "keep_transfers_v2.sql")
     for table in ("imports", "exports"):
         guard(table, APP_ROLE)
     for table in ("import_rows", "import_keys", "external_ids"):
