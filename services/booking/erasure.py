@@ -1,8 +1,8 @@
 """Erasing a person: what is personal goes for good, what the books need stays without a name.
 
-Kept: bookings, transfers and fees under the client's id, since places, credits and money must add up; the names of
-packages, which are products; audit entries: ids, and what staff gave as a reason. Answers kept for repeated requests are emptied,
-so that a repeat neither tells of the person nor makes it anew.
+Kept: bookings, transfers and fees under the id of the client, since places, credits and money must add up; the names of
+packages, which are products; audit entries: ids, and what staff gave as a reason. Answers kept for repeated requests
+are emptied, so that a repeat neither tells of the person nor makes it anew.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from powerhouse.booking.v1.events_pb2 import ClientErased
 from services.booking import cancellations, changes, clients, exports, imports, ledger, locks
 from services.booking.clients import Profile
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, check_etag
+from services.chassis.errors import Aborted, FailedPrecondition, check_etag
 
 NAME = "Erased client"
 _GUEST = "Erased guest"
@@ -132,17 +132,19 @@ async def preview(tx: UnitOfWork, client_id: UUID) -> Preview:
 async def erase(tx: UnitOfWork, client_id: UUID, *, cancel_future: bool, etag: str) -> Profile:
     """Erases the client; once erased, changes nothing.
 
-    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition UPCOMING_BOOKINGS, IMPORT_IN_PROGRESS.
+    Raises NotFound, Aborted ETAG_MISMATCH, TRY_AGAIN, FailedPrecondition UPCOMING_BOOKINGS, IMPORT_IN_PROGRESS.
     """
     await clients.get(tx, client_id, None)
     # A run that begins later finds nobody.
     await imports.release_files(tx, all_of_them=True)
     await exports.expire(tx, all_of_them=True)
-    await _lock(tx, client_id)
+    locked = await _lock(tx, client_id)
     client = await clients.lock(tx, client_id)
     if client.erase_time is not None:
         return await clients.get(tx, client_id, None)
     check_etag(etag, client.etag)
+    if not await _ahead(tx, client_id) <= locked:
+        raise Aborted("the client booked or joined a line meanwhile; try again", reason="TRY_AGAIN")
     await _leave_classes(tx, client_id, cancel_future=cancel_future)
     revoked = await _revoke(tx, client_id)
     values = {
@@ -169,14 +171,21 @@ async def erase(tx: UnitOfWork, client_id: UUID, *, cancel_future: bool, etag: s
     return erased
 
 
-async def _lock(tx: UnitOfWork, client_id: UUID) -> None:
-    """All sessions that the client leaves, then all clients whom that may concern."""
-    key = {"tenant": tx.tenant, "client": client_id, "now": tx.now()}
-    left = {row.class_session_id for row in await tx.session.execute(_UPCOMING, key)}
-    left |= {row.class_session_id for row in await tx.session.execute(_WAITS, {**key})}
+async def _lock(tx: UnitOfWork, client_id: UUID) -> set[UUID]:
+    """All sessions that the client leaves, then all clients whom that may concern. Returns the sessions."""
+    left = await _ahead(tx, client_id)
     await locks.lock_sessions(tx, left)
     line = await tx.session.scalars(_IN_LINE, {"tenant": tx.tenant, "sessions": list(left)})
     await locks.lock_clients(tx, {client_id, *line})
+    return left
+
+
+async def _ahead(tx: UnitOfWork, client_id: UUID) -> set[UUID]:
+    """The sessions that the client is booked on or waits for."""
+    key = {"tenant": tx.tenant, "client": client_id}
+    upcoming = await tx.session.execute(_UPCOMING, {**key, "now": tx.now()})
+    waits = await tx.session.execute(_WAITS, key)
+    return {row.class_session_id for row in (*upcoming, *waits)}
 
 
 async def _leave_classes(tx: UnitOfWork, client_id: UUID, *, cancel_future: bool) -> None:

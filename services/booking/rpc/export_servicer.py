@@ -49,7 +49,7 @@ class ExportServicer(ExportServiceServicer):
         tenant = current_call().tenant
 
         async def note(tx: UnitOfWork) -> HttpBody:
-            """That it was taken away is audited; by what, the answer says at the same time."""
+            """Taking it away is audited as a write is."""
             blob = await exports.file(tx, export_id)
             return HttpBody(content_type=blob.content_type, data=blob.sha256)
 
