@@ -63,7 +63,7 @@ _BLANK = tuple(
         "UPDATE client_packages SET reason = '', update_time = :now,"
         " revoke_time = CASE WHEN id = ANY (CAST(:revoked AS uuid[])) THEN :now ELSE revoke_time END"
         " WHERE tenant_id = :tenant AND client_id = :client",
-        f"UPDATE transfers SET reason = '' WHERE tenant_id = :tenant AND reason <> '' AND cause <> 'revoked'"  # noqa: S608
+        f"UPDATE transfers SET reason = :erased WHERE tenant_id = :tenant AND reason NOT IN ('', :erased)"  # noqa: S608
         f" AND (debit_account IN ({_OWN_ACCOUNTS}) OR credit_account IN ({_OWN_ACCOUNTS}))",
         "UPDATE fees SET reason = :erased, version = version + 1, update_time = :now"
         " WHERE tenant_id = :tenant AND client_id = :client AND reason <> ''",

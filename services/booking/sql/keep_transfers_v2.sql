@@ -1,9 +1,9 @@
--- The ledger is append-only: a mistake is put right by another transfer. Only what staff say of a transfer may be blanked,
--- when the person it is about is erased: no credit moves by that.
+-- The ledger is append-only: a mistake is put right by another transfer. Only what staff say of a transfer may become
+-- 'erased', when the person it is about is erased: no credit moves by that.
 CREATE FUNCTION keep_transfers_v2() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF TG_OP = 'UPDATE' THEN
-        IF NEW.reason = '' AND to_jsonb(NEW) - 'reason' = to_jsonb(OLD) - 'reason' THEN
+        IF NEW.reason = 'erased' AND to_jsonb(NEW) - 'reason' = to_jsonb(OLD) - 'reason' THEN
             RETURN NEW;
         END IF;
     END IF;
