@@ -206,9 +206,11 @@ async def archive(tx: UnitOfWork, client_id: UUID, etag: str) -> Profile:
 async def restore(tx: UnitOfWork, client_id: UUID) -> Profile:
     """Brings an archived client back.
 
-    Raises NotFound, FailedPrecondition NOT_ARCHIVED, MERGED, AlreadyExists/CLIENT_EMAIL_TAKEN.
+    Raises NotFound, FailedPrecondition NOT_ARCHIVED, MERGED, CLIENT_ERASED, AlreadyExists/CLIENT_EMAIL_TAKEN.
     """
     client = await lock(tx, client_id)
+    if client.erase_time is not None:
+        raise FailedPrecondition("the person was erased", reason="CLIENT_ERASED")
     if client.archive_time is None:
         raise FailedPrecondition("it is not archived", reason="NOT_ARCHIVED")
     merged = select(ClientMerge.id).where(

@@ -11,6 +11,7 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from services.booking.models import Transfer
+from services.chassis.db.records import insert_many
 from services.chassis.db.unit_of_work import UnitOfWork
 
 # Accounts that every studio has.
@@ -40,6 +41,12 @@ async def transfer_ones(tx: UnitOfWork, moves: Iterable[tuple[UUID, UUID, UUID]]
     rows = [_row(tx, debit, credit, 1, cause, booking_id, "") for debit, credit, booking_id in moves]
     if rows:
         await tx.session.execute(insert(Transfer), rows)
+
+
+async def issue(tx: UnitOfWork, grants: Iterable[tuple[UUID, int]], reason: str) -> None:
+    """Credits for many new packages at once."""
+    rows = [_row(tx, ISSUED, package, amount, "granted", None, reason) for package, amount in grants]
+    await insert_many(tx, Transfer, rows)
 
 
 def _row(

@@ -19,8 +19,14 @@ from powerhouse.booking.v1 import (
     credit_service_pb2_grpc,
     drop_in_service_pb2,
     drop_in_service_pb2_grpc,
+    erasure_service_pb2,
+    erasure_service_pb2_grpc,
+    export_service_pb2,
+    export_service_pb2_grpc,
     fee_service_pb2,
     fee_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
     series_service_pb2,
     series_service_pb2_grpc,
     session_change_service_pb2,
@@ -40,7 +46,10 @@ from services.booking.rpc.client_note_servicer import ClientNoteServicer
 from services.booking.rpc.client_servicer import ClientServicer
 from services.booking.rpc.credit_servicer import CreditServicer
 from services.booking.rpc.drop_in_servicer import DropInServicer
+from services.booking.rpc.erasure_servicer import ErasureServicer
+from services.booking.rpc.export_servicer import ExportServicer
 from services.booking.rpc.fee_servicer import FeeServicer
+from services.booking.rpc.import_servicer import ImportServicer
 from services.booking.rpc.series_servicer import SeriesServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.rpc.waitlist_servicer import WaitlistServicer
@@ -61,7 +70,10 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(client_service_pb2, client_service_pb2_grpc, ClientServicer(resources)),
         _of(credit_service_pb2, credit_service_pb2_grpc, CreditServicer(resources)),
         _of(drop_in_service_pb2, drop_in_service_pb2_grpc, DropInServicer(resources)),
+        _of(erasure_service_pb2, erasure_service_pb2_grpc, ErasureServicer(resources)),
+        _of(export_service_pb2, export_service_pb2_grpc, ExportServicer(resources)),
         _of(fee_service_pb2, fee_service_pb2_grpc, FeeServicer(resources)),
+        _of(import_service_pb2, import_service_pb2_grpc, ImportServicer(resources)),
         _of(series_service_pb2, series_service_pb2_grpc, SeriesServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
         _of(waitlist_service_pb2, waitlist_service_pb2_grpc, WaitlistServicer(resources)),

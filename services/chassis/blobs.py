@@ -43,6 +43,11 @@ _CHUNK = text(
     "SELECT c.data FROM blobs b JOIN blob_chunks c ON c.tenant_id = b.tenant_id AND c.upload_id = b.upload_id"
     " WHERE b.tenant_id = :tenant AND b.sha256 = :sha256 AND c.position = :position"
 )
+_DELETE_CHUNKS = text(
+    "DELETE FROM blob_chunks c USING blobs b WHERE b.tenant_id = :tenant AND b.sha256 = :sha256 AND b.used_by = '{}'"
+    " AND c.tenant_id = b.tenant_id AND c.upload_id = b.upload_id"
+)
+_DELETE = text("DELETE FROM blobs WHERE tenant_id = :tenant AND sha256 = :sha256 AND used_by = '{}'")
 _DELETE_UNUSED = text("DELETE FROM blobs WHERE tenant_id = :tenant AND used_by = '{}' AND expire_time < :now")
 _DELETE_LEFT_OVER = text(
     "DELETE FROM blob_chunks c WHERE tenant_id = :tenant AND create_time < :old AND NOT EXISTS"
@@ -117,6 +122,13 @@ async def let_go(tx: UnitOfWork, sha256: bytes, user: str) -> None:
     await tx.session.execute(_LET_GO, values)
 
 
+async def remove(tx: UnitOfWork, sha256: bytes, user: str) -> None:
+    """`user` shows it no more, and it goes now unless somebody else does."""
+    await let_go(tx, sha256, user)
+    await tx.session.execute(_DELETE_CHUNKS, _key(tx, sha256))
+    await tx.session.execute(_DELETE, _key(tx, sha256))
+
+
 async def find(tx: UnitOfWork, sha256: bytes) -> Blob:
     """Raises NotFound."""
     row = (await tx.session.execute(_FIND, _key(tx, sha256))).first()
@@ -125,14 +137,15 @@ async def find(tx: UnitOfWork, sha256: bytes) -> Blob:
     return Blob(sha256, row.content_type, row.size)
 
 
-async def content(database: Database, tenant: UUID, blob: Blob) -> AsyncIterator[bytes]:
-    """The chunks, read one at a time as they are wanted. Raises NotFound when the blob goes meanwhile."""
-    for position in range(-(-blob.size // CHUNK)):
+async def content(database: Database, tenant: UUID, blob: Blob, start: int = 0) -> AsyncIterator[bytes]:
+    """The bytes from `start` on, read a chunk at a time as they are wanted. Raises NotFound when it goes meanwhile."""
+    first, skipped = divmod(start, CHUNK)
+    for position in range(first, -(-blob.size // CHUNK)):
         async with database.transaction(tenant) as tx:
             data = await tx.session.scalar(_CHUNK, {**_key(tx, blob.sha256), "position": position})
         if data is None:
             raise NotFound("blob")
-        yield data
+        yield data[skipped:] if position == first else data
 
 
 async def sweep(tx: UnitOfWork) -> None:

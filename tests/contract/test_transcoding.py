@@ -112,7 +112,10 @@ def _fill(message: Any, data: st.DataObject) -> None:
         if field.is_repeated:
             repeated = getattr(message, field.name)
             for _ in range(data.draw(st.integers(1, 3))):
-                if field.message_type:
+                if field.message_type and field.message_type.GetOptions().map_entry:
+                    key, value = field.message_type.fields
+                    repeated[data.draw(_scalars(key))] = data.draw(_scalars(value))
+                elif field.message_type:
                     _fill_message(repeated.add(), data)
                 else:
                     repeated.append(data.draw(_scalars(field)))

@@ -269,7 +269,7 @@ MUTANTS = [
     ),
     Mutant(
         "transfers are never rewritten",
-        "services/booking/sql/keep_transfers_v1.sql",
+        "services/booking/sql/keep_transfers_v2.sql",
         "RAISE EXCEPTION",
         "RAISE NOTICE",
         f"{BOOKING}/test_booking_guards.py",
@@ -329,6 +329,27 @@ MUTANTS = [
         "ORDER BY e.displaced DESC, e.join_time, e.id",
         "ORDER BY e.displaced DESC, e.join_time DESC, e.id",
         f"{BOOKING}/test_waitlist_fill.py::TestPromotion::test_who_cancels_makes_room_for_the_first",
+    ),
+    Mutant(
+        "a chunk of an import is done once",
+        "services/booking/import_chunks.py",
+        "and found.position == position",
+        "",
+        f"{BOOKING}/test_import_clients.py::test_a_worker_that_dies_loses_nothing_and_doubles_nothing",
+    ),
+    Mutant(
+        "a check is undone",
+        "services/booking/import_chunks.py",
+        "tx.trial() if trial else nullcontext()",
+        "nullcontext()",
+        f"{BOOKING}/test_import_clients.py::test_a_file_is_understood_checked_and_run",
+    ),
+    Mutant(
+        "what staff say of a fee goes with the person",
+        "services/booking/erasure.py",
+        "UPDATE fees SET reason = :erased,",
+        "UPDATE fees SET",
+        f"{BOOKING}/test_erasure.py::test_no_trace_is_left_and_the_books_are_as_before",
     ),
     Mutant(
         "a mail is repeated under its own key",

@@ -29,8 +29,13 @@ from powerhouse.booking.v1 import (
     credit_service_pb2,
     credit_service_pb2_grpc,
     drop_in_service_pb2_grpc,
+    erasure_service_pb2_grpc,
+    export_service_pb2,
+    export_service_pb2_grpc,
     fee_service_pb2,
     fee_service_pb2_grpc,
+    import_service_pb2,
+    import_service_pb2_grpc,
     series_service_pb2_grpc,
     waitlist_service_pb2,
     waitlist_service_pb2_grpc,
@@ -65,6 +70,9 @@ STUBS = {
         fee_service_pb2_grpc.FeeServiceStub,
         series_service_pb2_grpc.SeriesServiceStub,
         waitlist_service_pb2_grpc.WaitlistServiceStub,
+        import_service_pb2_grpc.ImportServiceStub,
+        export_service_pb2_grpc.ExportServiceStub,
+        erasure_service_pb2_grpc.ErasureServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
@@ -74,11 +82,16 @@ STUBS = {
 NOW = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
 
 
+# What uploads hold that are not images.
+_FILES = {"UploadImportRequest": b"Client ID,Name,Email\n1,Clara,clara@lindt.example\n"}
+
+
 async def _upload(request: Any) -> AsyncIterator[Any]:
-    """The request, an image, and the end of it."""
+    """The request, a file, and the end of it."""
     yield request
+    data = _FILES.get(request.DESCRIPTOR.name, b"\x89PNG\r\n\x1a\n")
     (body,) = (field.name for field in request.DESCRIPTOR.fields if field.message_type)
-    yield type(request)(**{body: HttpBody(data=b"\x89PNG\r\n\x1a\n")})
+    yield type(request)(**{body: HttpBody(data=data)})
     yield type(request)()
 
 
@@ -178,6 +191,7 @@ async def build(estate: Estate) -> Holding:
     await _book(holding)
     await _fill(holding)
     await estate.carry()
+    await _transfer(holding)
     deliveries = await holding.stub("notify").ListDeliveries(
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
     )
@@ -294,3 +308,11 @@ async def _fill(holding: Holding) -> None:
 
 def _keyed(common: dict[str, str]) -> Any:
     return {**common, "request_id": str(new_id())}
+
+
+async def _transfer(holding: Holding) -> None:
+    stub, pb = holding.stub("booking"), import_service_pb2
+    upload = pb.UploadImportRequest(parent=holding.name, kind=pb.Import.CLIENTS)
+    holding.add(await stub.UploadImport(_upload(upload)))
+    export = export_service_pb2.RequestExportRequest(**_keyed({"parent": holding.name}))
+    holding.add(await stub.RequestExport(export))

@@ -25,7 +25,10 @@ from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.drop_in_service_pb2_grpc import DropInServiceStub
+from powerhouse.booking.v1.erasure_service_pb2_grpc import ErasureServiceStub
+from powerhouse.booking.v1.export_service_pb2_grpc import ExportServiceStub
 from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
+from powerhouse.booking.v1.import_service_pb2_grpc import ImportServiceStub
 from powerhouse.booking.v1.series_service_pb2_grpc import SeriesServiceStub
 from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
@@ -49,7 +52,10 @@ BookingStub = together(
     ClientServiceStub,
     CreditServiceStub,
     DropInServiceStub,
+    ErasureServiceStub,
+    ExportServiceStub,
     FeeServiceStub,
+    ImportServiceStub,
     SeriesServiceStub,
     WaitlistServiceStub,
     WaiverServiceStub,
