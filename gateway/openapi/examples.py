@@ -77,7 +77,7 @@ _WORDS: dict[str, Any] = {
     "SignUpRequest.display_name": "Mara Lindt",
     "Studio.display_name": "Kiez Pilates",
     "Studio.logo": "",
-    "NewBookingSeries.weeks": 8,
+    "BookingSeries.week_count": 8,
     "Week.message": "",
     "Week.reason": "",
     "Waiver.text": "I train at my own risk and tell my instructor of injuries and illnesses.",

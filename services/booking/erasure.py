@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from powerhouse.booking.v1.events_pb2 import ClientErased
-from services.booking import cancellations, changes, clients, exports, imports, ledger, locks
+from services.booking import cancellations, changes, clients, exports, imports, ledger, locks, person_keys, waitlist
 from services.booking.clients import Profile
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import Aborted, FailedPrecondition, check_etag
@@ -32,22 +32,6 @@ _IN_LINE = text(
     "SELECT DISTINCT client_id FROM waitlist_entries WHERE tenant_id = :tenant"
     " AND class_session_id = ANY (CAST(:sessions AS uuid[])) AND state IN ('WAITING', 'OFFERED')"
 )
-# A place on offer is counted as taken.
-_FREE_OFFERED = text(
-    "UPDATE class_sessions s SET booked_count = booked_count - 1,"
-    " effective_capacity = greatest(planned_capacity, booked_count - 1)"
-    " FROM waitlist_entries e WHERE e.tenant_id = :tenant AND e.client_id = :client AND e.state = 'OFFERED'"
-    " AND s.tenant_id = e.tenant_id AND s.id = e.class_session_id"
-)
-_END_WAITS = text(
-    "UPDATE waitlist_entries SET state = 'REMOVED', reason = 'CLIENT_ERASED', offer_expire_time = NULL,"
-    " version = version + 1, update_time = :now"
-    " WHERE tenant_id = :tenant AND client_id = :client AND state IN ('WAITING', 'OFFERED')"
-)
-_HOLDS = text(
-    "SELECT id, client_package_id FROM credit_holds"
-    " WHERE tenant_id = :tenant AND client_id = :client AND credits > 0 ORDER BY id"
-)
 _PACKAGES = text(
     "SELECT id, credits_left FROM client_packages"
     " WHERE tenant_id = :tenant AND client_id = :client AND credits_left > 0 ORDER BY id"
@@ -55,6 +39,10 @@ _PACKAGES = text(
 _OWN_ACCOUNTS = (
     "SELECT id FROM client_packages WHERE tenant_id = :tenant AND client_id = :client"
     " UNION ALL SELECT id FROM credit_holds WHERE tenant_id = :tenant AND client_id = :client"
+)
+_DUPLICATES = text(
+    "SELECT duplicate_id FROM client_merges"
+    " WHERE tenant_id = :tenant AND survivor_id = :client AND undo_time IS NULL ORDER BY duplicate_id"
 )
 # Everything personal, beside the client's own row.
 _BLANK = tuple(
@@ -70,6 +58,13 @@ _BLANK = tuple(
         # An empty name would be the client's own place.
         "UPDATE bookings SET guest_display_name = :guest, version = version + 1, update_time = :now"
         " WHERE tenant_id = :tenant AND client_id = :client AND guest_display_name <> ''",
+        "UPDATE drop_in_payments p SET reason = :erased FROM bookings b WHERE b.tenant_id = :tenant"
+        " AND b.client_id = :client AND p.tenant_id = b.tenant_id AND p.booking_id = b.id AND p.reason <> ''",
+        "DELETE FROM client_tag_links WHERE tenant_id = :tenant AND client_id = :client",
+        # Their text has gone with the key.
+        "DELETE FROM client_notes WHERE tenant_id = :tenant AND client_id = :client",
+        "UPDATE clients SET guardian_id = NULL, account_id = NULL, is_self = false, version = version + 1,"
+        " update_time = :now WHERE tenant_id = :tenant AND guardian_id = :client",
         "UPDATE calendar_feeds SET revoke_time = coalesce(revoke_time, :now), account_id = NULL"
         " WHERE tenant_id = :tenant AND subject_collection = 'clients' AND subject_id = :client",
         "DELETE FROM external_ids WHERE tenant_id = :tenant AND id IN (SELECT CAST(:client AS uuid) UNION ALL"  # noqa: S608
@@ -155,16 +150,25 @@ async def erase(tx: UnitOfWork, client_id: UUID, *, cancel_future: bool, etag: s
         "guest": _GUEST,
         "revoked": revoked,
     }
+    await person_keys.destroy(tx, client_id)
     for statement in _BLANK:
         await tx.session.execute(statement, {name: values[name] for name in statement.compile().params})
     await changes.publish_packages(tx, revoked)
+    # Who was merged into the client is the same person.
+    for duplicate_id in (await tx.session.scalars(_DUPLICATES, {"tenant": tx.tenant, "client": client_id})).all():
+        await _forget(tx, duplicate_id)
+    tx.note_change("erased", False, True)
+    return await _forget(tx, client_id)
+
+
+async def _forget(tx: UnitOfWork, client_id: UUID) -> Profile:
+    """Blanks the client's own row, and tells of it."""
     client = await clients.lock(tx, client_id)
     client.display_name, client.language, client.emergency_contact_name = NAME, "", ""
     client.email = client.phone = client.emergency_contact_phone = client.birth_date = client.account_id = None
-    client.is_self = False
+    client.is_self, client.guardian_id = False, None
     client.erase_time = tx.now()
     client.archive_time = client.archive_time or tx.now()
-    tx.note_change("erased", False, True)
     erased = await clients.changed(tx, client)
     event = ClientErased(client_id=str(client_id))
     await tx.publish(event, aggregate="client", aggregate_id=client_id, version=client.version)
@@ -199,12 +203,11 @@ async def _leave_classes(tx: UnitOfWork, client_id: UUID, *, cancel_future: bool
             metadata={"bookings": str(len(upcoming)), "waits": str(len(waits))},
         )
     # First, so that no place that comes back goes to the client.
-    await tx.session.execute(_FREE_OFFERED, key)
-    await tx.session.execute(_END_WAITS, {**key, "now": tx.now()})
-    for hold in (await tx.session.execute(_HOLDS, key)).all():
-        await ledger.transfer(tx, hold.id, hold.client_package_id, 1, "released")
+    await waitlist.end(tx, [wait.id for wait in waits], "REMOVED", "CLIENT_ERASED")
     for booking in upcoming:
         await cancellations.cancel(tx, booking.id, account=None, etag="")
+    for wait in waits:
+        await waitlist.fill(tx, wait.class_session_id)
 
 
 async def _revoke(tx: UnitOfWork, client_id: UUID) -> list[UUID]:

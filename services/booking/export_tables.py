@@ -20,12 +20,18 @@ LEFT_OUT = {
     "blob_chunks": "pieces of these files",
     "import_keys": "marks of a file that is being read",
     "exports": "earlier exports",
+    "client_keys": "keys that encrypt what was written about people",
+    "check_in_attempts": "wrong codes while checking in",
 }
 # Of tables that are exported.
 LEFT_OUT_COLUMNS = {
     ("bookings", "request_id"): "digest of an idempotency key",
     ("bookings", "request_hash"): "digest of a request",
     ("calendar_feeds", "token_sha256"): "digest of a secret",
+    ("client_notes", "body"): "encrypted with the person's key; the API shows it to whom it may concern",
+    ("client_notes", "key_id"): "which key that is",
+    ("waiver_signatures", "typed_name"): "encrypted with the person's key",
+    ("waiver_signatures", "key_id"): "which key that is",
     ("imports", "sha256"): "name of a stored file",
     ("imports", "run_id"): "mark of a run",
 }
@@ -54,9 +60,57 @@ TABLES = {
             "birth_date": "date of birth",
             "emergency_contact_name": "whom to call if something happens",
             "emergency_contact_phone": "their number, E.164",
+            "guardian_id": "client who acts for this one",
             "archive_time": "when the client was archived",
             "erase_time": "when the client's personal data was erased",
             **_VERSIONED,
+        },
+    ),
+    "client_tags": Table(
+        "The studio's labels for clients.",
+        {"id": "id of the tag", "display_name": "the label", **_VERSIONED},
+    ),
+    "client_tag_links": Table(
+        "Who bears which label.",
+        {"client_id": "client", "tag_id": "tag"},
+        key=("client_id", "tag_id"),
+    ),
+    "client_notes": Table(
+        "That something was written about a client, and by whom.",
+        {
+            "id": "id of the note",
+            "client_id": "client",
+            "kind": "GENERAL or HEALTH",
+            "author": "who wrote it first",
+            "pinned": "whether it stands in front",
+            **_VERSIONED,
+        },
+    ),
+    "client_merges": Table(
+        "Clients who were found to be one person.",
+        {
+            "id": "id of the merge",
+            "survivor_id": "client who stayed",
+            "duplicate_id": "client who went",
+            "moved": "ids of what went over",
+            "create_time": "when",
+            "undo_time": "when it was undone",
+        },
+    ),
+    "waivers": Table(
+        "What clients agree to, one row a version.",
+        {"version": "number of the version", "title": "title", "text": "text", "create_time": "from when it holds"},
+        key=("version",),
+    ),
+    "waiver_signatures": Table(
+        "Who agreed to which version.",
+        {
+            "id": "id of the signature",
+            "client_id": "client",
+            "waiver_version": "version",
+            "signed_by": "who was signed in",
+            "recorded_by_staff": "whether staff recorded it",
+            "create_time": "when",
         },
     ),
     "client_packages": Table(
@@ -72,6 +126,7 @@ TABLES = {
             "first_use_days": "days from the first class it pays until it expires; 0 when its end is fixed",
             "class_type_ids": "class types it pays for; empty is all",
             "reason": "why it was granted",
+            "time_zone": "IANA zone in which its last day ends",
             "revoke_time": "when it was taken back",
             **_VERSIONED,
         },
@@ -109,7 +164,6 @@ TABLES = {
             "hold_expire_time": "until when it waits for its payment",
             "free_decline_time": "until when giving it back is free though it is late",
             "check_in_time": "when the client came",
-            "series_id": "shared by bookings that were made together",
             **_VERSIONED,
         },
     ),
@@ -165,6 +219,16 @@ TABLES = {
             **_VERSIONED,
         },
     ),
+    "drop_in_payments": Table(
+        "What paid for single places.",
+        {
+            "booking_id": "booking",
+            "payment_id": "payment",
+            "reason": "how it was paid at the desk",
+            "create_time": "when",
+        },
+        key=("booking_id",),
+    ),
     "booking_policies": Table(
         "The rules of booking, one row a version.",
         {
@@ -187,6 +251,7 @@ TABLES = {
             "quiet_end_minute": "minute of the day until which nobody is promoted",
             "late_promotion_decline_minutes": "minutes in which a late promotion may be given back",
             "self_check_in_minutes": "minutes before a class from which clients check themselves in",
+            "no_show_marking": "in which classes who was not there counts as absent: WHEN_CHECKED_IN, ALWAYS or NEVER",
             "create_time": "from when it holds",
         },
         key=("version",),

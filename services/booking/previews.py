@@ -8,6 +8,7 @@ from sqlalchemy import select
 from services.booking import bookings, cancellations
 from services.booking.desk import Wanted, book_within
 from services.booking.models import BookableSession, BookingDetail, ClientPackage, Fee
+from services.booking.refusals import OF_THE_MOMENT
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import DomainError, NotFound
 
@@ -36,7 +37,7 @@ class CancellationPreview:
 
 
 async def preview_booking(tx: UnitOfWork, wanted: Wanted) -> BookingPreview:
-    """Tries to book. Raises NotFound for a session that is not known."""
+    """Tries to book. Raises NotFound, PermissionDenied, and InvalidArgument for what can never be booked."""
     session = await tx.session.get(BookableSession, (tx.tenant, wanted.class_session))
     if session is None:
         raise NotFound("class_session")
@@ -46,7 +47,7 @@ async def preview_booking(tx: UnitOfWork, wanted: Wanted) -> BookingPreview:
             booking = await book_within(tx, wanted)
             package = await _package(tx, booking.client_package_id)
             tx.session.expunge_all()
-    except DomainError as refusal:
+    except OF_THE_MOMENT as refusal:
         return BookingPreview(refusal)
     return BookingPreview(None, booking, package, price)
 
@@ -63,7 +64,7 @@ async def preview_cancellation(tx: UnitOfWork, booking_id: UUID, account: UUID |
             )
             fee = await tx.session.scalar(due) or 0
             tx.session.expunge_all()
-    except DomainError as refusal:
+    except OF_THE_MOMENT as refusal:
         return CancellationPreview(booking, refusal)
     return CancellationPreview(booking, None, cancelled, fee)
 

@@ -10,6 +10,9 @@ from services.chassis.errors import (
     PermissionDenied,
 )
 
+# What another moment may see otherwise, so a preview tells it. Anything else is an error there too.
+OF_THE_MOMENT = (FailedPrecondition, AlreadyExists, Aborted)
+
 # FAILED_PRECONDITION: the request is sound, but not now.
 NOT_NOW = {
     "SESSION_NOT_KNOWN_YET": "the class is not known yet; try again",

@@ -11,6 +11,7 @@ from sqlalchemy import select
 from services.booking.desk import Wanted, book_within
 from services.booking.locks import lock_sessions
 from services.booking.models import BookableSession, BookingDetail
+from services.booking.refusals import OF_THE_MOMENT
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import DomainError, FailedPrecondition, NotFound
 from services.chassis.ids import derived_id
@@ -67,7 +68,9 @@ async def _book(tx: UnitOfWork, first: Wanted, number: int, day: date, session: 
     wanted = replace(first, class_session=session.id, request_id=derived_id(first.request_id, str(number)))
     try:
         return Week(day, session.id, await book_within(tx, wanted))
-    except DomainError as refusal:
+    except OF_THE_MOMENT as refusal:
+        if refusal.reason == "CLIENT_REQUIRED":
+            raise
         return Week(day, session.id, refusal=refusal)
 
 

@@ -212,7 +212,8 @@ async def _plan(holding: Holding) -> None:
     stub, pb, common = holding.stub("scheduling"), scheduling_service_pb2, {"parent": holding.name}
     location = studio_pb2.Location(display_name="Mitte", time_zone="Europe/Berlin")
     where = holding.add(await stub.CreateLocation(pb.CreateLocationRequest(location=location, **_keyed(common))))
-    room = studio_pb2.Room(display_name="Room", location=where, capacity=3)
+    spots = ["Reformer 1", "Reformer 2", "Reformer 3"]
+    room = studio_pb2.Room(display_name="Room", location=where, capacity=3, spots=spots)
     room_name = holding.add(await stub.CreateRoom(pb.CreateRoomRequest(room=room, **_keyed(common))))
     kind = studio_pb2.ClassType(display_name="Flow", duration_minutes=50)
     kind_name = holding.add(await stub.CreateClassType(pb.CreateClassTypeRequest(class_type=kind, **_keyed(common))))

@@ -22,14 +22,14 @@ class SeriesServicer(SeriesServiceServicer):
     async def PreviewBookingSeries(self, request: pb.PreviewBookingSeriesRequest, context: Any) -> pb.BookingSeries:
         wanted = _wanted(request.series)
         async with self._database.read() as tx:
-            weeks = await series.preview(tx, wanted, request.series.weeks)
+            weeks = await series.preview(tx, wanted, request.series.week_count)
         return pb.BookingSeries(weeks=[encode_week(week, previewed=True) for week in weeks])
 
     async def CreateBookingSeries(self, request: pb.CreateBookingSeriesRequest, context: Any) -> pb.BookingSeries:
         wanted, all_or_none = _wanted(request.series), request.series.mode != pb.NewBookingSeries.AVAILABLE
 
         async def change(tx: UnitOfWork) -> pb.BookingSeries:
-            weeks = await series.book(tx, wanted, request.series.weeks, all_or_none=all_or_none)
+            weeks = await series.book(tx, wanted, request.series.week_count, all_or_none=all_or_none)
             return pb.BookingSeries(weeks=[encode_week(week) for week in weeks])
 
         return await self._database.write(change)

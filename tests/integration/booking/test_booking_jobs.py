@@ -89,7 +89,6 @@ async def test_what_is_broken_is_counted(house: House, name: str) -> None:
             " WHERE booking_id = bookings.id)",
             house.tenant,
         )
-        await house.running.sql("DELETE FROM credit_holds WHERE tenant_id = $1", house.tenant)
         await house.running.sql(definition["sql"])
 
 

@@ -29,7 +29,7 @@ async def tuesdays(house: House, weeks: int, **fields: Any) -> list[str]:
 
 def request(session: str, client: Client, weeks: int, mode: Any, **rest: Any) -> pb.NewBookingSeries:
     booking = booking_service_pb2.NewBooking(class_session=session, client=client.name, **rest)
-    return pb.NewBookingSeries(booking=booking, weeks=weeks, mode=mode)
+    return pb.NewBookingSeries(booking=booking, week_count=weeks, mode=mode)
 
 
 def book(house: House, series: pb.NewBookingSeries, request_id: str = "") -> Any:

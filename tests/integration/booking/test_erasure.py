@@ -11,12 +11,15 @@ from sqlalchemy import insert
 from powerhouse.booking.v1 import (
     booking_service_pb2,
     calendar_service_pb2,
+    client_note_service_pb2,
     client_service_pb2,
+    credit_service_pb2,
     export_service_pb2,
     import_service_pb2,
 )
 from powerhouse.booking.v1 import erasure_service_pb2 as pb
 from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.client_note_pb2 import ClientNote
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.booking.v1.erasure_service_pb2 import ErasurePreview
 from powerhouse.booking.v1.events_pb2 import ClientErased
@@ -106,11 +109,15 @@ async def plant(house: House, manager: Any) -> Client:
     clara.birth_date, clara.language, clara.account = "1990-05-31", "de", f"accounts/{account}"
     clara.emergency_contact_name, clara.emergency_contact_phone = f"Karl {CANARY}", PHONE
     await house.staff.UpdateClient(client_service_pb2.UpdateClientRequest(client=clara, request_id=key()))
-    wanted = booking_service_pb2.NewClientPackage(
+    wanted = credit_service_pb2.NewClientPackage(
         client=clara.name, display_name="Gift", credits=4, reason=f"for {CANARY}"
     )
     await house.staff.GrantClientPackage(
-        booking_service_pb2.GrantClientPackageRequest(parent=house.name, client_package=wanted, request_id=key())
+        credit_service_pb2.GrantClientPackageRequest(parent=house.name, client_package=wanted, request_id=key())
+    )
+    note = ClientNote(client=clara.name, kind=ClientNote.HEALTH, body=f"{CANARY} has a bad knee")
+    await manager.CreateClientNote(
+        client_note_service_pb2.CreateClientNoteRequest(parent=house.name, client_note=note, request_id=key())
     )
     feed = calendar_service_pb2.NewCalendarFeed(subject=clara.name)
     await house.as_account(account).CreateCalendarFeed(

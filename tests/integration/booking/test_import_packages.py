@@ -5,8 +5,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from powerhouse.booking.v1 import booking_service_pb2
-from powerhouse.booking.v1.booking_pb2 import Booking, ClientPackage
+from powerhouse.booking.v1 import booking_service_pb2, credit_service_pb2
+from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.import_service_pb2 import Import
 from tests.integration.booking.files import Files, counts
 from tests.integration.booking.house import House, last_id
@@ -24,7 +25,7 @@ async def files(house: House) -> Files:
 
 
 async def packages(house: House) -> dict[str, ClientPackage]:
-    request = booking_service_pb2.ListClientPackagesRequest(parent=house.name)
+    request = credit_service_pb2.ListClientPackagesRequest(parent=house.name)
     return {each.display_name: each for each in (await house.staff.ListClientPackages(request)).client_packages}
 
 

@@ -121,7 +121,7 @@ def upgrade() -> None:
     for statement in (*IMPORTS, *EXPORTS, *ERASURE):
         op.execute(statement)
     # What staff say in words goes when the person it is about is erased.
-    for table in ("client_packages", "transfers"):
+    for table in ("client_packages", "transfers", "drop_in_payments"):
         op.execute(f"GRANT UPDATE (reason) ON {table} TO {APP_ROLE}")
     install_function(SQL / "keep_transfers_v2.sql")
     for table in ("imports", "exports"):
