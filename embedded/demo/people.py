@@ -11,10 +11,16 @@ import grpc
 from google.protobuf.message import Message
 
 from embedded.demo.data import DOMAIN
-from powerhouse.booking.v1 import booking_service_pb2, client_service_pb2, credit_service_pb2
+from powerhouse.booking.v1 import (
+    booking_service_pb2,
+    client_service_pb2,
+    credit_service_pb2,
+    waitlist_service_pb2,
+)
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
+from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.scheduling.v1 import scheduling_service_pb2
@@ -53,6 +59,9 @@ class Mesh:
         )
         self.credits = stubs.get(
             CreditServiceStub, credit_service_pb2.DESCRIPTOR.services_by_name["CreditService"], "booking"
+        )
+        self.waitlist = stubs.get(
+            WaitlistServiceStub, waitlist_service_pb2.DESCRIPTOR.services_by_name["WaitlistService"], "booking"
         )
         self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking")}
 

@@ -11,9 +11,18 @@ from google.protobuf.message import Message
 
 from embedded.demo import data
 from embedded.demo.people import Mesh, Person, eventually
-from powerhouse.booking.v1 import booking_pb2, booking_service_pb2, client_pb2, client_service_pb2, credit_service_pb2
+from powerhouse.booking.v1 import (
+    booking_pb2,
+    booking_service_pb2,
+    client_pb2,
+    client_service_pb2,
+    credit_service_pb2,
+    waitlist_service_pb2,
+)
 from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
 
+# Who wait for a place in the full class.
+WAITING = 3
 # Days whose classes get bookings, from tomorrow on.
 BOOKED_DAYS = 7
 
@@ -137,10 +146,16 @@ class Builder:
         return with_pack
 
     async def _book(self, clients: Sequence[str]) -> None:
-        """Fills one class with spots to the last place, and spreads other bookings over the coming days."""
+        """Fills one class with spots, with a line for it, and spreads other bookings over the coming days."""
         sessions = await eventually(self._bookable, f"the timetable of {self._plan.display_name} at booking")
         with_spots = next(room.display_name for room in self._plan.rooms if room.has_spots)
-        full = next(session for session in sessions if session.room_display_name == with_spots)
+        # Not of the first day: its lines may have closed by now.
+        second_day = self._midnight(self._first_day + timedelta(days=1))
+        full = next(
+            session
+            for session in sessions
+            if session.room_display_name == with_spots and session.start_time.ToDatetime(UTC) > second_day
+        )
         others = [session for session in sessions if session is not full]
         chosen = [full] * full.capacity
         chosen += [others[number % len(others)] for number in range(len(clients) - full.capacity)]
@@ -156,6 +171,21 @@ class Builder:
                 for session, client in zip(chosen, clients, strict=True)
             )
         )
+        elsewhen = [
+            client
+            for session, client in zip(chosen, clients, strict=True)
+            if session.local_start[:10] != full.local_start[:10]
+        ]
+        for client in elsewhen[:WAITING]:
+            await self._owner.call(
+                self._mesh.waitlist.JoinWaitlist,
+                waitlist_service_pb2.JoinWaitlistRequest(
+                    parent=self.name,
+                    waitlist_entry=waitlist_service_pb2.NewWaitlistEntry(
+                        class_session=full.class_session, client=client
+                    ),
+                ),
+            )
 
     async def _bookable(self) -> list[booking_pb2.BookableSession] | None:
         """Sessions of the first days, once booking knows them all."""
