@@ -117,7 +117,9 @@ function wireKeys() {
       const next = at + (event.key === "ArrowDown" ? 1 : -1);
       (next < 0 ? $("#search") : links[Math.min(next, links.length - 1)])?.focus();
     } else if (event.key === "Enter" && event.target === $("#search")) {
-      links[0]?.click();
+      // What bears the name goes before what only speaks of it.
+      const wanted = $("#search").value.trim().toLowerCase();
+      (links.find((link) => link.hash.slice(1).toLowerCase().startsWith(wanted)) ?? links[0])?.click();
     } else if (event.key === "Escape") {
       $("#search").value = "";
       search();

@@ -290,7 +290,7 @@ MUTANTS = [
     ),
     Mutant(
         "a package has started as long as a booking has a credit of it",
-        "services/booking/sql/move_credits_v3.sql",
+        "services/booking/sql/move_credits_v2.sql",
         "AND NOT o.credit_returned",
         "AND false",
         f"{BOOKING}/test_credit_grants.py::TestFirstUse::test_has_not_started_when_all_came_back",

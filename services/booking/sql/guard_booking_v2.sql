@@ -1,4 +1,4 @@
--- A booking stays what it was made as, and only a booking that went with its session comes back.
+-- A booking stays what it was made as, and takes only the steps of its life.
 --
 -- Its client changes only with a merge that names it: to the survivor as this transaction merges, back as it undoes that.
 CREATE FUNCTION guard_booking_v2() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -18,13 +18,28 @@ BEGIN
         RAISE EXCEPTION 'a booking keeps its client but for a merge' USING ERRCODE = 'check_violation';
     END IF;
     IF NEW.state <> OLD.state
-        AND OLD.state <> 'CONFIRMED'
         AND NOT (OLD.session_cancelled AND NEW.state = 'CONFIRMED')
+        AND (OLD.state, NEW.state) NOT IN (
+            ('PENDING_PAYMENT', 'CONFIRMED'),
+            ('PENDING_PAYMENT', 'EXPIRED'),
+            ('PENDING_PAYMENT', 'CANCELLED_EARLY'),
+            ('PENDING_PAYMENT', 'CANCELLED_LATE'),
+            -- Paid after its hold had ended, and a place was still free.
+            ('EXPIRED', 'CONFIRMED'),
+            ('CONFIRMED', 'CANCELLED_EARLY'),
+            ('CONFIRMED', 'CANCELLED_LATE'),
+            ('CONFIRMED', 'ATTENDED'),
+            ('CONFIRMED', 'NO_SHOW'),
+            -- Checked in by mistake; there after all.
+            ('ATTENDED', 'CONFIRMED'),
+            ('NO_SHOW', 'ATTENDED'),
+            -- The class never took place.
+            ('ATTENDED', 'CANCELLED_EARLY'),
+            ('NO_SHOW', 'CANCELLED_EARLY')
+        )
     THEN
         RAISE EXCEPTION 'a % booking cannot become %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
     END IF;
     RETURN NEW;
 END $$;
-DROP TRIGGER guard_booking ON bookings;
-CREATE TRIGGER guard_booking BEFORE UPDATE ON bookings FOR EACH ROW EXECUTE FUNCTION guard_booking_v2();
-DROP FUNCTION guard_booking_v1();
+CREATE OR REPLACE TRIGGER guard_booking BEFORE UPDATE ON bookings FOR EACH ROW EXECUTE FUNCTION guard_booking_v2();

@@ -49,7 +49,15 @@ const booking: components["schemas"]["Booking"] = given(
     body: { classSession: chosen.classSession },
   }),
 );
-const state: "STATE_UNSPECIFIED" | "CONFIRMED" | "CANCELLED_EARLY" | "CANCELLED_LATE" = booking.state;
+const state:
+  | "STATE_UNSPECIFIED"
+  | "CONFIRMED"
+  | "CANCELLED_EARLY"
+  | "CANCELLED_LATE"
+  | "PENDING_PAYMENT"
+  | "EXPIRED"
+  | "ATTENDED"
+  | "NO_SHOW" = booking.state;
 
 // What the contract refuses does not compile.
 export const mistakes = () => [

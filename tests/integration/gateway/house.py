@@ -191,21 +191,22 @@ async def open_house(certificates: Certificates, extra: Mapping[str, str] | None
     booking, clients, library = Booking(), Clients(), Library()  # type: ignore[abstract]  # the same
     calendars = calendar_service_pb2_grpc.CalendarServiceServicer()  # type: ignore[abstract]  # the same
     credits, fees = Credits(), fee_service_pb2_grpc.FeeServiceServicer()  # type: ignore[abstract]  # the same
-    adders = [
-        (booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking),
-        (client_service_pb2_grpc.add_ClientServiceServicer_to_server, clients),
-        (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, calendars),
-        (credit_service_pb2_grpc.add_CreditServiceServicer_to_server, credits),
-        (fee_service_pb2_grpc.add_FeeServiceServicer_to_server, fees),
-    ]
+    # What else booking serves is in nobody's way.
+    served_by_booking = {
+        "BookingService": (booking_service_pb2_grpc.add_BookingServiceServicer_to_server, booking),
+        "ClientService": (client_service_pb2_grpc.add_ClientServiceServicer_to_server, clients),
+        "CalendarService": (calendar_service_pb2_grpc.add_CalendarServiceServicer_to_server, calendars),
+        "CreditService": (credit_service_pb2_grpc.add_CreditServiceServicer_to_server, credits),
+        "FeeService": (fee_service_pb2_grpc.add_FeeServiceServicer_to_server, fees),
+    }
     servicers = {
         "identity": [
             Servicer(*SERVICES["identity"], identity_service_pb2_grpc.add_IdentityServiceServicer_to_server, identity)
         ],
         "booking": [
-            Servicer(contract, add, servicer)
-            # Further ones that booking serves are in nobody's way.
-            for contract, (add, servicer) in zip(SERVICES["booking"], adders, strict=False)
+            Servicer(contract, *served_by_booking[contract.name])
+            for contract in SERVICES["booking"]
+            if contract.name in served_by_booking
         ],
         # The library borrows a certificate.
         "notify": [Servicer(LIBRARY, library.add, library)],

@@ -157,7 +157,6 @@ def upgrade() -> None:
     guard("waiver_signatures", APP_ROLE, privileges="SELECT, INSERT, UPDATE (client_id)")
     guard("client_merges", APP_ROLE, privileges="SELECT, INSERT, UPDATE (undo_time)")
     op.execute(f"GRANT UPDATE (client_id, version) ON client_packages TO {APP_ROLE}")
-    install_function(SQL / "guard_booking_v2.sql")
     install_function(SQL / "client_search_text_v1.sql")
     for statement in SEARCH:
         op.execute(statement)

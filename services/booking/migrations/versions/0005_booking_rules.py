@@ -242,8 +242,7 @@ REPLACED = (
 )
 # In the order of their dependence.
 FUNCTIONS = (
-    "move_credits_v2",
-    "guard_booking_v3",
+    "guard_booking_v2",
     "refusal_v2",
     "client_refusal_v1",
     "caps_refusal_v1",
@@ -267,7 +266,7 @@ def upgrade() -> None:
         op.execute(statement)
     op.execute("ALTER TABLE bookings FORCE ROW LEVEL SECURITY")
     op.execute("DROP TRIGGER guard_booking ON bookings")
-    op.execute("DROP FUNCTION guard_booking_v2")
+    op.execute("DROP FUNCTION guard_booking_v1")
     for table in ("waitlist_entries", "fees"):
         guard(table, APP_ROLE)
     # Its client changes with a merge.

@@ -36,5 +36,5 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-    for name in ("choose_package_v2", "move_credits_v3"):
+    for name in ("choose_package_v2", "move_credits_v2"):
         install_function(SQL / f"{name}.sql")
