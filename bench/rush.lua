@@ -1,19 +1,14 @@
 -- wrk's script: everybody asks for the same class once, through the gateway, as the front desk of the studio.
--- Arguments: studio, session, first client, requests, API key. Prints one line of JSON when all are answered.
+-- Arguments: studio, session, first client, requests, API key. Prints one line of JSON when all are answered, and ends then:
+-- wrk itself would sleep until its time is up.
 local ffi = require("ffi")
 ffi.cdef("typedef struct { long s; long us; } moment; int gettimeofday(moment *now, void *zone);")
 
 local NEVER = 3600 * 1000
-local threads = {}
-
-function setup(thread)
-   table.insert(threads, thread)
-end
-
 function init(arguments)
    studio, session, first = arguments[1], arguments[2], tonumber(arguments[3])
    requests, key = tonumber(arguments[4]), arguments[5]
-   booked, full, broken, took = 0, 0, 0, 0
+   booked, full, broken, sample = 0, 0, 0, ""
    -- wrk asks for one request beforehand, only to look at it.
    issued = -1
 end
@@ -45,16 +40,14 @@ end
 function response(status, headers, body)
    if status == 200 then booked = booked + 1
    elseif string.find(body, "SESSION_FULL", 1, true) then full = full + 1
-   else broken = broken + 1 end
-   if booked + full + broken == requests then
-      took = math.floor((now() - began) * 1000000)
-      wrk.thread:stop()
+   else
+      broken = broken + 1
+      sample = status .. " " .. string.gsub(body, '[%c"\\]', "'")
    end
-end
-
-function done(summary, latency, all)
-   local errors, thread = summary.errors, threads[1]
-   print(string.format('{"booked": %d, "full": %d, "broken": %d, "microseconds": %d}',
-      thread:get("booked"), thread:get("full"),
-      thread:get("broken") + errors.connect + errors.read + errors.write + errors.timeout, thread:get("took")))
+   if booked + full + broken == requests then
+      print(string.format('{"booked": %d, "full": %d, "broken": %d, "microseconds": %d, "sample": "%s"}',
+         booked, full, broken, math.floor((now() - began) * 1000000), sample))
+      io.stdout:flush()
+      os.exit(0)
+   end
 end
