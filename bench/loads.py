@@ -18,6 +18,8 @@ from embedded.processes import Unusable
 
 IN_FLIGHT = 32
 MANY_IN_FLIGHT = 256
+# Seconds that one program may take.
+LONGEST = 180
 HERE = Path(__file__).parent
 
 
@@ -134,8 +136,13 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
 
 
 def output(command: list[str], given: str = "") -> str:
-    """What a program printed. Raises Unusable when it failed."""
-    done = subprocess.run(command, cwd=ROOT, input=given, capture_output=True, text=True, check=False)
+    """What a program printed. Raises Unusable when it failed or did not end."""
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, input=given, capture_output=True, text=True, check=False, timeout=LONGEST
+        )
+    except subprocess.TimeoutExpired as error:
+        raise Unusable(f"{' '.join(command[:4])} did not end:\n{error.stdout!r}\n{error.stderr!r}") from None
     if done.returncode:
         raise Unusable(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
     return done.stdout
