@@ -42,12 +42,13 @@ class Curl:
 
 
 def _bookable(sessions: list[dict[str, Any]]) -> dict[str, Any]:
-    """An open session that can still be cancelled free of charge."""
+    """An open session that can still be cancelled free of charge, beside those already booked."""
+    mine = [session for session in sessions if session["myBooking"]]
     return next(
         session
         for session in sessions
         if session["availability"] == "OPEN"
-        and not session["myBooking"]
+        and all(session["endTime"] <= other["startTime"] or other["endTime"] <= session["startTime"] for other in mine)
         and session["freePlaces"] > 1
         and session["freeCancelUntil"] > sessions[0]["startTime"]
     )

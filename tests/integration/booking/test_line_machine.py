@@ -28,7 +28,7 @@ EXPECTED = {
 
 
 class LineMachine(RuleBasedStateMachine):
-    """Each example is a studio with four clients and three classes of two places, two of which overlap."""
+    """Each example is a studio with four clients and three classes of one place, two of which overlap."""
 
     running: ClassVar[Running]
     loop: ClassVar[asyncio.AbstractEventLoop]
@@ -56,7 +56,7 @@ class LineMachine(RuleBasedStateMachine):
         self.house.staff = self.house.as_role(Role.ROLE_FRONT_DESK)
         # The policy needs the studio, which a session makes.
         self.starts = [MONDAY + timedelta(hours=hours) for hours in (30, 30.5, 50)]
-        self.plans: list[dict[str, Any]] = [{"start": start, "capacity": 2} for start in self.starts]
+        self.plans: list[dict[str, Any]] = [{"start": start, "capacity": 1} for start in self.starts]
         self.sessions = [await self.house.plan(**plan) for plan in self.plans]
         self.versions = [1, 1, 1]
         await lines.rule(self.house, waitlist_mode=mode)
@@ -68,6 +68,13 @@ class LineMachine(RuleBasedStateMachine):
             self.bookings.append(await self.house.book(self.sessions[where], self.people[who]))
 
         self.ask(call())
+
+    @rule(where=where)
+    def crowd(self, where: int) -> None:
+        """Everybody wants the same class: some book it, the others wait."""
+        for who in range(len(self.people)):
+            self.book(who, where)
+            self.join(who, where)
 
     @rule(data=st.data())
     def cancel(self, data: Any) -> None:
@@ -98,7 +105,7 @@ class LineMachine(RuleBasedStateMachine):
     def set_capacity(self, where: int, capacity: int) -> None:
         self.change(where, capacity=max(capacity, 1))
 
-    @rule(where=where, cancelled=st.booleans())
+    @rule(where=where, cancelled=st.sampled_from([False, False, True]))
     def come_and_go(self, where: int, cancelled: bool) -> None:
         self.change(where, cancelled=cancelled)
 
@@ -111,7 +118,7 @@ class LineMachine(RuleBasedStateMachine):
         self.plans[where] |= fields
         self.wait(self.house.change(self.sessions[where], self.versions[where], **self.plans[where]))
 
-    @rule(minutes=st.sampled_from([30, 240, 900]))
+    @rule(minutes=st.sampled_from([1, 30, 240]))
     def time_passes(self, minutes: int) -> None:
         self.house.move(minutes=minutes)
         self.wait(lines.tick(self.house))
@@ -124,7 +131,14 @@ class LineMachine(RuleBasedStateMachine):
 
 async def test_whatever_order_things_happen_in(booking: Running) -> None:
     LineMachine.running, LineMachine.loop = booking, asyncio.get_running_loop()
-    bounded = settings(max_examples=25, stateful_step_count=25, deadline=None, suppress_health_check=list(HealthCheck))
+    bounded = settings(
+        max_examples=25,
+        stateful_step_count=25,
+        deadline=None,
+        # The same each time, so that what the last line wants is not left to luck.
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
     before = await ended(booking)
     await asyncio.to_thread(run_state_machine_as_test, LineMachine, settings=bounded)
     # A machine in which nobody is ever promoted proves nothing of that.
