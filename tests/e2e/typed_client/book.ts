@@ -39,8 +39,9 @@ const week = given(
   await api.GET("/v1/studios/{studio}/bookableSessions", { params: { path: { studio }, query: { pageSize: 200 } } }),
 );
 const mine = week.bookableSessions.filter((each) => each.myBooking);
-const apart = (one: { startTime: string; endTime: string }) =>
-  mine.every((each) => one.endTime <= each.startTime || each.endTime <= one.startTime);
+type Session = components["schemas"]["BookableSession"];
+const apart = (one: Session) =>
+  mine.every((each) => one.endTime! <= each.startTime! || each.endTime! <= one.startTime!);
 const open = week.bookableSessions.filter((each) => each.availability === "OPEN" && apart(each));
 const chosen = open[open.length - 1];
 if (!chosen) throw new Error("nothing to book");
