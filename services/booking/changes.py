@@ -14,10 +14,13 @@ from services.chassis.telemetry import current_traceparent
 _PUBLISH_BOOKINGS = text(
     "INSERT INTO outbox (event_id, tenant_id, type, aggregate, aggregate_id, version, payload, traceparent)"
     " SELECT changed.event_id, b.tenant_id, 'powerhouse.booking.v1.BookingChanged', 'booking', b.id, b.version,"
-    " booking_changed_v2(b.id, b.class_session_id, b.client_id, b.state, b.start_time, b.time_version,"
-    " p.id, p.credits_left, p.version), :traceparent"
+    " booking_changed_v3(b.id, b.class_session_id, b.client_id, b.state, b.start_time, b.time_version,"
+    " p.id, p.credits_left, p.version, b.time_zone, s.class_type_id, b.update_time,"
+    " EXISTS (SELECT FROM waitlist_entries e WHERE e.tenant_id = b.tenant_id AND e.booking_id = b.id),"
+    " b.guest_display_name <> ''), :traceparent"
     " FROM unnest(CAST(:ids AS uuid[]), CAST(:event_ids AS uuid[])) AS changed (id, event_id)"
     " JOIN booking_details b ON b.tenant_id = :tenant AND b.id = changed.id"
+    " JOIN class_sessions s ON s.tenant_id = b.tenant_id AND s.id = b.class_session_id"
     " LEFT JOIN client_packages p ON p.tenant_id = b.tenant_id AND p.id = b.client_package_id"
 )
 _PUBLISH_PACKAGES = text(

@@ -8,7 +8,8 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, case, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking import displacements, line_changes, policies, waitlist
+from services.booking import announcements, displacements, line_changes, policies, waitlist
+from services.booking.announcements import Face
 from services.booking.models import BookableSession, BookingDetail, ClassSession, WaitlistEntry
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -66,8 +67,7 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     applied and never refused: who booked last stands first in the waitlist then.
     """
     await policies.settle(tx)
-    key = (ClassSession.tenant_id == tx.tenant, ClassSession.id == planned.id)
-    await tx.session.execute(select(ClassSession.id).where(*key).with_for_update())
+    before = await announcements.lock_face(tx, planned.id)
     values = asdict(planned)
     booked = await displacements.count_taken(tx, planned.id)
     fresh = insert(ClassSession).values(
@@ -88,11 +88,19 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
         return False
     if not await displacements.lock(tx, planned.id):
         return True
+    await _follow(tx, planned)
+    if before is not None:
+        await announcements.tell(tx, planned.id, planned.version, before, _face(planned))
+    return True
+
+
+async def _follow(tx: UnitOfWork, planned: PlannedSession) -> None:
+    """Bookings and waits become what the session has become."""
     if planned.cancelled:
         await line_changes.cancel_all(tx, planned.id)
         await displacements.cancel_all(tx, planned.id)
         await displacements.follow_move(tx, planned.id)
-        return True
+        return
     await displacements.restore_all(tx, planned.id)
     await line_changes.cut(tx, planned.id)
     await displacements.settle_spots(tx, planned.id)
@@ -100,7 +108,10 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     await line_changes.follow_move(tx, planned.id)
     await line_changes.restore_all(tx, planned.id)
     await waitlist.fill(tx, planned.id)
-    return True
+
+
+def _face(planned: PlannedSession) -> Face:
+    return Face(planned.start_time, planned.end_time, planned.room_id, planned.instructor_id, planned.cancelled)
 
 
 async def list_bookable(

@@ -22,3 +22,5 @@ class Service:
     servicers: Callable[[Resources], Sequence[Servicer]]
     consumers: Consumers
     jobs: Jobs
+    # Of tables whose rows are their own jobs.
+    queues: Sequence[Jobs] = ()

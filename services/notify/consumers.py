@@ -1,32 +1,127 @@
-"""What notify does with the events of others: plan a delivery."""
+"""What notify does with the events of others: plan deliveries."""
 
+from datetime import UTC
 from uuid import UUID
 
-from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged
+from powerhouse.booking.v1.booking_pb2 import Booking, Fee
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClassChanged, FeeChanged, WaitlistEntryChanged
+from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1.events_pb2 import InvitationCreated, PasswordResetRequested
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.notify import deliveries
-from services.notify.models import Kind
+from services.chassis.rpc.codec import from_timestamp
+from services.notify import class_changes, deliveries, reminders
+from services.notify.deliveries import Plan
+from services.notify.models import Channel, Kind
+from services.notify.reminders import BookingState
 
 consumers = Consumers()
 
 
 @consumers.on(BookingChanged)
-async def confirm_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
-    """A booking that holds a place is confirmed once; whether it still does is asked when the mail is sent."""
-    if event.payload.state == Booking.CONFIRMED:
-        await deliveries.plan(tx, Kind.BOOKING_CONFIRMATION, UUID(event.payload.booking_id))
+async def follow_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
+    """A booking that holds a place is confirmed once; its reminders follow each change.
+
+    Whether it still holds the place is asked again when a message is sent. A place from the waitlist is confirmed by
+    the news of it; who brings guests is reminded once.
+    """
+    told = event.payload
+    confirmed = told.state == Booking.CONFIRMED
+    booking_id, client_id = UUID(told.booking_id), UUID(told.client_id)
+    session_id, start = UUID(told.class_session_id), told.start_time.ToDatetime(tzinfo=UTC)
+    if confirmed and not told.promoted:
+        await deliveries.plan(
+            tx,
+            Plan(
+                kind=Kind.BOOKING_CONFIRMATION,
+                channel=Channel.EMAIL,
+                subject_id=booking_id,
+                client_id=client_id,
+                booking_id=booking_id,
+                class_session_id=session_id,
+                useful_until=start,
+            ),
+        )
+    # Events of before these facts travelled with them tell of no reminders.
+    if told.guest or not told.time_zone:
+        return
+    await reminders.follow(
+        tx,
+        BookingState(
+            id=booking_id,
+            version=event.version,
+            client_id=client_id,
+            class_session_id=session_id,
+            class_type_id=UUID(told.class_type_id),
+            confirmed=confirmed,
+            start_time=start,
+            time_zone=told.time_zone,
+            time_version=told.time_version,
+            change_time=told.change_time.ToDatetime(tzinfo=UTC),
+        ),
+    )
+
+
+@consumers.on(ClassChanged)
+async def announce_change(tx: UnitOfWork, event: Event[ClassChanged]) -> None:
+    """Everybody who has a place is told what is different, or that there will be no class."""
+    await class_changes.announce(tx, event.payload)
+
+
+@consumers.on(WaitlistEntryChanged)
+async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> None:
+    """Who waits is told of a place, or of the offer of one."""
+    told = event.payload
+    if told.state == WaitlistEntry.PROMOTED and told.booking_id:
+        booking_id = UUID(told.booking_id)
+        kind, subject_id, version, until = Kind.WAITLIST_PROMOTED, booking_id, 0, None
+    elif told.state == WaitlistEntry.OFFERED:
+        booking_id, kind, subject_id = None, Kind.WAITLIST_OFFER, UUID(told.waitlist_entry_id)
+        version, until = told.version, from_timestamp(told, "offer_expire_time")
+    else:
+        return
+    await deliveries.plan(
+        tx,
+        *(
+            Plan(
+                kind=kind,
+                channel=channel,
+                subject_id=subject_id,
+                time_version=version,
+                client_id=UUID(told.client_id),
+                booking_id=booking_id,
+                class_session_id=UUID(told.class_session_id),
+                useful_until=until,
+            )
+            for channel in (Channel.EMAIL, Channel.SMS)
+        ),
+    )
+
+
+@consumers.on(FeeChanged)
+async def tell_of_fee(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
+    """Who owes a fee reads of it; whether it is still due is asked when the mail is sent."""
+    told = event.payload
+    if told.state == Fee.DUE:
+        fee = Plan(
+            kind=Kind.FEE_DUE,
+            channel=Channel.EMAIL,
+            subject_id=UUID(told.fee_id),
+            client_id=UUID(told.client_id),
+            booking_id=UUID(told.booking_id),
+        )
+        await deliveries.plan(tx, fee)
 
 
 @consumers.on(InvitationCreated)
 async def send_invitation(tx: UnitOfWork, event: Event[InvitationCreated]) -> None:
     """Someone was invited to a role."""
-    await deliveries.plan(tx, Kind.INVITATION, UUID(event.payload.invitation_id))
+    subject_id = UUID(event.payload.invitation_id)
+    await deliveries.plan(tx, Plan(kind=Kind.INVITATION, channel=Channel.EMAIL, subject_id=subject_id))
 
 
 @consumers.on(PasswordResetRequested)
 async def send_password_link(tx: UnitOfWork, event: Event[PasswordResetRequested]) -> None:
     """Someone forgot a password; of no studio."""
-    await deliveries.plan(tx, Kind.PASSWORD_RESET, UUID(event.payload.password_reset_id))
+    subject_id = UUID(event.payload.password_reset_id)
+    await deliveries.plan(tx, Plan(kind=Kind.PASSWORD_RESET, channel=Channel.EMAIL, subject_id=subject_id))

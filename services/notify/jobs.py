@@ -1,86 +1,28 @@
-"""Due work of notify."""
+"""Due work of notify: each delivery is its own job, and some work beside them."""
 
-from functools import cache
 from uuid import UUID
 
-import grpc
-
-from services.chassis.crashpoints import crashpoint
-from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import NO_TENANT
-from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
-from services.chassis.telemetry import logger
-from services.notify import deliveries, letters
-from services.notify.providers.mail import AcceptedBefore, Deferred, MailProvider, NotSent, Rejected
-from services.notify.providers.resend import ResendMail
-from services.notify.settings import NotifySettings
+from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Work
+from services.notify import deliveries, handing_over, letters, reminder_settings, reminders, sending
 
-log = logger(__name__)
 jobs = Jobs()
+# Rows of `deliveries`; the kinds of the jobs are those of the messages.
+outbound = Jobs(deliveries.QUEUE, handing_over.read)
 
-# Runs of the job in all. More than calls of the provider (models.MAX_ATTEMPTS): a mail waits for booking or identity to
-# come back, and that costs no call.
-MAX_RUNS = 20
+# Deliveries of a kind that one process has in hand at once; what a provider can take is its own gate's business.
+CONCURRENCY = 400
+
+for kind in letters.KINDS:
+    outbound.on(kind, max_attempts=sending.MAX_RUNS, concurrency=CONCURRENCY)(sending.send)
 
 
-@jobs.on(deliveries.SEND_JOB, max_attempts=MAX_RUNS)
-async def send_delivery(work: Work, job: Job) -> Outcome:
-    """Sends one delivery: asks who and what, commits the intention, calls the provider, records the outcome.
-
-    A crash anywhere leads here again, with the same key: the provider sends once.
-    """
-    tenant, delivery_id = job.tenant or NO_TENANT, UUID(job.args["delivery_id"])
-    settings = work.settings
-    assert isinstance(settings, NotifySettings)
-    async with work.database.transaction(tenant) as tx:
-        delivery = await deliveries.get(tx, delivery_id)
-    if delivery.finished:
-        return Done()
-    try:
-        mail = await letters.write(work, delivery, sender=settings.mail_from)
-    except letters.NotWanted as refusal:
+@jobs.on(reminder_settings.REARRANGE_JOB, max_attempts=20)
+async def rearrange_reminders(work: Work, job: Job) -> Outcome:
+    """After a change of settings: all bookings to come follow, each chunk in a transaction of its own."""
+    tenant, class_type_id = job.tenant or NO_TENANT, UUID(job.args["class_type_id"])
+    after: UUID | None = NO_TENANT
+    while after is not None:
         async with work.database.transaction(tenant) as tx:
-            await deliveries.skip(tx, delivery_id, refusal.reason)
-        return Cancelled("NOT_WANTED")
-    except letters.BadAddress:
-        async with work.database.transaction(tenant) as tx:
-            await deliveries.fail(tx, delivery_id, "invalid e-mail address")
-        return Failed("INVALID_ADDRESS")
-    except grpc.aio.AioRpcError as error:
-        if job.attempts < MAX_RUNS:
-            return Retry(error.code().name)
-        async with work.database.transaction(tenant) as tx:
-            await deliveries.fail(tx, delivery_id, f"whom to write to could not be asked: {error.code().name}")
-        return Failed("NOBODY_TO_ASK")
-    async with work.database.transaction(tenant) as tx:
-        if not await deliveries.begin(tx, delivery_id):
-            return Failed("GIVEN_UP")
-    try:
-        provider_message_id = await provider_of(settings).send(mail, str(delivery_id))
-    except NotSent as answer:
-        log.warning("mail_not_sent", delivery=str(delivery_id), answer=type(answer).__name__, reason=answer.reason)
-        async with work.database.transaction(tenant) as tx:
-            return await _record_refusal(tx, delivery_id, answer)
-    crashpoint("notify_after_provider")
-    async with work.database.transaction(tenant) as tx:
-        await deliveries.accept(tx, delivery_id, provider_message_id)
-    log.info("mail_accepted", delivery=str(delivery_id), provider_message_id=provider_message_id)
+            after = await reminders.rearrange_some(tx, class_type_id, after)
     return Done()
-
-
-async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent) -> Outcome:
-    if isinstance(answer, AcceptedBefore):
-        await deliveries.accept(tx, delivery_id, "", answer.reason)
-        return Done()
-    if isinstance(answer, Rejected):
-        await deliveries.fail(tx, delivery_id, answer.reason)
-        return Failed("REJECTED")
-    record = deliveries.put_back if isinstance(answer, Deferred) else deliveries.keep_trying
-    again = await record(tx, delivery_id, answer.reason)
-    return Retry("PROVIDER", answer.retry_after) if again else Failed("PROVIDER")
-
-
-@cache
-def provider_of(settings: NotifySettings) -> MailProvider:
-    """The mail provider that the environment names, with its open connections."""
-    return ResendMail(settings.resend_api_key, settings.resend_api_url)

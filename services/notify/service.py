@@ -8,7 +8,7 @@ from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
 from services.chassis.service import Service
 from services.notify.consumers import consumers
-from services.notify.jobs import jobs
+from services.notify.jobs import jobs, outbound
 from services.notify.rpc.notify_servicer import NotifyServicer
 from services.notify.settings import NotifySettings
 
@@ -30,4 +30,5 @@ SERVICE = Service(
     servicers=_servicers,
     consumers=consumers,
     jobs=jobs,
+    queues=[outbound],
 )

@@ -49,10 +49,22 @@ def render(kind: Kind, values: Mapping[str, str]) -> Words:
     return Words(subject, text.lstrip("\n"), html)
 
 
+def render_sms(kind: Kind, values: Mapping[str, str]) -> str:
+    """A text message's words."""
+    tidied = {name: value if name == "link" else tidy(value) for name, value in values.items()}
+    return _environment.get_template(f"{kind}.sms").render(tidied).strip()
+
+
 def tidy(value: str, limit: int = MAX_NAME) -> str:
     """The value on one line of at most `limit` characters, with an ellipsis where it was cut."""
     line = " ".join(_UNWANTED.sub(" ", value[: 10 * limit]).split())
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
+
+
+def short_time(instant: datetime, zone: str) -> str:
+    """`Mon 23 Nov 10:00`, as short as a text message wants it."""
+    local = instant.astimezone(ZoneInfo(zone))
+    return f"{_DAYS[local.weekday()][:3]} {local.day} {_MONTHS[local.month - 1][:3]} {local:%H:%M}"
 
 
 def day_and_time(instant: datetime, zone: str) -> str:

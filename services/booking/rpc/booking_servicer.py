@@ -8,7 +8,7 @@ from typing import Any
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1 import booking_service_pb2 as pb
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceServicer
-from services.booking import bookings, cancellations, class_sessions, guardians, policies, previews, spots
+from services.booking import bookings, cancellations, class_sessions, guardians, policies, previews, recipients, spots
 from services.booking.desk import Desk
 from services.booking.live import LiveSessions
 from services.booking.rpc.decoding import decode_wanted
@@ -128,9 +128,12 @@ class BookingServicer(BookingServiceServicer):
     async def BatchGetRecipients(
         self, request: pb.BatchGetRecipientsRequest, context: Any
     ) -> pb.BatchGetRecipientsResponse:
-        booking_ids = [parse_name(text, "*", "booking_ids")[0] for text in request.booking_ids]
+        wanted = [
+            [parse_name(text, "*", field)[0] for text in getattr(request, field)]
+            for field in ("booking_ids", "waitlist_entry_ids", "fee_ids")
+        ]
         async with self._database.read() as tx:
-            found = await bookings.recipients(tx, booking_ids)
+            found = await recipients.find(tx, *wanted)
             contacts = await guardians.contacts(tx, [recipient.client for recipient in found])
         return pb.BatchGetRecipientsResponse(
             recipients=[encode_recipient(recipient, contacts[recipient.client.id]) for recipient in found]

@@ -9,12 +9,13 @@ from powerhouse.booking.v1 import booking_service_pb2 as service_pb
 from powerhouse.booking.v1.attendance_service_pb2 import RosterEntry
 from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsResponse
 from powerhouse.booking.v1.series_service_pb2 import BookingSeries
+from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from services.booking import policies
-from services.booking.bookings import Recipient
 from services.booking.cancellation import free_cancel_until, policy_deadline
 from services.booking.class_sessions import Offer
 from services.booking.models import BookingDetail, BookingPolicy, Client
 from services.booking.previews import BookingPreview, CancellationPreview
+from services.booking.recipients import Recipient
 from services.booking.rosters import Entry
 from services.booking.rpc.names import name_of
 from services.booking.series import Week
@@ -173,11 +174,8 @@ def policy_changes(policy: pb.BookingPolicy, fields: Collection[str]) -> dict[st
 
 def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipientsResponse.Recipient:
     """`contact` is whom to write to about the client."""
-    booking, client = recipient.booking, recipient.client
+    client, booking, wait, fee = recipient.client, recipient.booking, recipient.wait, recipient.fee
     return BatchGetRecipientsResponse.Recipient(
-        booking_id=str(booking.id),
-        state=pb.Booking.State.Value(booking.state),
-        time_version=booking.time_version,
         display_name=client.display_name,
         email=contact.email or "",
         phone=contact.phone or "",
@@ -185,8 +183,19 @@ def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipient
         guardian_display_name="" if contact.id == client.id else contact.display_name,
         client_id=str(client.id),
         session=encode_offer(recipient.offer),
-        spot=booking.spot or "",
-        free_cancel_until=to_timestamp(free_cancel_until(booking)),
+        time_version=recipient.offer.session.time_version,
+        booking_id=str(booking.id) if booking else "",
+        state=pb.Booking.State.Value(booking.state) if booking else pb.Booking.STATE_UNSPECIFIED,
+        spot=(booking.spot or "") if booking else "",
+        free_cancel_until=to_timestamp(free_cancel_until(booking)) if booking else None,
+        waitlist_entry_id=str(wait.id) if wait else "",
+        waitlist_state=WaitlistEntry.State.Value(wait.state) if wait else WaitlistEntry.STATE_UNSPECIFIED,
+        offer_expire_time=to_timestamp(wait.offer_expire_time) if wait else None,
+        fee_id=str(fee.id) if fee else "",
+        fee_kind=pb.Fee.Kind.Value(fee.kind) if fee else pb.Fee.KIND_UNSPECIFIED,
+        fee_state=pb.Fee.State.Value(fee.state) if fee else pb.Fee.STATE_UNSPECIFIED,
+        amount_minor=fee.amount_minor if fee else 0,
+        currency_code=fee.currency_code if fee else "",
     )
 
 

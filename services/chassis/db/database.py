@@ -1,7 +1,7 @@
 """The database of a service: transactions with their tenant, and the one-call hot path beside them."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar, cast
 from uuid import UUID
@@ -20,6 +20,9 @@ from services.chassis.telemetry import HOT_POOL_IN_USE, POOL_IN_USE
 
 R = TypeVar("R", bound=Message)
 
+# Connections for the statements of queues, which many rows share.
+_QUEUE_POOL = 4
+_NONE: Mapping[str, str] = {}
 _SET_TENANTS = text("SELECT set_config('app.tenants', :tenants, true)")
 
 
@@ -42,6 +45,7 @@ class Database:
         self._pool_size = pool_size
         POOL_IN_USE.set_function(self.engine.pool.checkedout)  # type: ignore[attr-defined]  # of QueuePool
         self._hot: asyncpg.Pool[asyncpg.Record] | None = None
+        self._queue: asyncpg.Pool[asyncpg.Record] | None = None
         self._opening = asyncio.Lock()
 
     @asynccontextmanager
@@ -86,23 +90,41 @@ class Database:
         pool = self._hot or await self._open_hot()
         return list(await pool.fetch(statement, *args))
 
+    async def queue(self, statement: str, *args: Any) -> list[asyncpg.Record]:
+        """One statement on a table that is a queue of all studios: `jobs`, or one guarded with `guard_queue`.
+
+        It sees the rows of every studio there, and nothing of any studio elsewhere.
+        """
+        pool = self._queue or await self._open_queue()
+        return list(await pool.fetch(statement, *args))
+
     async def close(self) -> None:
-        if self._hot is not None:
-            await self._hot.close()
+        for pool in (self._hot, self._queue):
+            if pool is not None:
+                await pool.close()
         await self.engine.dispose()
 
     async def _open_hot(self) -> "asyncpg.Pool[asyncpg.Record]":
         async with self._opening:
             if self._hot is None:
-                pool = self._hot = await asyncpg.create_pool(
-                    self._url,
-                    min_size=1,
-                    max_size=self._pool_size,
-                    reset=_keep,
-                    server_settings={"statement_timeout": "10000"},
-                )
+                pool = self._hot = await self._create_pool(self._pool_size)
                 HOT_POOL_IN_USE.set_function(lambda: pool.get_size() - pool.get_idle_size())
             return self._hot
+
+    async def _open_queue(self) -> "asyncpg.Pool[asyncpg.Record]":
+        async with self._opening:
+            if self._queue is None:
+                self._queue = await self._create_pool(_QUEUE_POOL, {"app.tenants": "{}", "app.dispatch": "on"})
+            return self._queue
+
+    async def _create_pool(self, size: int, settings: Mapping[str, str] = _NONE) -> "asyncpg.Pool[asyncpg.Record]":
+        return await asyncpg.create_pool(
+            self._url,
+            min_size=1,
+            max_size=size,
+            reset=_keep,
+            server_settings={"statement_timeout": "10000", **settings},
+        )
 
 
 async def _keep(_connection: Any) -> None:

@@ -38,11 +38,17 @@ class Engine:
 
     def __init__(self, service: Service, settings: ServiceSettings, timing: Timing, app: Celery) -> None:
         self._service, self._settings, self._timing = service, settings, timing
+        self._queues = {jobs.queue.table: jobs for jobs in (service.jobs, *service.queues)}
         self._loop = uvloop.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="engine", daemon=True)
         self._chunks: set[Future[None]] = set()
         self._publisher = Publisher(app, settings.broker_url)
         self._running: list[asyncio.Task[None]] = []
+
+    @property
+    def tables(self) -> Sequence[str]:
+        """The queues that it works on."""
+        return list(self._queues)
 
     def start(self) -> None:
         """Starts the thread and everything periodic."""
@@ -88,42 +94,49 @@ class Engine:
                 await asyncio.sleep(0.1 * 2**attempt)
         self._wake()
 
-    async def work_on(self, ids: Sequence[UUID]) -> None:
-        """Runs announced jobs."""
-        await self._worker.run(ids)
+    async def work_on(self, table: str, ids: Sequence[UUID]) -> None:
+        """Runs announced jobs of a queue."""
+        await self._workers[table].run(ids)
         self._wake()
 
     def _wake(self) -> None:
         """Events and jobs may just have been committed here."""
         self._relay.wake()
-        self._announcer.wake()
+        for announcer in self._announcers.values():
+            announcer.wake()
 
     async def _open(self) -> None:
         service, timing = self._service, self._timing
         self._resources = resources = open_resources(service.name, self._settings)
-        self._worker = Worker(resources, service.jobs, timing)
-        dispatcher = Dispatcher(
-            service.name, resources.database, resources.clock, self._publisher, service.jobs, timing
-        )
+        self._workers = {table: Worker(resources, jobs, timing) for table, jobs in self._queues.items()}
+        dispatchers = {
+            table: Dispatcher(service.name, resources.database, resources.clock, self._publisher, jobs, timing)
+            for table, jobs in self._queues.items()
+        }
+        ticker = dispatchers[service.jobs.queue.table]
         self._relay = Loop(
             "relay", Relay(service.name, resources.database, self._publisher).step, timing.relay_interval
         )
-        self._announcer = Loop("dispatcher", dispatcher.announce, timing.dispatch_interval)
+        self._announcers = {
+            table: Loop(f"dispatcher of {table}", dispatcher.announce, timing.dispatch_interval)
+            for table, dispatcher in dispatchers.items()
+        }
 
         async def make_ticks() -> bool:
-            if await dispatcher.make_ticks():
-                self._announcer.wake()
+            if await ticker.make_ticks():
+                self._announcers[service.jobs.queue.table].wake()
             return False
 
         async def sweep_jobs() -> bool:
-            await dispatcher.measure()
-            if await sweep(resources.database, service.jobs):
-                self._announcer.wake()
+            telemetry.QUEUE_AGE.set(max([await dispatcher.overdue() for dispatcher in dispatchers.values()]))
+            for table, jobs in self._queues.items():
+                if await sweep(resources.database, jobs):
+                    self._announcers[table].wake()
             return False
 
         loops = [
             self._relay,
-            self._announcer,
+            *self._announcers.values(),
             Loop("ticks", make_ticks, timing.tick_interval),
             Loop("sweeper", sweep_jobs, timing.sweep_interval),
             Loop("topology", self._declare, timing.feed_interval),

@@ -1,11 +1,13 @@
 """What a service does when it is due: one handler per kind of job and per tick, registered in its jobs.py."""
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from services.chassis.jobs.queue import JOBS, Queue
 from services.chassis.resources import Resources
 
 # What a handler works with; the chassis opens it once per work process.
@@ -42,7 +44,12 @@ class Failed:
     reason: str
 
 
-Outcome = Done | Cancelled | Retry | Failed
+@dataclass(frozen=True)
+class Recorded:
+    """The handler has given the row back itself, in the statement that wrote what came of it."""
+
+
+Outcome = Done | Cancelled | Retry | Failed | Recorded
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,22 @@ class Job:
     traceparent: str | None
 
 
-JobHandler = Callable[[Work, Job], Awaitable[Outcome]]
+def read_job(row: Any) -> Job:
+    """A row of `jobs`."""
+    return Job(
+        id=row["id"],
+        tenant=row["tenant_id"],
+        kind=row["kind"],
+        dedup_key=row["dedup_key"],
+        args=json.loads(row["args"]),
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        lease_token=row["lease_token"],
+        traceparent=row["traceparent"],
+    )
+
+
+JobHandler = Callable[[Work, Any], Awaitable[Outcome]]
 TickHandler = Callable[[Work, datetime], Awaitable[None]]
 
 
@@ -79,7 +101,9 @@ class Kind:
 class Jobs:
     """The kinds of jobs and the ticks of a service."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue: Queue = JOBS, read: Callable[[Any], Job] = read_job) -> None:
+        """`read` makes of a claimed row what the handlers get."""
+        self.queue, self.read = queue, read
         self.kinds: dict[str, Kind] = {}
         # Name of the tick's kind -> interval.
         self.ticks: dict[str, timedelta] = {}

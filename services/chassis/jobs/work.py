@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Sequence
 from concurrent.futures import CancelledError
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -88,9 +89,9 @@ def _register_tasks(app: Celery, engine: Engine) -> None:
                 log.error("message_refused", task=topology.APPLY_EVENTS, exc_info=True)
             raise Reject(type(error).__name__, requeue=passing) from error
 
-    def run_jobs(ids: Sequence[str]) -> None:
+    def run_rows(ids: Sequence[str], *, table: str) -> None:
         try:
-            engine.run(engine.work_on([UUID(id) for id in ids]))
+            engine.run(engine.work_on(table, [UUID(id) for id in ids]))
         except CancelledError:
             log.warning("chunk_stopped", count=len(ids))
         except Exception as error:
@@ -98,7 +99,8 @@ def _register_tasks(app: Celery, engine: Engine) -> None:
             log.warning("chunk_interrupted", error=type(error).__name__, exc_info=not is_outage(error))
 
     app.task(name=topology.APPLY_EVENTS)(apply_events)
-    app.task(name=topology.RUN_JOBS)(run_jobs)
+    for table in engine.tables:
+        app.task(name=topology.run_task(table))(partial(run_rows, table=table))
 
 
 def _leave_logging_alone(**_: Any) -> None:

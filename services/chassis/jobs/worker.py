@@ -1,44 +1,21 @@
 """The worker: claims announced jobs by id, runs them, renews their lease meanwhile and records what came of them."""
 
 import asyncio
-import json
 import random
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID, uuid4
 
 from opentelemetry.trace import SpanKind
 
 from services.chassis.clock import monotonic
 from services.chassis.crashpoints import crashpoint
-from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
+from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Recorded, Retry, Work
 from services.chassis.jobs.timing import Timing
 from services.chassis.outages import is_outage
 from services.chassis.telemetry import JOB_LATENESS, JOB_SECONDS, logger, span
 
 log = logger(__name__)
 
-# In the order of ids, so that workers with overlapping chunks cannot deadlock.
-_CLAIM = (
-    "WITH picked AS (SELECT id FROM jobs WHERE id = ANY($1::uuid[]) AND kind = ANY($2::text[])"
-    " AND state = 'queued' AND due_at <= $3 AND (retry_at IS NULL OR retry_at <= clock_timestamp())"
-    " ORDER BY id FOR UPDATE SKIP LOCKED)"
-    " UPDATE jobs SET state = 'running', attempts = attempts + 1, lease_token = $4,"
-    " lease_until = clock_timestamp() + make_interval(secs => $5)"
-    " FROM picked WHERE jobs.id = picked.id"
-    " RETURNING jobs.id, tenant_id, kind, dedup_key, args, due_at, attempts, lease_token, traceparent"
-)
-_RENEW = (
-    "UPDATE jobs SET lease_until = clock_timestamp() + make_interval(secs => $2)"
-    " WHERE id = ANY($1::uuid[]) AND lease_token = $3 AND state = 'running' RETURNING id"
-)
-_RECORD = (
-    "UPDATE jobs SET state = r.state, outcome = r.outcome, lease_until = NULL, lease_token = NULL, announced_at = NULL,"
-    " retry_at = clock_timestamp() + make_interval(secs => r.pause),"
-    " finish_time = CASE WHEN r.state <> 'queued' THEN clock_timestamp() END"
-    " FROM unnest($2::uuid[], $3::text[], $4::text[], $5::float8[]) AS r (id, state, outcome, pause)"
-    " WHERE jobs.id = r.id AND jobs.lease_token = $1 AND jobs.state = 'running' RETURNING jobs.id"
-)
 # As often as fits into a lease; after that the jobs run again.
 _RECORD_ATTEMPTS = 10
 
@@ -53,13 +30,13 @@ class Worker:
     async def run(self, ids: Sequence[UUID]) -> None:
         """Runs what is still to be done of an announced chunk. Raises when the database is away."""
         token = uuid4()
-        rows = await self._work.database.hot(
-            _CLAIM, ids, list(self._jobs.kinds), self._work.clock.now(), token, self._timing.lease
+        rows = await self._work.database.queue(
+            self._jobs.queue.claim, self._work.clock.now(), ids, list(self._jobs.kinds), token, self._timing.lease
         )
         if not rows:
             return
         crashpoint("worker_after_claim")
-        running = {asyncio.create_task(self._run(job)): job for job in (_job(row) for row in rows)}
+        running = {asyncio.create_task(self._run(job)): job for job in map(self._jobs.read, rows)}
         renewal = asyncio.create_task(self._renew(token, running))
         try:
             while running:
@@ -109,25 +86,27 @@ class Worker:
         return outcome
 
     async def _record(self, token: UUID, results: Sequence[tuple[Job, Outcome]]) -> None:
-        if not results:
+        rows = [self._columns(job, outcome) for job, outcome in results if not isinstance(outcome, Recorded)]
+        if not rows:
             return
         crashpoint("worker_after_handler")
-        rows = [self._columns(job, outcome) for job, outcome in results]
         columns = [list(column) for column in zip(*rows, strict=True)]
         for _ in range(_RECORD_ATTEMPTS):
             try:
-                recorded = await self._work.database.hot(_RECORD, token, *columns)
+                recorded = await self._work.database.queue(self._jobs.queue.settle, token, *columns)
             except Exception as error:
                 if not is_outage(error):
                     raise
-                log.warning("outcome_not_recorded", count=len(results), error=type(error).__name__)
+                log.warning("outcome_not_recorded", count=len(rows), error=type(error).__name__)
                 await asyncio.sleep(self._timing.renew_interval / 3)
                 continue
-            if lost := len(results) - len(recorded):
+            if lost := len(rows) - len(recorded):
                 log.warning("job_lease_lost", count=lost)
             return
 
-    def _columns(self, job: Job, outcome: Outcome) -> tuple[UUID, str, str | None, float | None]:
+    def _columns(
+        self, job: Job, outcome: Done | Cancelled | Failed | Retry
+    ) -> tuple[UUID, str, str | None, float | None]:
         match outcome:
             case Done():
                 return job.id, "done", None, None
@@ -148,8 +127,8 @@ class Worker:
             await asyncio.sleep(self._timing.renew_interval)
             held = dict(running)
             try:
-                rows = await self._work.database.hot(
-                    _RENEW, [job.id for job in held.values()], self._timing.lease, token
+                rows = await self._work.database.queue(
+                    self._jobs.queue.renew, [job.id for job in held.values()], self._timing.lease, token
                 )
             except Exception as error:
                 if not is_outage(error):
@@ -161,17 +140,3 @@ class Worker:
                 if job.id not in ours and not task.done():
                     log.warning("job_lease_lost", kind=job.kind, job=str(job.id))
                     task.cancel()
-
-
-def _job(row: Any) -> Job:
-    return Job(
-        id=row["id"],
-        tenant=row["tenant_id"],
-        kind=row["kind"],
-        dedup_key=row["dedup_key"],
-        args=json.loads(row["args"]),
-        due_at=row["due_at"],
-        attempts=row["attempts"],
-        lease_token=row["lease_token"],
-        traceparent=row["traceparent"],
-    )

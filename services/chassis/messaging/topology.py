@@ -9,9 +9,8 @@ from kombu.entity import Exchange, Queue, binding
 
 from services.chassis.messaging.consumers import Consumers
 
-# Names of the Celery tasks, the same in every service.
+# Name of a Celery task, the same in every service.
 APPLY_EVENTS = "powerhouse.apply_events"
-RUN_JOBS = "powerhouse.run_jobs"
 
 EVENTS = Exchange("powerhouse.events", type="topic", durable=True)
 _DEAD = Exchange("powerhouse.dead", type="fanout", durable=True)
@@ -33,6 +32,11 @@ BROKER_TIMEOUT = 10
 def is_amqp(broker_url: str) -> bool:
     """RabbitMQ, which confirms and tells what it could not route; else the embedded redis transport."""
     return broker_url.startswith("amqp")
+
+
+def run_task(table: str) -> str:
+    """Name of the Celery task that runs rows of a queue: `powerhouse.run_jobs`."""
+    return f"powerhouse.run_{table}"
 
 
 def jobs_queue(service: str) -> str:

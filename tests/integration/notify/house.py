@@ -29,7 +29,7 @@ from services.chassis.jobs.worker import Worker
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.notify.consumers import consumers
-from services.notify.jobs import jobs
+from services.notify.jobs import jobs, outbound
 from tests.support.services import Running
 
 KEY = "re_notify_tests"
@@ -89,11 +89,27 @@ class Post:
 
     async def work_off(self) -> None:
         """Runs due jobs until none is left."""
-        worker = Worker(self.notify.resources, jobs, TIMING)
+        now = self.notify.mesh.clock.now
+        workers = [(registry, Worker(self.notify.resources, registry, TIMING)) for registry in (jobs, outbound)]
         async with asyncio.timeout(20):
-            while rows := await self.notify.sql("SELECT id FROM jobs WHERE state IN ('queued', 'running')"):
-                await worker.run([row["id"] for row in rows])
+            while True:
+                count = 0
+                for registry, worker in workers:
+                    queue = registry.queue
+                    rows = await self.notify.sql(
+                        f"SELECT id FROM {queue.table} WHERE ({queue.waiting} OR {queue.held}) AND due_at <= $1", now()
+                    )
+                    await worker.run([row["id"] for row in rows])
+                    count += len(rows)
+                if not count:
+                    return
                 await asyncio.sleep(0.02)
+
+    async def run_once(self) -> None:
+        """Runs each delivery that is due once."""
+        worker = Worker(self.notify.resources, outbound, TIMING)
+        rows = await self.notify.sql("SELECT id FROM deliveries WHERE due_at <= $1", self.notify.mesh.clock.now())
+        await worker.run([row["id"] for row in rows])
 
     async def send(self, source: Running, subject: UUID) -> asyncpg.Record:
         """Carries, works off, and returns what became of it."""
@@ -102,8 +118,8 @@ class Post:
         return await self.delivery(subject)
 
     async def delivery(self, subject: UUID) -> asyncpg.Record:
-        """The one delivery about a subject."""
-        [row] = await self.notify.sql("SELECT * FROM deliveries WHERE subject_id = $1", subject)
+        """The one delivery about a subject, beside its reminders."""
+        [row] = await self.notify.sql("SELECT * FROM deliveries WHERE subject_id = $1 AND kind <> 'reminder'", subject)
         return row
 
     async def mails(self, to: str) -> list[dict[str, Any]]:

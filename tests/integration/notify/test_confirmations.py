@@ -20,12 +20,10 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.booking.service import SERVICE as BOOKING
 from services.chassis.ids import new_id
-from services.chassis.jobs.worker import Worker
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.chassis.rpc.codec import to_timestamp
-from services.notify.jobs import jobs
-from tests.integration.notify.house import TIMING, Post, new_email
+from tests.integration.notify.house import Post, new_email
 from tests.support.services import Running, together
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -180,7 +178,9 @@ async def test_a_cancellation_alone_plans_nothing(desk: Desk) -> None:
 )
 async def test_no_other_state_plans_anything(desk: Desk, state: Any) -> None:
     booking_id = new_id()
-    event = BookingChanged(booking_id=str(booking_id), state=state)
+    event = BookingChanged(
+        booking_id=str(booking_id), client_id=str(new_id()), class_session_id=str(desk.class_session), state=state
+    )
     row = {
         "event_id": new_id(),
         "tenant_id": desk.post.studio,
@@ -235,8 +235,7 @@ async def test_a_cancellation_after_an_open_attempt_says_so(desk: Desk) -> None:
     booking = await desk.book(email)
     await desk.post.carry(desk.booking, id_of(booking))
     await desk.post.misbehave(accept_then_500=1)
-    [job] = await desk.post.notify.sql("SELECT id FROM jobs WHERE state = 'queued'")
-    await Worker(desk.post.notify.resources, jobs, TIMING).run([job["id"]])
+    await desk.post.run_once()
     await desk.stub.CancelBooking(booking_service_pb2.CancelBookingRequest(name=booking.name, request_id=uuid4().hex))
     await desk.post.work_off()
     delivery = await desk.post.delivery(id_of(booking))

@@ -16,11 +16,15 @@ from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from services.chassis.ids import NO_TENANT, new_id
 from services.chassis.jobs.sweeper import sweep
-from services.chassis.jobs.worker import Worker
-from services.notify import jobs as notify_jobs
-from services.notify.jobs import MAX_RUNS, jobs
+from services.notify import sending
+from services.notify.jobs import outbound
+from services.notify.providers.choice import Providers
+from services.notify.providers.gate import Gate
+from services.notify.providers.keys import key_of
 from services.notify.providers.resend import ResendMail
-from tests.integration.notify.house import KEY, TIMING, Post, new_email
+from services.notify.providers.routes import MailRoute
+from services.notify.sending import MAX_RUNS
+from tests.integration.notify.house import KEY, Post, new_email
 
 ROOT = Path(__file__).parents[3]
 
@@ -36,7 +40,7 @@ async def test_an_event_that_comes_twice_makes_one_delivery_and_one_mail(post: P
     [mail] = await post.mails(email)
     assert (delivery["state"], delivery["attempts"], delivery["reason"]) == ("accepted", 1, "")
     assert mail["id"] == delivery["provider_message_id"]
-    assert mail["idempotency_key"] == str(delivery["id"])
+    assert mail["idempotency_key"] == key_of(post.studio, delivery["id"])
     assert mail["subject"] == "You are invited to a studio on Powerhouse"
     assert "as front desk" in mail["text"]
     assert "/accept-invitation#token=" in mail["text"]
@@ -114,6 +118,11 @@ async def test_the_third_attempt_is_the_last(post: Post, fault: dict[str, object
     assert len(await post.mails(email)) == mails
 
 
+def by_resend(url: str, timeout: float = 10) -> Providers:
+    """Mail by Resend alone."""
+    return Providers(MailRoute([ResendMail(KEY, url, Gate("the mail provider", 1000), timeout=timeout)]), None, None)
+
+
 async def test_retry_after_is_honoured(post: Post) -> None:
     invitation, _ = await post.invite()
     await post.misbehave(reject_429={"count": 1, "seconds": 120})
@@ -122,18 +131,17 @@ async def test_retry_after_is_honoured(post: Post) -> None:
         async with asyncio.timeout(0.5):
             await post.work_off()
     [job] = await post.notify.sql(
-        "SELECT *, retry_at - clock_timestamp() AS pause FROM jobs WHERE dedup_key = $1",
-        str((await post.delivery(invitation))["id"]),
+        "SELECT *, retry_at - clock_timestamp() AS pause FROM deliveries WHERE subject_id = $1", invitation
     )
-    assert job["state"] == "queued"
+    assert job["lease_token"] is None
     assert timedelta(seconds=100) < job["pause"] <= timedelta(seconds=120)
     assert (await post.delivery(invitation))["state"] == "pending"
-    await post.notify.sql("UPDATE jobs SET retry_at = NULL")
+    await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
     await post.work_off()
 
 
 async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify_jobs, "provider_of", lambda _: ResendMail(KEY, post.sandbox, timeout=0.2))
+    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post.sandbox, timeout=0.2))
     invitation, email = await post.invite()
     await post.misbehave(slow={"count": 1, "seconds": 0.4})
     delivery = await post.send(post.identity, invitation)
@@ -144,7 +152,7 @@ async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.Monk
 
 
 async def test_a_provider_nobody_reaches_fails_with_its_reason(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notify_jobs, "provider_of", lambda _: ResendMail(KEY, "http://127.0.0.1:1"))
+    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend("http://127.0.0.1:1"))
     invitation, _ = await post.invite()
     delivery = await post.send(post.identity, invitation)
     assert (delivery["state"], delivery["attempts"]) == ("failed", 3)
@@ -155,8 +163,7 @@ async def test_other_words_under_the_same_key_are_refused_and_the_first_acceptan
     invitation, email = await post.invite()
     await post.carry(post.identity, invitation)
     await post.misbehave(accept_then_500=1)
-    job = (await post.notify.sql("SELECT id FROM jobs WHERE state = 'queued'"))[0]["id"]
-    await Worker(post.notify.resources, jobs, TIMING).run([job])
+    await post.run_once()
     assert (await post.delivery(invitation))["state"] == "sending"
     await post.identity.sql("UPDATE invitations SET role = 2 WHERE id = $1", invitation)
     await post.work_off()
@@ -176,8 +183,8 @@ async def test_a_crash_after_the_provider_accepted_sends_once(post: Post) -> Non
     assert (delivery["state"], delivery["attempts"], delivery["provider_message_id"]) == ("sending", 1, "")
     assert len(await post.mails(email)) == 1
 
-    await post.notify.sql("UPDATE jobs SET lease_until = clock_timestamp() - interval '1 second'")
-    assert await sweep(post.notify.resources.database, jobs)
+    await post.notify.sql("UPDATE deliveries SET lease_until = clock_timestamp() - interval '1 second'")
+    assert await sweep(post.notify.resources.database, outbound)
     await post.work_off()
     delivery = await post.delivery(invitation)
     [mail] = await post.mails(email)
@@ -196,8 +203,9 @@ from services.notify.service import SERVICE
 
 async def work():
     resources = open_resources("notify", config.load(SERVICE.settings))
-    rows = await resources.database.hot("SELECT id FROM jobs WHERE state = 'queued'")
-    await Worker(resources, SERVICE.jobs, Timing()).run([row["id"] for row in rows])
+    [outbound] = SERVICE.queues
+    rows = await resources.database.queue("SELECT id FROM deliveries WHERE state = 'pending'")
+    await Worker(resources, outbound, Timing()).run([row["id"] for row in rows])
 
 asyncio.run(work())
 """
@@ -262,8 +270,9 @@ async def test_a_mail_waits_for_whom_it_asks(post: Post) -> None:
     assert not await post.mails(email)
 
     # It does not wait for ever.
-    await post.notify.sql("UPDATE jobs SET attempts = $1, retry_at = NULL WHERE state = 'queued'", MAX_RUNS - 1)
-    await post.notify.sql("UPDATE jobs SET state = 'queued', attempts = $1 WHERE state = 'running'", MAX_RUNS - 1)
+    await post.notify.sql(
+        "UPDATE deliveries SET runs = $1, retry_at = NULL, lease_token = NULL WHERE state = 'pending'", MAX_RUNS - 1
+    )
     await post.work_off()
     delivery = await post.delivery(invitation)
     assert (delivery["state"], delivery["attempts"]) == ("failed", 0)
