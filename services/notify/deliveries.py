@@ -18,7 +18,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
-from services.chassis.jobs.queue import Queue
+from services.chassis.jobs.queues import Queue
 from services.chassis.telemetry import current_traceparent
 from services.notify.models import WAITING, Channel, Delivery, Kind, Outcome, State
 

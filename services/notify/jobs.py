@@ -2,7 +2,6 @@
 
 from uuid import UUID
 
-from services.chassis.ids import NO_TENANT
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Work
 from services.notify import deliveries, handing_over, letters, reminder_settings, reminders, sending
 
@@ -10,6 +9,8 @@ jobs = Jobs()
 # Rows of `deliveries`; the kinds of the jobs are those of the messages.
 outbound = Jobs(deliveries.QUEUE, handing_over.read)
 
+# Before every id.
+FIRST = UUID(int=0)
 # Deliveries of a kind that one process has in hand at once; what a provider can take is its own gate's business.
 CONCURRENCY = 400
 
@@ -20,9 +21,9 @@ for kind in letters.KINDS:
 @jobs.on(reminder_settings.REARRANGE_JOB, max_attempts=20)
 async def rearrange_reminders(work: Work, job: Job) -> Outcome:
     """After a change of settings: all bookings to come follow, each chunk in a transaction of its own."""
-    tenant, class_type_id = job.tenant or NO_TENANT, UUID(job.args["class_type_id"])
-    after: UUID | None = NO_TENANT
+    assert job.tenant
+    after: UUID | None = FIRST
     while after is not None:
-        async with work.database.transaction(tenant) as tx:
-            after = await reminders.rearrange_some(tx, class_type_id, after)
+        async with work.database.transaction(job.tenant) as tx:
+            after = await reminders.rearrange_some(tx, after)
     return Done()

@@ -5,18 +5,17 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Integer, MetaData, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, MetaData, UniqueConstraint, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
-from services.chassis.ids import NO_TENANT
 
 # Calls of the provider for one delivery, in all.
 MAX_ATTEMPTS = 3
 
 
-_TYPES = {**COLUMN_TYPES, list[int]: ARRAY(Integer()), list[Any]: JSONB}
+_TYPES = {**COLUMN_TYPES, list[Any]: JSONB}
 
 
 class Base(DeclarativeBase):
@@ -204,13 +203,12 @@ class RemindedBooking(Base):
 
 
 class ReminderSettings(Versioned, Base):
-    """When a studio reminds of classes of a type, or of all types that have no settings of their own (NO_TENANT)."""
+    """When a studio reminds: minutes before the start, by channel."""
 
     __tablename__ = "reminder_settings"
 
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
-    class_type_id: Mapped[UUID] = mapped_column(primary_key=True, default=NO_TENANT)
-    # Minutes before the start, by channel.
-    email_offsets: Mapped[list[int]]
-    sms_offsets: Mapped[list[int]]
-    push_offsets: Mapped[list[int]]
+    # {channel: [minutes]}
+    offsets: Mapped[dict[str, Any]]
+    # The same for class types that have their own, by id.
+    class_types: Mapped[dict[str, Any]]

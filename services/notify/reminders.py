@@ -14,7 +14,6 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.ids import NO_TENANT
 from services.notify import deliveries, preferences, reminder_settings
 from services.notify.deliveries import Plan, step
 from services.notify.due_times import due_time
@@ -97,17 +96,12 @@ async def rearrange(tx: UnitOfWork, client_id: UUID) -> None:
         await arrange(tx, each, since=tx.now())
 
 
-async def rearrange_some(tx: UnitOfWork, class_type_id: UUID, after: UUID) -> UUID | None:
-    """The studio reminds at other times: some of its bookings follow, in order; the last one's id while there are more.
-
-    NO_TENANT is all class types.
-    """
+async def rearrange_some(tx: UnitOfWork, after: UUID) -> UUID | None:
+    """The studio reminds at other times: some of its bookings follow, in order; the last one's id if there are more."""
     booking = RemindedBooking
     query = select(booking).where(
         booking.tenant_id == tx.tenant, booking.start_time > tx.now(), booking.confirmed, booking.id > after
     )
-    if class_type_id != NO_TENANT:
-        query = query.where(booking.class_type_id == class_type_id)
     found = (await tx.session.scalars(query.order_by(booking.id).limit(CHUNK))).all()
     for each in found:
         await arrange(tx, each, since=tx.now())

@@ -7,7 +7,7 @@ from services.chassis.clock import Clock
 from services.chassis.crashpoints import crashpoint
 from services.chassis.db.database import Database
 from services.chassis.ids import new_id
-from services.chassis.jobs.queue import ROWS_PER_ROUND
+from services.chassis.jobs.queues import ROWS_PER_ROUND
 from services.chassis.jobs.registry import Jobs, tick_before
 from services.chassis.jobs.timing import Timing
 from services.chassis.messaging import topology

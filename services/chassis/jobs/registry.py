@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from services.chassis.jobs.queue import JOBS, Queue
+from services.chassis.jobs.queues import JOBS, Queue
 from services.chassis.resources import Resources
 
 # What a handler works with; the chassis opens it once per work process.

@@ -8,11 +8,12 @@ from powerhouse.notify.v1 import notify_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2_grpc import NotifyServiceServicer
 from services.chassis.db.database import Database
 from services.chassis.db.paging import Pager
-from services.chassis.ids import parse_child
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.ids import parse_child, parse_name
 from services.chassis.rpc.call import current_call
-from services.chassis.rpc.codec import to_timestamp
-from services.notify import deliveries
-from services.notify.models import Delivery, Kind, Outcome
+from services.chassis.rpc.codec import masked_fields, to_timestamp
+from services.notify import deliveries, reminder_settings
+from services.notify.models import Channel, Delivery, Kind, Outcome, ReminderSettings
 
 
 class NotifyServicer(NotifyServiceServicer):
@@ -35,6 +36,59 @@ class NotifyServicer(NotifyServiceServicer):
         delivery_id = parse_child(request.name, "studios/*/deliveries/*", "name", current_call().tenant)
         async with self._database.read() as tx:
             return _encode(await deliveries.get(tx, delivery_id))
+
+    async def GetReminderSettings(self, request: pb.GetReminderSettingsRequest, context: Any) -> pb.ReminderSettings:
+        parse_name(request.name, "studios/*/reminderSettings", "name")
+        async with self._database.read() as tx:
+            return _encode_settings(await reminder_settings.get(tx))
+
+    async def UpdateReminderSettings(
+        self, request: pb.UpdateReminderSettingsRequest, context: Any
+    ) -> pb.ReminderSettings:
+        wanted = request.reminder_settings
+        parse_name(wanted.name, "studios/*/reminderSettings", "reminder_settings.name")
+        fields = masked_fields(request.update_mask, wanted, "reminder_settings", reminder_settings.MUTABLE)
+
+        async def change(tx: UnitOfWork) -> pb.ReminderSettings:
+            decoded = _decode_settings(wanted, tx.tenant)
+            changes = {field: decoded[field] for field in fields}
+            return _encode_settings(await reminder_settings.update(tx, changes, wanted.etag))
+
+        return await self._database.write(change)
+
+
+def _decode_settings(wanted: pb.ReminderSettings, tenant: UUID) -> dict[str, Any]:
+    return {
+        "offsets": _decode_offsets(wanted.offsets),
+        "class_types": {
+            str(parse_child(each.class_type, "studios/*/classTypes/*", "class_type", tenant)): _decode_offsets(
+                each.offsets
+            )
+            for each in wanted.class_types
+        },
+    }
+
+
+def _decode_offsets(wanted: pb.ReminderSettings.Offsets) -> dict[str, list[int]]:
+    return {channel: sorted(getattr(wanted, f"{channel}_minutes"), reverse=True) for channel in Channel}
+
+
+def _encode_settings(row: ReminderSettings) -> pb.ReminderSettings:
+    studio = f"studios/{row.tenant_id}"
+    return pb.ReminderSettings(
+        name=f"{studio}/reminderSettings",
+        offsets=_encode_offsets(row.offsets),
+        class_types=[
+            pb.ReminderSettings.OfClassType(class_type=f"{studio}/classTypes/{id}", offsets=_encode_offsets(offsets))
+            for id, offsets in sorted(row.class_types.items())
+        ],
+        etag=row.etag,
+        update_time=to_timestamp(row.update_time),
+    )
+
+
+def _encode_offsets(offsets: dict[str, list[int]]) -> pb.ReminderSettings.Offsets:
+    return pb.ReminderSettings.Offsets(**{f"{channel}_minutes": minutes for channel, minutes in offsets.items()})
 
 
 def _encode(row: Delivery) -> pb.Delivery:

@@ -3,6 +3,7 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from services.identity.service import SERVICE as IDENTITY
+from services.notify.providers.choice import providers_of
 from services.notify.service import SERVICE as NOTIFY
 from tests.integration.notify.house import KEY, Post, sandbox_process
 from tests.support.services import Mesh
@@ -21,5 +22,7 @@ async def post(mesh: Mesh, sandbox: str) -> AsyncIterator[Post]:
     environment = {"RESEND_API_KEY": KEY, "RESEND_API_URL": sandbox}
     async with mesh.running(IDENTITY) as identity, mesh.running(NOTIFY, environment) as notify:
         made = Post(notify, identity, sandbox)
+        # A gate that an earlier test has closed.
+        providers_of.cache_clear()
         await made.misbehave()
         yield made

@@ -18,7 +18,7 @@ from services.chassis.ids import NO_TENANT, new_id
 from services.chassis.jobs.sweeper import sweep
 from services.notify import sending
 from services.notify.jobs import outbound
-from services.notify.providers.choice import Providers
+from services.notify.providers.choice import Providers, providers_of
 from services.notify.providers.gate import Gate
 from services.notify.providers.keys import key_of
 from services.notify.providers.resend import ResendMail
@@ -137,6 +137,7 @@ async def test_retry_after_is_honoured(post: Post) -> None:
     assert timedelta(seconds=100) < job["pause"] <= timedelta(seconds=120)
     assert (await post.delivery(invitation))["state"] == "pending"
     await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
+    providers_of.cache_clear()
     await post.work_off()
 
 
@@ -156,7 +157,7 @@ async def test_a_provider_nobody_reaches_fails_with_its_reason(post: Post, monke
     invitation, _ = await post.invite()
     delivery = await post.send(post.identity, invitation)
     assert (delivery["state"], delivery["attempts"]) == ("failed", 3)
-    assert delivery["reason"] == "the mail provider could not be reached or did not answer in time"
+    assert delivery["reason"] == "the mail provider could not be reached"
 
 
 async def test_other_words_under_the_same_key_are_refused_and_the_first_acceptance_counts(post: Post) -> None:
@@ -292,7 +293,7 @@ async def test_nothing_personal_is_kept_or_logged(post: Post, capfd: pytest.Capt
         kept += [row[0] for row in await post.notify.sql(f"SELECT t::text FROM {table} t")]
     kept += [row[0] for row in await post.identity.sql("SELECT t::text FROM outbox t")]
     logged = "".join(capfd.readouterr())
-    assert "mail_accepted" in logged
+    assert "delivery_noted" in logged
     for secret in (email, token):
         assert not [line for line in kept if secret in line]
         assert secret not in logged

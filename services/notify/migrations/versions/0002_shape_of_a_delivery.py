@@ -81,16 +81,14 @@ def upgrade() -> None:
     op.create_table(
         "reminder_settings",
         sa.Column("tenant_id", sa.Uuid(), nullable=False),
-        sa.Column("class_type_id", sa.Uuid(), nullable=False),
-        sa.Column("email_offsets", postgresql.ARRAY(sa.Integer()), nullable=False),
-        sa.Column("sms_offsets", postgresql.ARRAY(sa.Integer()), nullable=False),
-        sa.Column("push_offsets", postgresql.ARRAY(sa.Integer()), nullable=False),
+        sa.Column("offsets", postgresql.JSONB(), nullable=False),
+        sa.Column("class_types", postgresql.JSONB(), nullable=False),
         sa.Column("version", sa.Integer(), nullable=False),
         sa.Column("create_time", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
         sa.Column("update_time", sa.DateTime(timezone=True), server_default=sa.func.now(), nullable=False),
-        sa.PrimaryKeyConstraint("tenant_id", "class_type_id", name="pk_reminder_settings"),
+        sa.PrimaryKeyConstraint("tenant_id", name="pk_reminder_settings"),
     )
-    guard("reminder_settings", APP_ROLE, privileges="SELECT, INSERT, UPDATE, DELETE")
+    guard("reminder_settings", APP_ROLE)
 
 
 def _widen_deliveries() -> None:
