@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, select
+from sqlalchemy.orm import aliased
 
 from services.booking.class_sessions import Offer, refusal_now, spots_left
 from services.booking.models import BookableSession, BookingDetail, Client, Fee, WaitlistEntry
@@ -41,8 +42,10 @@ async def _of_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
 
 
 async def _of_waits(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
-    query = _with_session(tx, select(WaitlistEntry), WaitlistEntry)
-    rows = await tx.session.execute(query.where(WaitlistEntry.tenant_id == tx.tenant, WaitlistEntry.id.in_(ids)))
+    # By another name than the entries that stand before it.
+    entry = aliased(WaitlistEntry)
+    query = _with_session(tx, select(entry), entry).where(entry.tenant_id == tx.tenant, entry.id.in_(ids))
+    rows = await tx.session.execute(query)
     return [Recipient(client=client, offer=Offer(*offer), wait=wait) for wait, client, *offer in rows]
 
 

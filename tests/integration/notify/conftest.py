@@ -1,11 +1,18 @@
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
+from services.booking.service import SERVICE as BOOKING
+from services.chassis.ids import new_id
 from services.identity.service import SERVICE as IDENTITY
+from services.notify import sending
 from services.notify.providers.choice import providers_of
 from services.notify.service import SERVICE as NOTIFY
+from tests.integration.notify.desk import ZONE, Desk
 from tests.integration.notify.house import KEY, Post, sandbox_process
+from tests.integration.notify.phones import Phones
 from tests.support.services import Mesh
 
 
@@ -26,3 +33,21 @@ async def post(mesh: Mesh, sandbox: str) -> AsyncIterator[Post]:
         providers_of.cache_clear()
         await made.misbehave()
         yield made
+
+
+@pytest.fixture
+async def desk(post: Post) -> AsyncIterator[Desk]:
+    async with post.notify.mesh.running(BOOKING) as booking:
+        today = booking.mesh.clock.now().astimezone(ZONE)
+        start = (today + timedelta(days=3)).replace(hour=10, minute=0, second=0, microsecond=0)
+        made = Desk(booking, post, start, new_id())
+        await made.announce(1)
+        yield made
+
+
+@pytest.fixture
+def phones(monkeypatch: pytest.MonkeyPatch) -> Phones:
+    """Text messages are set up, and go there."""
+    made = Phones()
+    monkeypatch.setattr(sending, "providers_of", lambda settings: replace(providers_of(settings), sms=made))
+    return made

@@ -1,0 +1,42 @@
+"""An SMS provider with a memory and bad days: what tests of sending need beside the wire."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from services.chassis.clock import real_now
+from services.notify.providers.answers import NotSent, Unclear
+from services.notify.providers.sms import Sms
+
+NAME = "phones"
+
+
+@dataclass
+class Phones:
+    """Takes texts. `answers` are given instead of the next yeses, with whether the text is taken all the same."""
+
+    name: str = NAME
+    taken: list[tuple[str, str, Sms, datetime]] = field(default_factory=list)
+    answers: list[tuple[bool, NotSent]] = field(default_factory=list)
+    looked: int = 0
+    # Nobody can look through it.
+    blind: bool = False
+
+    async def send(self, sms: Sms, key: str) -> str:
+        takes, answer = self.answers.pop(0) if self.answers else (True, None)
+        message_id = f"SM{len(self.taken)}"
+        if takes:
+            self.taken.append((message_id, key, sms, real_now()))
+        if answer is not None:
+            raise answer
+        return message_id
+
+    async def find(self, sms: Sms, since: datetime) -> Sequence[str]:
+        self.looked += 1
+        if self.blind:
+            raise Unclear("the SMS provider does not answer")
+        return [id for id, _, taken, at in self.taken if taken == sms and at >= since]
+
+    def texts(self, to: str) -> list[str]:
+        """What it has taken for a number."""
+        return [sms.text for _, _, sms, _ in self.taken if sms.to == to]
