@@ -155,6 +155,7 @@ class Delivery(Tenanted, Base):
             "ix_deliveries_provider_message_id",
             "provider",
             "provider_message_id",
+            unique=True,
             postgresql_where=text("provider_message_id <> ''"),
         ),
         Index("ix_deliveries_waiting", "due_at", "id", postgresql_where=text(WAITING)),

@@ -1,11 +1,11 @@
 """An SMS provider with a memory and bad days: what tests of sending need beside the wire."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.chassis.clock import real_now
-from services.notify.providers.answers import NotSent, Unclear
+from services.notify.providers.answers import Unclear
 from services.notify.providers.sms import Sms
 
 NAME = "phones"
@@ -17,8 +17,10 @@ class Phones:
 
     name: str = NAME
     taken: list[tuple[str, str, Sms, datetime]] = field(default_factory=list)
-    answers: list[tuple[bool, NotSent]] = field(default_factory=list)
+    answers: list[tuple[bool, Exception]] = field(default_factory=list)
     looked: int = 0
+    # What happens while a text is on its way.
+    meanwhile: Callable[[str], Awaitable[None]] | None = None
     # Nobody can look through it.
     blind: bool = False
 
@@ -27,6 +29,8 @@ class Phones:
         message_id = f"SM{len(self.taken)}"
         if takes:
             self.taken.append((message_id, key, sms, real_now()))
+        if self.meanwhile is not None:
+            await self.meanwhile(key)
         if answer is not None:
             raise answer
         return message_id

@@ -22,7 +22,6 @@ from tests.integration.notify.desk import ZONE, Desk, id_of
 from tests.integration.notify.house import new_email
 from tests.integration.notify.phones import Phones
 
-PHONE = "+4915112345678"
 DAY = timedelta(days=1)
 
 
@@ -44,20 +43,20 @@ async def until(desk: Desk, instant: datetime) -> None:
 
 async def test_a_place_is_reminded_of_the_day_before_and_two_hours_before(desk: Desk, phones: Phones) -> None:
     email = new_email()
-    booking = await desk.book(email, phone=PHONE)
+    booking = await desk.book(email, phone=desk.phone)
     await desk.carry_all()
     rows = await desk.reminders(booking)
     assert told(rows) == [("email", 1440, "pending", ""), ("sms", 1440, "pending", ""), ("sms", 120, "pending", "")]
     assert rows[0]["due_time"].astimezone(ZONE).replace(tzinfo=None) == (desk.start - DAY).replace(tzinfo=None)
     assert rows[2]["due_time"] == desk.start - timedelta(hours=2)
     await until(desk, rows[0]["due_time"] - timedelta(seconds=1))
-    assert not phones.texts(PHONE)
+    assert not phones.texts(desk.phone)
     await until(desk, rows[0]["due_time"])
     assert [mail["subject"].split(":")[0] for mail in await mails(desk, email)] == ["You are booked", "Reminder"]
-    assert len(phones.texts(PHONE)) == 1
+    assert len(phones.texts(desk.phone)) == 1
     await until(desk, rows[2]["due_time"])
     await until(desk, desk.start + DAY)
-    assert len(phones.texts(PHONE)) == 2
+    assert len(phones.texts(desk.phone)) == 2
     assert len(await desk.post.mails(email)) == 2
     assert {row["state"] for row in await desk.reminders(booking)} == {"accepted"}
     [shown] = [each for each in await desk.post.listed(booking=booking.name) if each.offset_minutes == 120]
@@ -67,29 +66,29 @@ async def test_a_place_is_reminded_of_the_day_before_and_two_hours_before(desk: 
 
 async def test_booked_inside_an_offset_there_is_no_stale_reminder(desk: Desk, phones: Phones) -> None:
     desk.booking.mesh.clock.move(desk.start - timedelta(hours=20) - desk.booking.mesh.clock.now())
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     assert told(await desk.reminders(booking)) == [("sms", 120, "pending", "")]
 
 
 async def test_news_that_comes_late_still_reminds(desk: Desk, phones: Phones) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await until(desk, desk.start - timedelta(hours=23))
     await desk.carry_all()
     await desk.post.work_off()
     assert [row["state"] for row in await desk.reminders(booking)] == ["accepted", "accepted", "pending"]
     # Not for a class that has begun.
-    other = await desk.book(new_email(), phone=PHONE)
+    other = await desk.book(new_email(), phone=desk.phone)
     await until(desk, desk.start)
     await desk.carry_all()
     assert not await desk.reminders(other)
 
 
 async def test_a_move_makes_new_reminders_and_drops_the_old(desk: Desk, phones: Phones) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     await until(desk, desk.start - DAY)
-    assert len(phones.texts(PHONE)) == 1
+    assert len(phones.texts(desk.phone)) == 1
     await desk.move(2, desk.start + 2 * DAY, 2)
     await desk.carry_all()
     rows = await desk.reminders(booking)
@@ -104,12 +103,12 @@ async def test_a_move_makes_new_reminders_and_drops_the_old(desk: Desk, phones: 
     await until(desk, desk.start - DAY)
     await until(desk, desk.start - timedelta(hours=2))
     # Of the day before each start, and of two hours before the one that was.
-    assert len([text for text in phones.texts(PHONE) if text.startswith("Reminder")]) == 3
+    assert len([text for text in phones.texts(desk.phone) if text.startswith("Reminder")]) == 3
 
 
 async def test_a_cancelled_booking_is_not_reminded(desk: Desk, phones: Phones) -> None:
     email = new_email()
-    booking = await desk.book(email, phone=PHONE)
+    booking = await desk.book(email, phone=desk.phone)
     await desk.carry_all()
     await desk.cancel(booking)
     await desk.carry_all()
@@ -117,24 +116,24 @@ async def test_a_cancelled_booking_is_not_reminded(desk: Desk, phones: Phones) -
         ("skipped", "the booking does not hold a place any more")
     }
     await until(desk, desk.start)
-    assert not phones.texts(PHONE)
+    assert not phones.texts(desk.phone)
 
 
 async def test_what_is_stale_when_it_is_due_is_skipped(desk: Desk, phones: Phones) -> None:
     """The event of the cancellation is still on its way."""
-    booking = await desk.book(new_email(), phone=PHONE)
-    moved = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
+    moved = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     await desk.cancel(booking)
     await desk.move(2, desk.start + timedelta(hours=1), 2)
     await until(desk, desk.start - timedelta(hours=3))
     assert {row["reason"] for row in (await desk.reminders(booking))[:2]} == {"the booking is cancelled early"}
     assert {row["reason"] for row in (await desk.reminders(moved))[:2]} == {"the class has moved"}
-    assert not phones.texts(PHONE)
+    assert not phones.texts(desk.phone)
 
 
 async def test_a_class_that_is_on_again_reminds_again(desk: Desk, phones: Phones) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     await desk.announce(2, cancelled=True)
     await desk.carry_all()
@@ -146,11 +145,11 @@ async def test_a_class_that_is_on_again_reminds_again(desk: Desk, phones: Phones
     assert [step["what"] for step in json.loads(rows[0]["story"])] == ["planned", "skipped", "armed"]
     await until(desk, desk.start - DAY)
     await until(desk, desk.start - timedelta(hours=2))
-    assert len([text for text in phones.texts(PHONE) if text.startswith("Reminder")]) == 2
+    assert len([text for text in phones.texts(desk.phone) if text.startswith("Reminder")]) == 2
 
 
 async def test_on_again_too_late_it_does_not_remind_of_yesterday(desk: Desk, phones: Phones) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     await desk.announce(2, cancelled=True)
     await desk.carry_all()
@@ -162,7 +161,7 @@ async def test_on_again_too_late_it_does_not_remind_of_yesterday(desk: Desk, pho
 
 @pytest.mark.parametrize("seed", range(4))
 async def test_doubled_and_shuffled_news_lead_to_the_same_reminders(desk: Desk, seed: int) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.announce(2, cancelled=True)
     await desk.announce(3)
     await desk.move(4, desk.start + DAY, 2)
@@ -186,7 +185,7 @@ async def test_doubled_and_shuffled_news_lead_to_the_same_reminders(desk: Desk, 
 
 async def test_a_substitute_is_told_once_and_reminds_nobody_twice(desk: Desk, phones: Phones) -> None:
     email = new_email()
-    booking = await desk.book(email, phone=PHONE)
+    booking = await desk.book(email, phone=desk.phone)
     await desk.carry_all()
     desk.facts |= {"instructor_id": str(new_id()), "instructor_display_name": "Ines Roth"}
     await desk.announce(2)
@@ -197,23 +196,23 @@ async def test_a_substitute_is_told_once_and_reminds_nobody_twice(desk: Desk, ph
     sent = await mails(desk, email)
     assert sorted(mail["subject"].split(":")[0] for mail in sent) == ["Changed", "You are booked"]
     assert "Ines Roth" in sent[1]["text"]
-    assert not phones.texts(PHONE)
+    assert not phones.texts(desk.phone)
 
 
 async def test_a_cancelled_class_is_told_once_by_mail_and_text(desk: Desk, phones: Phones) -> None:
     email = new_email()
-    await desk.book(email, phone=PHONE)
+    await desk.book(email, phone=desk.phone)
     await desk.carry_all()
     await desk.post.work_off()
     await desk.announce(2, cancelled=True)
     await desk.carry_all()
     await desk.post.work_off()
     assert (await mails(desk, email))[1]["subject"].startswith("Cancelled:")
-    assert [text.split(":")[0] for text in phones.texts(PHONE)] == ["Cancelled"]
+    assert [text.split(":")[0] for text in phones.texts(desk.phone)] == ["Cancelled"]
 
 
 async def test_the_newest_change_speaks_for_all(desk: Desk, phones: Phones) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     await desk.post.work_off()
     await desk.move(2, desk.start + timedelta(hours=1), 2)
@@ -226,7 +225,7 @@ async def test_the_newest_change_speaks_for_all(desk: Desk, phones: Phones) -> N
     for envelope in (second, first, third):
         await desk.post.apply([envelope])
     await desk.post.work_off()
-    assert [text.split(":")[0] for text in phones.texts(PHONE)] == ["Cancelled"]
+    assert [text.split(":")[0] for text in phones.texts(desk.phone)] == ["Cancelled"]
     assert {
         row["reason"]
         for row in await desk.post.notify.sql(
@@ -298,7 +297,7 @@ async def test_an_offer_is_told_until_it_expires(desk: Desk) -> None:
 
 
 async def test_settings_change_what_is_planned(desk: Desk) -> None:
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     owner = desk.post.staff(Role.ROLE_OWNER)
     name = f"{desk.post.name}/reminderSettings"
@@ -341,7 +340,7 @@ async def test_quiet_hours_and_opt_outs_are_kept(desk: Desk, phones: Phones, mon
         return dict.fromkeys(client_ids, wishes)
 
     monkeypatch.setattr(preferences, "load", load)
-    booking = await desk.book(new_email(), phone=PHONE)
+    booking = await desk.book(new_email(), phone=desk.phone)
     await desk.carry_all()
     start = desk.start.astimezone(ZONE)
     before = (start - timedelta(hours=3)).time()
@@ -352,11 +351,11 @@ async def test_quiet_hours_and_opt_outs_are_kept(desk: Desk, phones: Phones, mon
     assert (mail["state"], mail["reason"]) == ("skipped", "client preference")
     assert text["state"] == "accepted"
     await until(desk, desk.start - timedelta(hours=2))
-    assert len(phones.texts(PHONE)) == 1
+    assert len(phones.texts(desk.phone)) == 1
     *_, late = await desk.reminders(booking)
     assert (late["state"], late["due_at"]) == ("pending", desk.start - timedelta(hours=1))
     await until(desk, desk.start - timedelta(hours=1))
-    assert len(phones.texts(PHONE)) == 2
+    assert len(phones.texts(desk.phone)) == 2
     # Such quiet hours that the text is of no use after them: before them, or never.
     wishes = Preferences(quiet=QuietHours(before, (start + timedelta(hours=1)).time()), zone=ZONE.key)
     desk.start += 3 * DAY

@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 from services.notify.due_times import due_time
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))
-STARTS = st.integers(0, 15 * 365 * 1440).map(
-    lambda minutes: datetime(2020, 1, 2, tzinfo=UTC) + timedelta(minutes=minutes)
-)
+STARTS = st.integers(0, 15 * 365 * 1440).map(lambda n: datetime(2020, 1, 2, tzinfo=UTC) + timedelta(minutes=n))
 
 
 def local(instant: datetime, zone: str) -> datetime:

@@ -143,7 +143,14 @@ def _widen_deliveries() -> None:
         ("waiting", ["due_at", "id"], WAITING),
         ("leased", ["lease_until"], "lease_token IS NOT NULL"),
     ):
-        op.create_index(f"ix_deliveries_{name}", "deliveries", columns, postgresql_where=sa.text(where))
+        op.create_index(
+            f"ix_deliveries_{name}",
+            "deliveries",
+            columns,
+            # A message of a provider's is one of ours.
+            unique=name == "provider_message_id",
+            postgresql_where=sa.text(where),
+        )
     run_script(STATE_GUARD)
     op.execute(
         "CREATE TRIGGER delivery_state BEFORE INSERT OR UPDATE ON deliveries"

@@ -13,9 +13,7 @@ from services.notify.quiet_hours import QuietHours, is_quiet
 from services.notify.reminders import reminders_of
 
 ZONES = st.sampled_from(sorted(available_timezones() - {"localtime"}))
-INSTANTS = st.integers(0, 4 * 365 * 1440).map(
-    lambda minutes: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=minutes)
-)
+INSTANTS = st.integers(0, 4 * 365 * 1440).map(lambda n: datetime(2024, 1, 1, tzinfo=UTC) + timedelta(minutes=n))
 OFFSETS = st.dictionaries(
     st.sampled_from(list(Channel)), st.lists(st.integers(15, 20160) | st.sampled_from([120, 1440, 2880]), max_size=4)
 )

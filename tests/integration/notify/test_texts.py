@@ -1,0 +1,229 @@
+"""Text messages: the provider sends whatever it is told as often as it is told, so nothing is ever told twice."""
+
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+
+from services.chassis.clock import real_now
+from services.notify import deliveries
+from services.notify.models import Outcome
+from services.notify.providers.answers import Deferred, NotAsked, Rejected, Unclear
+from services.notify.providers.keys import parse_key
+from tests.integration.notify.desk import Desk, id_of
+from tests.integration.notify.house import new_email
+from tests.integration.notify.phones import NAME, Phones
+
+UNCLEAR = Unclear("the SMS provider did not answer in time")
+
+
+async def planned(desk: Desk) -> Any:
+    """The id of a booking whose reminder two hours before is due, and nothing else of it."""
+    await desk.post.work_off()
+    booking = id_of(await desk.book(new_email(), phone=desk.phone))
+    await desk.carry_all()
+    await desk.post.notify.sql(
+        "UPDATE deliveries SET due_at = CASE WHEN offset_minutes = 120 THEN $2 ELSE due_at + interval '9 days' END,"
+        " useful_until = due_at + interval '99 days' WHERE subject_id = $1",
+        booking,
+        desk.booking.mesh.clock.now(),
+    )
+    return booking
+
+
+async def text_of(desk: Desk, booking: Any) -> asyncpg.Record:
+    [row] = await desk.post.notify.sql(
+        "SELECT * FROM deliveries WHERE subject_id = $1 AND offset_minutes = 120", booking
+    )
+    return row
+
+
+async def later(desk: Desk, **since_first: float) -> None:
+    """The pause is over, and so much time has passed since the first call."""
+    await desk.post.notify.sql(
+        "UPDATE deliveries SET retry_at = NULL,"
+        " first_attempt_time = first_attempt_time - make_interval(secs => $1) WHERE state IN ('sending', 'unknown')",
+        timedelta(**since_first).total_seconds(),
+    )
+    await desk.post.run_once()
+
+
+async def test_taken_without_an_answer_it_is_found_and_not_sent_again(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    phones.answers = [(True, UNCLEAR)]
+    await desk.post.run_once()
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], row["lease_token"]) == ("unknown", 1, None)
+    assert timedelta(seconds=30) < row["retry_at"] - real_now() <= timedelta(seconds=60)
+    await later(desk, seconds=60)
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], row["provider_message_id"]) == ("accepted", 1, "SM0")
+    assert len(phones.texts(desk.phone)) == 1
+
+
+async def test_lost_without_an_answer_it_is_looked_for_twice_and_given_up(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    phones.answers = [(False, UNCLEAR)]
+    await desk.post.run_once()
+    await later(desk, seconds=60)
+    row = await text_of(desk, booking)
+    assert (row["state"], row["reason"]) == ("unknown", "the SMS provider does not know it yet")
+    await later(desk, seconds=60)
+    row = await text_of(desk, booking)
+    assert (row["state"], row["reason"]) == ("failed", "the SMS provider does not know it; not sent again")
+    assert (phones.looked, phones.texts(desk.phone)) == (2, [])
+
+
+async def test_where_nobody_can_look_it_is_given_up_in_a_quarter_of_an_hour(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    phones.answers, phones.blind = [(True, UNCLEAR)], True
+    await desk.post.run_once()
+    await later(desk, minutes=14)
+    assert (await text_of(desk, booking))["state"] == "unknown"
+    await later(desk, minutes=2)
+    assert (await text_of(desk, booking))["state"] == "failed"
+    assert len(phones.texts(desk.phone)) == 1
+
+
+async def test_of_two_with_the_same_words_each_finds_its_own(desk: Desk, phones: Phones) -> None:
+    first, second = await planned(desk), await planned(desk)
+    phones.answers = [(True, UNCLEAR), (True, UNCLEAR)]
+    await desk.post.run_once()
+    for _ in range(3):
+        await later(desk, seconds=20)
+    found = {(await text_of(desk, booking))["provider_message_id"] for booking in (first, second)}
+    assert found == {"SM0", "SM1"}
+
+
+@pytest.mark.parametrize("error", [RuntimeError("died"), TimeoutError()])
+async def test_dying_while_it_is_sent_it_is_looked_for(desk: Desk, phones: Phones, error: Exception) -> None:
+    booking = await planned(desk)
+    phones.answers = [(True, error)]
+    await desk.post.run_once()
+    assert (await text_of(desk, booking))["state"] == "sending"
+    await later(desk, seconds=5)
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], row["provider_message_id"]) == ("accepted", 1, "SM0")
+    assert len(phones.texts(desk.phone)) == 1
+
+
+async def test_who_lost_the_lease_writes_nothing(desk: Desk, phones: Phones) -> None:
+    """A process that slept past its lease wakes up in the middle of a call."""
+    booking = await planned(desk)
+
+    async def lose(_key: str) -> None:
+        await desk.post.notify.sql(
+            "UPDATE deliveries SET lease_token = gen_random_uuid() WHERE subject_id = $1", booking
+        )
+
+    phones.meanwhile = lose
+    await desk.post.run_once()
+    assert (await text_of(desk, booking))["state"] == "sending"
+    phones.meanwhile = None
+    await desk.post.notify.sql("UPDATE deliveries SET lease_token = NULL WHERE subject_id = $1", booking)
+    await later(desk, seconds=10)
+    assert (await text_of(desk, booking))["state"] == "accepted"
+    assert len(phones.texts(desk.phone)) == 1
+
+
+@pytest.mark.parametrize(
+    ("answers", "state", "attempts", "texts"),
+    [
+        ([Deferred("429", 0.01)], "accepted", 2, 1),
+        ([Deferred("429", 0.01)] * 3, "failed", 3, 0),
+        ([Rejected("not a mobile number")], "failed", 1, 0),
+        ([NotAsked("a pause", 0.01)] * 4, "accepted", 1, 1),
+    ],
+)
+async def test_what_was_certainly_not_taken(
+    desk: Desk, phones: Phones, answers: list[Exception], state: str, attempts: int, texts: int
+) -> None:
+    booking = await planned(desk)
+    phones.answers = [(False, answer) for answer in answers]
+    await desk.post.work_off()
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], len(phones.texts(desk.phone))) == (state, attempts, texts)
+
+
+async def test_no_number_and_no_such_number(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    await desk.booking.sql("UPDATE clients SET phone = 'call me' WHERE phone = $1", desk.phone)
+    await desk.post.work_off()
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], row["reason"]) == ("failed", 0, "invalid phone number")
+
+
+async def report(desk: Desk, key: str, outcome: Outcome | None, reason: str = "", message_id: str = "SM0") -> bool:
+    tenant, delivery = parse_key(key) or (None, None)
+    assert tenant
+    async with desk.post.notify.resources.database.transaction(tenant) as tx:
+        return await deliveries.report(
+            tx,
+            provider=NAME,
+            provider_message_id=message_id,
+            delivery_id=delivery,
+            outcome=outcome,
+            reason=reason,
+            at=desk.booking.mesh.clock.now(),
+        )
+
+
+async def test_the_providers_word_may_come_before_its_answer(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+
+    async def tell(key: str) -> None:
+        assert await report(desk, key, Outcome.DELIVERED)
+
+    phones.meanwhile = tell
+    await desk.post.run_once()
+    row = await text_of(desk, booking)
+    assert (row["state"], row["outcome"], row["provider_message_id"], row["lease_token"]) == (
+        "delivered",
+        "delivered",
+        "SM0",
+        None,
+    )
+
+
+async def test_the_providers_word_ends_the_doubt(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    phones.answers = [(True, UNCLEAR)]
+    await desk.post.run_once()
+    [(_, key, _, _)] = phones.taken
+    assert await report(desk, key, None)
+    assert (await text_of(desk, booking))["state"] == "accepted"
+    await later(desk, seconds=60)
+    assert phones.looked == 0
+
+
+@pytest.mark.parametrize(
+    ("told", "state", "outcome"),
+    [
+        ([None, Outcome.DELIVERED], "delivered", "delivered"),
+        ([Outcome.DELIVERED, None, Outcome.DELIVERED], "delivered", "delivered"),
+        ([Outcome.BOUNCED, Outcome.DELIVERED], "failed", "bounced"),
+        ([Outcome.DELIVERED, Outcome.BOUNCED, Outcome.BOUNCED], "failed", "bounced"),
+        ([Outcome.COMPLAINED, Outcome.DELIVERED], "delivered", "complained"),
+        ([Outcome.FAILED], "failed", "failed"),
+    ],
+)
+async def test_words_come_twice_and_in_any_order(
+    desk: Desk, phones: Phones, told: list[Outcome | None], state: str, outcome: str
+) -> None:
+    booking = await planned(desk)
+    await desk.post.run_once()
+    [(_, key, _, _)] = phones.taken
+    for word in told:
+        await report(desk, key, word, "a reason")
+    row = await text_of(desk, booking)
+    assert (row["state"], row["outcome"]) == (state, outcome)
+    database = desk.post.notify.resources.database
+    assert await deliveries.locate(database, provider=NAME, provider_message_id="SM0") == parse_key(key)
+
+
+async def test_of_what_was_never_sent_no_word_is_believed(desk: Desk, phones: Phones) -> None:
+    booking = await planned(desk)
+    row = await text_of(desk, booking)
+    assert not await report(desk, f"{row['tenant_id'].hex}-{row['id'].hex}", Outcome.DELIVERED)
+    assert (await text_of(desk, booking))["state"] == "pending"
