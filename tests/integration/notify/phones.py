@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from uuid import uuid4
 
 from services.chassis.clock import real_now
 from services.notify.providers.answers import Unclear
@@ -26,7 +27,7 @@ class Phones:
 
     async def send(self, sms: Sms, key: str) -> str:
         takes, answer = self.answers.pop(0) if self.answers else (True, None)
-        message_id = f"SM{len(self.taken)}"
+        message_id = f"SM{uuid4().hex}"
         if takes:
             self.taken.append((message_id, key, sms, real_now()))
         if self.meanwhile is not None:
@@ -40,6 +41,11 @@ class Phones:
         if self.blind:
             raise Unclear("the SMS provider does not answer")
         return [id for id, _, taken, at in self.taken if taken == sms and at >= since]
+
+    @property
+    def ids(self) -> list[str]:
+        """Of what it has taken."""
+        return [id for id, *_ in self.taken]
 
     def texts(self, to: str) -> list[str]:
         """What it has taken for a number."""

@@ -61,7 +61,8 @@ async def test_a_place_is_reminded_of_the_day_before_and_two_hours_before(desk: 
     assert {row["state"] for row in await desk.reminders(booking)} == {"accepted"}
     [shown] = [each for each in await desk.post.listed(booking=booking.name) if each.offset_minutes == 120]
     assert [step.what for step in shown.story] == ["planned", "sending", "accepted"]
-    assert (shown.channel, shown.provider_message_id) == (pb.Delivery.SMS, "SM1")
+    assert shown.channel == pb.Delivery.SMS
+    assert shown.provider_message_id in phones.ids
 
 
 async def test_booked_inside_an_offset_there_is_no_stale_reminder(desk: Desk, phones: Phones) -> None:
