@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import client_search, list20, loads, plan, report, rush, tools
+from bench import client_search, list20, loads, plan, reminders, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -46,6 +46,9 @@ GOALS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("booking", "reminders"), default="booking")
+    parser.add_argument("--due", type=int, default=50_000, help="reminders that are due at once")
+    parser.add_argument("--deliveries", type=int, default=1_000_000, help="among which they are")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5, help="of each load in a round")
     arguments = parser.parse_args()
@@ -54,6 +57,8 @@ def main() -> int:
         # Before anything is started.
         tools.pgbench(), tools.wrk()
         with running(var) as stack:
+            if arguments.what == "reminders":
+                return _reminders(var, stack, arguments)
             rounds = _measure(stack, arguments.rounds, arguments.seconds)
             _check(stack, rounds)
             rushes = rush.measure(stack, max(1, arguments.rounds // 2))
@@ -67,6 +72,14 @@ def main() -> int:
     kept = {name: runs[1:] for name, runs in rounds.items()}
     print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), "", latencies, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'booking.json'}")
+    return 0
+
+
+def _reminders(var: Path, stack: Stack, arguments: argparse.Namespace) -> int:
+    figures, steady = reminders.measure(var, stack, arguments.rounds, arguments.due, arguments.deliveries)
+    report.write(var / "reminders.json", figures)
+    print("", *report.figures_table(figures, reminders.GOALS), "", steady, sep="\n")
+    print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'reminders.json'}")
     return 0
 
 

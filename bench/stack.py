@@ -76,7 +76,7 @@ def running(var: Path) -> Iterator[Stack]:
     with ExitStack() as stack:
         postgres = stack.enter_context(Postgres(var).running())
         collector = free_port()
-        stack.enter_context(_started("sink", ["bench.sink", str(collector)], var))
+        stack.enter_context(started("sink", ["bench.sink", str(collector)], var))
         environ = {
             **os.environ,
             "POWERHOUSE_OTLP_ENDPOINT": f"http://127.0.0.1:{collector}",
@@ -93,14 +93,14 @@ def running(var: Path) -> Iterator[Stack]:
         process_ids = {"postgres": postgres.process.pid}
         for child in run.programs():
             if child.name in MEASURED:
-                process = stack.enter_context(_started(child.name, MEASURED[child.name], var, child.environment))
+                process = stack.enter_context(started(child.name, MEASURED[child.name], var, child.environment))
                 _wait_until_ready(child, process, var)
                 process_ids[child.name] = process.pid
         yield Stack(run, process_ids, keys)
 
 
 @contextmanager
-def _started(
+def started(
     name: str, module: list[str], var: Path, environment: Mapping[str, str] | None = None
 ) -> Iterator[subprocess.Popen[bytes]]:
     """A program of ours without its supervisor, which would read every line and so take part in the measurement."""
