@@ -142,7 +142,12 @@ def _running(var: Path, stack: Stack, due: int, total: int, workers: int = WORKE
             process = more.enter_context(started(name, ["services.notify", "work"], var, _of_worker(child, endpoint)))
             ids[name] = process.pid
         if workers:
-            wait_until(lambda: "working" in (var / "log" / "notify.work.0.log").read_text(), process, var / "log", 60)
+            wait_until(
+                lambda: "working" in (var / "log" / "notify.work.0.log").read_text(),
+                process,
+                var / "log" / "notify.work.0.log",
+                60,
+            )
         yield Post(stack, endpoint, ids, due)
 
 

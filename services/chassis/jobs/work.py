@@ -5,9 +5,8 @@ import socket
 import sys
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError
-from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -89,18 +88,21 @@ def _register_tasks(app: Celery, engine: Engine) -> None:
                 log.error("message_refused", task=topology.APPLY_EVENTS, exc_info=True)
             raise Reject(type(error).__name__, requeue=passing) from error
 
-    def run_rows(ids: Sequence[str], *, table: str) -> None:
-        try:
-            engine.run(engine.work_on(table, [UUID(id) for id in ids]))
-        except CancelledError:
-            log.warning("chunk_stopped", count=len(ids))
-        except Exception as error:
-            # The message was only a hint: sweeper and dispatcher see to the rows.
-            log.warning("chunk_interrupted", error=type(error).__name__, exc_info=not is_outage(error))
+    def runner(table: str) -> Callable[[Sequence[str]], None]:
+        def run_rows(ids: Sequence[str]) -> None:
+            try:
+                engine.run(engine.work_on(table, [UUID(id) for id in ids]))
+            except CancelledError:
+                log.warning("chunk_stopped", count=len(ids))
+            except Exception as error:
+                # The message was only a hint: sweeper and dispatcher see to the rows.
+                log.warning("chunk_interrupted", error=type(error).__name__, exc_info=not is_outage(error))
+
+        return run_rows
 
     app.task(name=topology.APPLY_EVENTS)(apply_events)
     for table in engine.tables:
-        app.task(name=topology.run_task(table))(partial(run_rows, table=table))
+        app.task(name=topology.run_task(table))(runner(table))
 
 
 def _leave_logging_alone(**_: Any) -> None:
