@@ -98,16 +98,18 @@ def measure(var: Path, stack: Stack, rounds: int, due: int, total: int) -> tuple
         sends, costs = [], []
         for number in range(rounds + 1):
             bare = _bare(post)
-            before = sum(cpu_seconds(post.process_ids).values())
+            before = cpu_seconds(post.process_ids)
             ours = asyncio.run(_send_all(post))
-            spent = sum(cpu_seconds(post.process_ids).values()) - before
+            after = cpu_seconds(post.process_ids)
+            each = {name: 1e6 * (after[name] - before[name]) / due for name in after}
             print(
                 f"{'warm-up' if number == 0 else f'round {number}'}: bare client {due / bare:.0f}/s,"
-                f" reminders {due / ours:.0f}/s, {1e6 * spent / due:.0f} us of CPU each",
+                f" reminders {due / ours:.0f}/s; us of CPU each: "
+                + ", ".join(f"{name} {us:.0f}" for name, us in each.items()),
                 flush=True,
             )
             sends.append(bare / ours)
-            costs.append(1e6 * spent / due)
+            costs.append(sum(each.values()))
         p50, p99 = asyncio.run(_steadily(post))
         steady = f"steady {STEADY}/s: lateness p50 {p50:.2f} s, p99 {p99:.2f} s (goal <= 5 s)"
     with _running(var, stack, due, total, workers=0) as post:
@@ -142,12 +144,8 @@ def _running(var: Path, stack: Stack, due: int, total: int, workers: int = WORKE
             process = more.enter_context(started(name, ["services.notify", "work"], var, _of_worker(child, endpoint)))
             ids[name] = process.pid
         if workers:
-            wait_until(
-                lambda: "working" in (var / "log" / "notify.work.0.log").read_text(),
-                process,
-                var / "log" / "notify.work.0.log",
-                60,
-            )
+            log = var / "log" / "notify.work.0.log"
+            wait_until(lambda: "working" in log.read_text(), process, log, 60)
         yield Post(stack, endpoint, ids, due)
 
 

@@ -1,6 +1,6 @@
 """Role bindings: who has which role in a studio. A studio never loses its last owner."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import cast
 from uuid import UUID
 
@@ -15,6 +15,9 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.ids import new_id
 from services.identity.models import Account, RoleBinding
+
+# Of whom a message about the studio goes to.
+MOST_STAFF = 50
 
 Held = tuple[RoleBinding, Account]
 # PostgreSQL's own mark: a row that an upsert met instead of inserting was locked by it.
@@ -93,3 +96,10 @@ async def _publish(tx: UnitOfWork, binding: RoleBinding, *, version: int, delete
         aggregate_id=binding.id,
         version=version,
     )
+
+
+async def staff(tx: UnitOfWork, roles: Collection[int]) -> Sequence[Account]:
+    """Accounts that have one of these roles in the transaction's studio, each once."""
+    having = select(RoleBinding.account_id).where(RoleBinding.tenant_id == tx.tenant, RoleBinding.role.in_(roles))
+    query = select(Account).where(Account.id.in_(having)).order_by(Account.id).limit(MOST_STAFF)
+    return (await tx.session.scalars(query)).all()

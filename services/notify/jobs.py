@@ -1,9 +1,10 @@
 """Due work of notify: each delivery is its own job, and some work beside them."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Work
-from services.notify import deliveries, handing_over, letters, reminder_settings, reminders, sending
+from services.notify import alerts, deliveries, handing_over, letters, reminder_settings, reminders, sending
 
 jobs = Jobs()
 # Rows of `deliveries`; the kinds of the jobs are those of the messages.
@@ -27,3 +28,9 @@ async def rearrange_reminders(work: Work, job: Job) -> Outcome:
         async with work.database.transaction(job.tenant) as tx:
             after = await reminders.rearrange_some(tx, after)
     return Done()
+
+
+@jobs.every("deliveries.alert", timedelta(minutes=5))
+async def tell_of_failures(work: Work, tick_at: datetime) -> None:
+    """Those who run a studio read of what could not be delivered."""
+    await alerts.tell_all(work, tick_at)

@@ -20,6 +20,7 @@ from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import from_timestamp
+from services.notify import alerts
 from services.notify.handing_over import Sending
 from services.notify.models import Channel, Kind, State
 from services.notify.preferences import Preferences
@@ -219,6 +220,21 @@ def _content(work: Resources, sending: Sending, addressee: Addressee) -> Content
     return Content(recipient.email, values, recipient.phone, addressee.preferences, start)
 
 
+async def _delivery_alert(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    staff = {person.account_id: person for person in await alerts.staff_of(work, sending.tenant_id)}
+    person = staff.get(str(sending.subject_id))
+    if person is None:
+        raise NotWanted("the account does not run the studio any more")
+    reasons = ", ".join(f"{reason} ({count})" for reason, count in sending.args["reasons"])
+    values = {
+        "name": person.display_name,
+        "count": str(sending.args["count"]),
+        "reasons": reasons,
+        "link": f"{_public_url(work)}/?studio={sending.tenant_id}",
+    }
+    return Content(person.email, values)
+
+
 async def _invitation(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
     link = await _mail_link(work, GetMailLinkRequest(invitation_id=str(sending.subject_id)))
     role = Role.Name(link.role).removeprefix("ROLE_").lower().replace("_", " ")
@@ -238,6 +254,7 @@ _WRITERS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Conten
     Kind.CLASS_CANCELLED: _class_cancelled,
     Kind.CLASS_CHANGED: _class_changed,
     Kind.FEE_DUE: _fee_due,
+    Kind.DELIVERY_ALERT: _delivery_alert,
     Kind.INVITATION: _invitation,
     Kind.PASSWORD_RESET: _password_reset,
 }

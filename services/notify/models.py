@@ -65,6 +65,8 @@ class State(StrEnum):
 
 
 OPEN = (State.PENDING, State.SENDING, State.UNKNOWN)
+# SQL: those who run the studio have to be told.
+TO_TELL = "state = 'failed' AND alert_time IS NULL"
 # SQL: the row waits for a worker, whether or not it is due.
 WAITING = "state IN ('pending', 'sending', 'unknown') AND lease_token IS NULL"
 
@@ -122,6 +124,8 @@ class Delivery(Tenanted, Base):
     accept_time: Mapped[datetime | None]
     # When the provider told the outcome.
     outcome_time: Mapped[datetime | None]
+    # When those who run the studio were told that it failed.
+    alert_time: Mapped[datetime | None]
     provider: Mapped[str] = mapped_column(server_default="")
     provider_message_id: Mapped[str] = mapped_column(server_default="")
     # Why it was skipped or failed, or why the last attempt did not succeed. Nothing personal.
@@ -159,6 +163,7 @@ class Delivery(Tenanted, Base):
             postgresql_where=text("provider_message_id <> ''"),
         ),
         Index("ix_deliveries_waiting", "due_at", "id", postgresql_where=text(WAITING)),
+        Index("ix_deliveries_to_tell", "tenant_id", postgresql_where=text(TO_TELL)),
         Index("ix_deliveries_leased", "lease_until", postgresql_where=text("lease_token IS NOT NULL")),
         CheckConstraint(f"kind IN ({_listed(Kind)})", name="kind"),
         CheckConstraint(f"channel IN ({_listed(Channel)})", name="channel"),

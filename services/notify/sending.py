@@ -175,7 +175,7 @@ async def _wait_for_word(desk: Desk, sending: Sending) -> Outcome:
 
 async def _finish(desk: Desk, sending: Sending, end: End) -> Outcome:
     """Writes the end of a run and gives the row back."""
-    if await desk.notes.end(sending, end):
+    if await desk.notes.end(sending, end) and end.state != State.ACCEPTED:
         log.info("delivery_noted", delivery=str(sending.id), kind=sending.kind, state=str(end.state), what=end.what)
     return Recorded()
 

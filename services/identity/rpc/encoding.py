@@ -73,6 +73,12 @@ def encode_audit_entry(entry: audit.Entry) -> account_pb2.AuditEntry:
     )
 
 
+def encode_staff(account: Account) -> identity_service_pb2.ListStaffRecipientsResponse.Recipient:
+    return identity_service_pb2.ListStaffRecipientsResponse.Recipient(
+        account_id=str(account.id), email=account.email, display_name=account.display_name
+    )
+
+
 def encode_mail_link(link: MailLink) -> identity_service_pb2.GetMailLinkResponse:
     return identity_service_pb2.GetMailLinkResponse(
         email=link.email,

@@ -33,6 +33,7 @@ from services.identity.rpc.encoding import (
     encode_mail_link,
     encode_role_binding,
     encode_session,
+    encode_staff,
 )
 from services.identity.settings import IdentitySettings
 from services.identity.signing import open_signer
@@ -202,6 +203,13 @@ class IdentityServicer(IdentityServiceServicer):
         return pb.ListAuditEntriesResponse(
             audit_entries=[encode_audit_entry(row) for row in rows], next_page_token=next_page
         )
+
+    async def ListStaffRecipients(
+        self, request: pb.ListStaffRecipientsRequest, context: Any
+    ) -> pb.ListStaffRecipientsResponse:
+        async with self._database.read() as tx:
+            accounts_found = await role_bindings.staff(tx, request.roles)
+        return pb.ListStaffRecipientsResponse(recipients=[encode_staff(account) for account in accounts_found])
 
     async def GetMailLink(self, request: pb.GetMailLinkRequest, context: Any) -> pb.GetMailLinkResponse:
         async with self._database.transaction() as tx:

@@ -107,6 +107,7 @@ def _widen_deliveries() -> None:
         sa.Column("outcome", sa.String(), server_default="", nullable=False),
         sa.Column("useful_until", when),
         sa.Column("outcome_time", when),
+        sa.Column("alert_time", when),
         sa.Column("provider", sa.String(), server_default="", nullable=False),
         sa.Column("story", postgresql.JSONB(), server_default=sa.text("'[]'"), nullable=False),
         sa.Column("due_at", when),
@@ -123,7 +124,7 @@ def _widen_deliveries() -> None:
     # Of all studios at once, which row level security keeps from everybody, its owner too.
     op.execute("ALTER TABLE deliveries NO FORCE ROW LEVEL SECURITY")
     op.execute(
-        "UPDATE deliveries SET due_at = due_time, booking_id = "
+        "UPDATE deliveries SET due_at = due_time, alert_time = create_time, booking_id = "
         "CASE WHEN kind = 'booking_confirmation' THEN subject_id END,"
         " provider = CASE WHEN provider_message_id <> '' THEN 'resend' ELSE '' END"
     )
@@ -141,6 +142,7 @@ def _widen_deliveries() -> None:
         ("tenant_id_client_id_id", ["tenant_id", "client_id", "id"], "client_id IS NOT NULL"),
         ("provider_message_id", ["provider", "provider_message_id"], "provider_message_id <> ''"),
         ("waiting", ["due_at", "id"], WAITING),
+        ("to_tell", ["tenant_id"], "state = 'failed' AND alert_time IS NULL"),
         ("leased", ["lease_until"], "lease_token IS NOT NULL"),
     ):
         op.create_index(
