@@ -11,7 +11,7 @@ STUDIOS = 50
 SESSIONS = 400
 CLIENTS = 200
 # Numbers that one run of a load may use up.
-BLOCK = 40_000
+BLOCK = 80_000
 # How many ask for the same class in a rush, and how many places it has; in a studio after the others.
 RUSH = 10_000
 RUSH_PLACES = 500
