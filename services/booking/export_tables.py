@@ -252,6 +252,7 @@ TABLES = {
             "late_promotion_decline_minutes": "minutes in which a late promotion may be given back",
             "self_check_in_minutes": "minutes before a class from which clients check themselves in",
             "no_show_marking": "in which classes who was not there counts as absent: WHEN_CHECKED_IN, ALWAYS or NEVER",
+            "waiver_required": "whether the waiver must be signed before a client books",
             "create_time": "from when it holds",
         },
         key=("version",),

@@ -69,6 +69,8 @@ class BookingPolicy(Base):
     self_check_in_minutes: Mapped[int] = mapped_column(server_default="30")
     # NEVER, WHEN_CHECKED_IN or ALWAYS.
     no_show_marking: Mapped[str] = mapped_column(server_default="WHEN_CHECKED_IN")
+    # Whether the waiver in force must be signed before a client books.
+    waiver_required: Mapped[bool] = mapped_column(server_default="false")
     create_time: Mapped[datetime]
 
 
@@ -582,3 +584,4 @@ class BookableSession(_Session, View):
     self_check_in_minutes: Mapped[int]
     opens_time: Mapped[datetime]
     closes_time: Mapped[datetime]
+    waiver_required: Mapped[bool]
