@@ -305,7 +305,7 @@ TABLES = {
         "What things were called in the systems they were imported from.",
         {
             "source": "the system",
-            "kind": "CLIENTS, CLIENT_PACKAGES or BOOKINGS",
+            "kind": "CLIENTS, CLIENT_PACKAGES, CLIENT_NOTES or BOOKINGS",
             "external_id": "its id there; row: and a digest when it had none",
             "id": "its id here",
         },
@@ -315,7 +315,7 @@ TABLES = {
         "Files that were imported.",
         {
             "id": "id of the import",
-            "kind": "CLIENTS, CLIENT_PACKAGES or BOOKINGS",
+            "kind": "CLIENTS, CLIENT_PACKAGES, CLIENT_NOTES or BOOKINGS",
             "source": "the system the file is from",
             "state": "UPLOADED, CHECKING, CHECKED, RUNNING, DONE, FAILED or CANCELLED",
             "size": "bytes of the file",

@@ -1,7 +1,7 @@
 """Exports: everything booking holds of a studio as a zip, written by a job, a blob for seven days."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -167,7 +167,7 @@ async def _pages(database: Database, keys: PersonKeys, tenant: UUID, name: str) 
     while True:
         page = query.where(tuple_(*key) > tuple_(*after)) if after else query
         async with database.transaction(tenant) as tx:
-            rows: Sequence[Mapping[str, Any]] = (await tx.session.execute(page)).mappings().all()
+            rows: Sequence[Any] = (await tx.session.execute(page)).mappings().all()
             if sealed := wanted.sealed:
                 texts = await keys.decrypt(tx, [(row["key_id"], row[sealed]) for row in rows])
                 rows = [{**row, sealed: opened} for row, opened in zip(rows, texts, strict=True)]

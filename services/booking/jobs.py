@@ -59,7 +59,9 @@ async def import_chunk(work: Resources, job: Job) -> Outcome:
     assert job.tenant is not None
     import_id, run_id = UUID(job.args["import"]), UUID(job.args["run"])
     try:
-        wanted = await import_chunks.advance(work.database, job.tenant, import_id, run_id, job.args["position"])
+        wanted = await import_chunks.advance(
+            work.database, PersonKeys(work.settings), job.tenant, import_id, run_id, job.args["position"]
+        )
     except Exception:
         if job.attempts >= _IMPORT_ATTEMPTS:
             await import_chunks.give_up(work.database, job.tenant, import_id, run_id)

@@ -16,6 +16,7 @@ from powerhouse.booking.v1.import_service_pb2 import Import, ImportRow
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.booking import import_chunks
 from services.booking.import_chunks import _KINDS, _Kind
+from services.booking.person_keys import PersonKeys
 from services.chassis.ids import new_id
 from services.chassis.jobs.registry import Cancelled, Done
 from tests.integration.booking.files import Files, counts, run_job
@@ -399,5 +400,10 @@ async def test_a_job_of_another_run_is_not_wanted(house: House, files: Files) ->
     made = await files.upload("id,name\n1,Clara\n")
     await files.run(made)
     assert not await import_chunks.advance(
-        house.running.resources.database, house.tenant, last_id(made.name), new_id(), 8
+        house.running.resources.database,
+        PersonKeys(house.running.resources.settings),
+        house.tenant,
+        last_id(made.name),
+        new_id(),
+        8,
     )
