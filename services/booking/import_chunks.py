@@ -29,27 +29,28 @@ from services.chassis.errors import NotFound
 
 # Bytes; of which the whole rows are read, so a row has to be shorter.
 _WINDOW = 256 * 1024
+# Of a kind, at once.
+_ROWS = {"CLIENTS": 2000, "CLIENT_PACKAGES": 2000, "CLIENT_NOTES": 200, "BOOKINGS": 200}
 _DATES = ("birth_date", "expire_date", "start_date")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How rows of a kind become what they mean, how that is written, and how many at once."""
+    """How rows of a kind become what they mean, and how that is written."""
 
     parse: Callable[[Row, Reading], Any]
     write: Callable[[UnitOfWork, Import, Sequence[Numbered[Any]]], Awaitable[list[Result]]]
-    rows: int
 
 
 def _kind(name: str, keys: PersonKeys) -> _Kind:
     match name:
         case "CLIENTS":
-            return _Kind(import_rows.parse_client, save, 2000)
+            return _Kind(import_rows.parse_client, save)
         case "CLIENT_PACKAGES":
-            return _Kind(import_rows.parse_package, grant, 2000)
+            return _Kind(import_rows.parse_package, grant)
         case "CLIENT_NOTES":
-            return _Kind(import_rows.parse_note, partial(imported_notes.write, keys), 200)
-    return _Kind(import_rows.parse_booking, book, 200)
+            return _Kind(import_rows.parse_note, partial(imported_notes.write, keys))
+    return _Kind(import_rows.parse_booking, book)
 
 
 async def advance(
@@ -66,15 +67,16 @@ async def advance(
         found = await imports.lock(tx, import_id)
         if not _is_next(found, run_id, position):
             return False
-        kind = _kind(found.kind, keys)
         last = position + len(data) >= found.size
-        window = import_files.read(data, found.encoding, found.delimiter, found.line, last=last, at_most=kind.rows)
+        window = import_files.read(
+            data, found.encoding, found.delimiter, found.line, last=last, at_most=_ROWS[found.kind]
+        )
         if data and not window.size:
             await imports.end(tx, found, "FAILED", "ROW_TOO_LONG")
         elif blob is None:
             await imports.end(tx, found, "FAILED", "IMPORT_FILE_GONE")
         else:
-            await _do(tx, found, kind, window)
+            await _do(tx, found, _kind(found.kind, keys), window)
     return True
 
 

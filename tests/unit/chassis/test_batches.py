@@ -114,3 +114,19 @@ async def test_who_gives_up_later_does_not_disturb_the_others() -> None:
     await asyncio.sleep(0)
     gone.cancel()
     assert await stays == 64
+
+
+async def test_who_asks_again_at_the_moment_of_an_answer_is_served() -> None:
+    """All lanes end at once, and those they answered ask again before anything else happens."""
+    counter = Counter()
+
+    async def twice(number: int) -> int:
+        await counter.queue.ask(number)
+        return await counter.queue.ask(number + 1)
+
+    asked = [asyncio.create_task(twice(10 * lane)) for lane in range(LANES)]
+    await settle()
+    assert len(counter.seen) == LANES
+    counter.gate.set()
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*asked) == [(10 * lane + 1) ** 2 for lane in range(LANES)]
