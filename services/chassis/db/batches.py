@@ -41,7 +41,7 @@ class Batches(Generic[Request, Answer]):
     ) -> None:
         self._run, self._keys = run, keys
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
-        # Lanes that take batches. A task that has ended is still among the tasks for a moment, in which callers ask again.
+        # Lanes that take batches. One that has ended is among the tasks for a moment still, in which callers ask again.
         self._lanes = 0
         self._tasks: set[asyncio.Task[None]] = set()
 

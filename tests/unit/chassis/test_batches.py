@@ -124,8 +124,10 @@ async def test_who_asks_again_at_the_moment_of_an_answer_is_served() -> None:
         await counter.queue.ask(number)
         return await counter.queue.ask(number + 1)
 
-    asked = [asyncio.create_task(twice(10 * lane)) for lane in range(LANES)]
-    await settle()
+    asked = []
+    for lane in range(LANES):
+        asked.append(asyncio.create_task(twice(10 * lane)))
+        await settle()
     assert len(counter.seen) == LANES
     counter.gate.set()
     async with asyncio.timeout(5):
