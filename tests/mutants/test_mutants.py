@@ -195,7 +195,7 @@ MUTANTS = [
         "services/chassis/db/batches.py",
         "            self._lanes -= 1",
         "            asyncio.get_running_loop().call_soon(setattr, self, '_lanes', self._lanes - 1)",
-        "tests/unit/chassis/test_batches.py::test_who_asks_again_at_the_moment_of_an_answer_is_served",
+        "tests/unit/chassis/test_batches.py::test_who_asks_at_the_moment_when_all_lanes_end_is_served",
     ),
     Mutant(
         "a projection ignores what is not newer",
