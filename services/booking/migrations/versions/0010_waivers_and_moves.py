@@ -1,4 +1,4 @@
-"""A signed waiver as a term of the policy; who was absent may be expected again; notes of other systems."""
+"""A signed waiver as a term of the policy; who was absent may be expected again."""
 
 from pathlib import Path
 
@@ -27,8 +27,6 @@ STATEMENTS = (
     CROSS JOIN LATERAL (
         SELECT * FROM booking_policies p WHERE p.tenant_id = s.tenant_id ORDER BY p.version DESC LIMIT 1
     ) p""",
-    "ALTER TABLE imports DROP CONSTRAINT imports_kind_check, ADD CONSTRAINT ck_imports_kind"
-    " CHECK (kind IN ('CLIENTS', 'CLIENT_PACKAGES', 'CLIENT_NOTES', 'BOOKINGS'))",
 )
 
 
