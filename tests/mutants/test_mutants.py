@@ -191,6 +191,13 @@ MUTANTS = [
         f"{BOOKING}/test_waiver_required.py::test_a_place_goes_past_who_has_not_signed_the_new_text_until_they_do",
     ),
     Mutant(
+        "a lane that has ended is no lane",
+        "services/chassis/db/batches.py",
+        "            self._lanes -= 1",
+        "            asyncio.get_running_loop().call_soon(setattr, self, '_lanes', self._lanes - 1)",
+        "tests/unit/chassis/test_batches.py::test_who_asks_at_the_moment_when_all_lanes_end_is_served",
+    ),
+    Mutant(
         "a projection ignores what is not newer",
         "services/booking/class_sessions.py",
         "where=ClassSession.version < fresh.excluded.version,",
