@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import client_search, list20, loads, plan, reminders, report, rush, tools
+from bench import cancel_promote, client_search, list20, loads, plan, reminders, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -39,6 +39,7 @@ GOALS = {
     "booking_rest_256": ">= 0.25",
     "rush_inprocess_time": "<= 0.5",
     "rush_rest_time": "-",
+    "cancel_promote": "-",
     "list20_transcode_cpu": "<= 0.6",
     "client_search_100k": "<= 2",
 }
@@ -62,12 +63,15 @@ def main() -> int:
             rounds = _measure(stack, arguments.rounds, arguments.seconds)
             _check(stack, rounds)
             rushes = rush.measure(stack, max(1, arguments.rounds // 2))
+            # Numbers that the loads have not used up.
+            last = plan.BLOCK * (arguments.rounds + 1) * len(LOADS)
+            cancels = cancel_promote.measure(stack, max(1, arguments.rounds // 2), arguments.seconds, last)
             search, latencies = client_search.measure(stack, arguments.rounds)
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1
     figures = [_compared(name, rounds) for name in RATIOS]
-    figures += [*rushes, list20.measure(arguments.rounds), search]
+    figures += [*rushes, cancels, list20.measure(arguments.rounds), search]
     report.write(var / "booking.json", figures)
     kept = {name: runs[1:] for name, runs in rounds.items()}
     print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), "", latencies, sep="\n")

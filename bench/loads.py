@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import mean
 
 from bench import desk_load, plan, tools
 from bench.grpc_load import Task
@@ -18,6 +19,8 @@ from embedded.processes import Unusable
 
 IN_FLIGHT = 32
 MANY_IN_FLIGHT = 256
+# Seconds until pgbench's new connections have made their plans and seen the tables once, as the service's own have.
+WARM_UP = 4
 # Seconds that one program may take.
 LONGEST = 180
 HERE = Path(__file__).parent
@@ -126,25 +129,34 @@ def _pgbench(script: str, url: str, first: int, seconds: float) -> Made:
         "clients": plan.CLIENTS,
     }
     command = [tools.pgbench(), "--no-vacuum", "--protocol=prepared", f"--file={HERE / script}"]
-    command += [f"--time={max(1, round(seconds))}", f"--client={IN_FLIGHT}"]
-    printed = output([*command, *(f"--define={name}={value}" for name, value in variables.items()), url])
+    command += [f"--time={WARM_UP + max(1, round(seconds))}", f"--client={IN_FLIGHT}", "--progress=1"]
+    command += [f"--define={name}={value}" for name, value in variables.items()]
+    # It tells its progress on stderr.
+    printed = output([*command, url], stderr=subprocess.STDOUT)
     processed = re.search(r"actually processed: (\d+)", printed)
-    rate = re.search(r"tps = ([\d.]+) \(without", printed)
-    if not processed or not rate or "number of failed transactions: 0 " not in printed:
+    rates = [float(rate) for rate in re.findall(r"^progress: \S+ s, ([\d.]+) tps", printed, re.MULTILINE)]
+    if not processed or len(rates) <= WARM_UP or "number of failed transactions: 0 " not in printed:
         raise Unusable(f"pgbench did not say how it went:\n{printed}")
-    return Made(int(processed[1]), float(rate[1]))
+    return Made(int(processed[1]), mean(rates[WARM_UP:]))
 
 
-def output(command: list[str], given: str = "") -> str:
+def output(command: list[str], given: str = "", stderr: int = subprocess.PIPE) -> str:
     """What a program printed. Raises Unusable when it failed or did not end."""
     try:
         done = subprocess.run(
-            command, cwd=ROOT, input=given, capture_output=True, text=True, check=False, timeout=LONGEST
+            command,
+            cwd=ROOT,
+            input=given,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+            text=True,
+            check=False,
+            timeout=LONGEST,
         )
     except subprocess.TimeoutExpired as error:
         raise Unusable(f"{' '.join(command[:4])} did not end:\n{error.stdout!r}\n{error.stderr!r}") from None
     if done.returncode:
-        raise Unusable(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
+        raise Unusable(f"{command[0]} failed:\n{done.stdout[-2000:]}\n{(done.stderr or '')[-2000:]}")
     return done.stdout
 
 

@@ -11,13 +11,14 @@ STUDIOS = 50
 SESSIONS = 400
 CLIENTS = 200
 # Numbers that one run of a load may use up.
-BLOCK = 40_000
+BLOCK = 80_000
 # How many ask for the same class in a rush, and how many places it has; in a studio after the others.
 RUSH = 10_000
 RUSH_PLACES = 500
 RUSH_FIRST = STUDIOS * CLIENTS
 
-_FIRST_ID = 100_000_000_000
+# What numbers in ids count from.
+FIRST_ID = 100_000_000_000
 
 
 @dataclass(frozen=True)
@@ -71,4 +72,4 @@ def studios() -> list[UUID]:
 
 def bench_id(kind: int, number: int) -> str:
     """As data.sql's function of that name."""
-    return f"00000000-0000-7000-800{kind}-{_FIRST_ID + number}"
+    return f"00000000-0000-7000-800{kind}-{FIRST_ID + number}"

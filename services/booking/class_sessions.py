@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, case, func, literal_column, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking import announcements, displacements, line_changes, policies, waitlist
+from services.booking import announcements, displacements, line_changes, no_shows, policies, waitlist
 from services.booking.announcements import Face
 from services.booking.models import BookableSession, BookingDetail, ClassSession, WaitlistEntry
 from services.chassis.db.paging import Page
@@ -102,6 +102,8 @@ async def _follow(tx: UnitOfWork, planned: PlannedSession) -> None:
         await displacements.follow_move(tx, planned.id)
         return
     await displacements.restore_all(tx, planned.id)
+    if planned.start_time > tx.now():
+        await no_shows.take_back(tx, planned.id)
     await line_changes.cut(tx, planned.id)
     await displacements.settle_spots(tx, planned.id)
     await displacements.follow_move(tx, planned.id)

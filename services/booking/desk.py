@@ -1,4 +1,4 @@
-"""The desk: where a place is taken. One call of `book_v3` answers all who stand there at the same moment."""
+"""The desk: where a place is taken. One call of `book_v4` answers all who stand there at the same moment."""
 
 import hashlib
 from collections.abc import Hashable, Sequence
@@ -22,9 +22,9 @@ from services.chassis.telemetry import current_traceparent
 _PATIENCE = 20
 
 _PARAMETERS = 17
-_BOOK = f"SELECT code, (booking).* FROM book_v3({', '.join(f'${n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
+_BOOK = f"SELECT code, (booking).* FROM book_v4({', '.join(f'${n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
 _BOOK_WITHIN = text(
-    f"SELECT code, (booking).* FROM book_v3({', '.join(f':p{n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
+    f"SELECT code, (booking).* FROM book_v4({', '.join(f':p{n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
 )
 
 
@@ -90,7 +90,7 @@ class Desk:
             row = await self._queue.ask(wanted)
             if row["code"] != "AGAIN":
                 break
-        return _booking(row)
+        return _booking(row, wanted.tenant)
 
     async def _book(self, batch: Sequence[Wanted]) -> Sequence[Any]:
         # Of one RPC all, so of one method. `sorted` keeps those of one class in the order in which they came.
@@ -112,12 +112,12 @@ async def book_within(tx: UnitOfWork, wanted: Wanted) -> BookingDetail:
         row = (await tx.session.execute(_BOOK_WITHIN, arguments)).mappings().one()
         if row["code"] != "AGAIN":
             break
-    return _booking(row)
+    return _booking(row, wanted.tenant)
 
 
-def _booking(row: Any) -> BookingDetail:
+def _booking(row: Any, tenant: UUID) -> BookingDetail:
     if row["code"] != "BOOKED":
-        raise to_error(row["code"])
+        raise to_error(row["code"], tenant)
     return BookingDetail(**{name: value for name, value in row.items() if name != "code"})
 
 

@@ -61,6 +61,8 @@ _BLANK = tuple(
         "UPDATE drop_in_payments p SET reason = :erased FROM bookings b WHERE b.tenant_id = :tenant"
         " AND b.client_id = :client AND p.tenant_id = b.tenant_id AND p.booking_id = b.id AND p.reason <> ''",
         "DELETE FROM client_tag_links WHERE tenant_id = :tenant AND client_id = :client",
+        "DELETE FROM external_ids WHERE tenant_id = :tenant AND kind = 'CLIENT_NOTES' AND id IN ("
+        " SELECT id FROM client_notes WHERE tenant_id = :tenant AND client_id = :client)",
         # Their text has gone with the key.
         "DELETE FROM client_notes WHERE tenant_id = :tenant AND client_id = :client",
         "UPDATE clients SET guardian_id = NULL, account_id = NULL, is_self = false, version = version + 1,"

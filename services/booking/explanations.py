@@ -21,6 +21,7 @@ HINDRANCES = {
     "CLIENT_ARCHIVED": "the studio has archived you as a client",
     "PACKAGE_NOT_USABLE": "the package that your credit is from does not pay for this class",
     "OFFERED_ELSEWHERE": "another class at the same time was on offer to you",
+    "WAIVER_NOT_SIGNED": "the studio's waiver was not signed for you",
     "TOO_MANY_BOOKINGS": "you had as many classes ahead as the studio allows",
     "TOO_MANY_BOOKINGS_THAT_DAY": "you had as many classes that day as the studio allows",
 }

@@ -28,10 +28,8 @@ LEFT_OUT_COLUMNS = {
     ("bookings", "request_id"): "digest of an idempotency key",
     ("bookings", "request_hash"): "digest of a request",
     ("calendar_feeds", "token_sha256"): "digest of a secret",
-    ("client_notes", "body"): "encrypted with the person's key; the API shows it to whom it may concern",
-    ("client_notes", "key_id"): "which key that is",
-    ("waiver_signatures", "typed_name"): "encrypted with the person's key",
-    ("waiver_signatures", "key_id"): "which key that is",
+    ("client_notes", "key_id"): "which key encrypts it",
+    ("waiver_signatures", "key_id"): "which key encrypts it",
     ("imports", "sha256"): "name of a stored file",
     ("imports", "run_id"): "mark of a run",
 }
@@ -44,6 +42,8 @@ class Table:
     about: str
     columns: dict[str, str]
     key: tuple[str, ...] = ("id",)
+    # The column that is encrypted, by the key of the row's `key_id`; it comes as text.
+    sealed: str = ""
 
 
 TABLES = {
@@ -76,15 +76,17 @@ TABLES = {
         key=("client_id", "tag_id"),
     ),
     "client_notes": Table(
-        "That something was written about a client, and by whom.",
+        "What was written about clients, health notes too.",
         {
             "id": "id of the note",
             "client_id": "client",
             "kind": "GENERAL or HEALTH",
+            "body": "text; empty once the client was erased",
             "author": "who wrote it first",
             "pinned": "whether it stands in front",
             **_VERSIONED,
         },
+        sealed="body",
     ),
     "client_merges": Table(
         "Clients who were found to be one person.",
@@ -108,10 +110,12 @@ TABLES = {
             "id": "id of the signature",
             "client_id": "client",
             "waiver_version": "version",
+            "typed_name": "name that was typed; empty once the client was erased",
             "signed_by": "who was signed in",
             "recorded_by_staff": "whether staff recorded it",
             "create_time": "when",
         },
+        sealed="typed_name",
     ),
     "client_packages": Table(
         "Credits that clients own.",
@@ -252,6 +256,7 @@ TABLES = {
             "late_promotion_decline_minutes": "minutes in which a late promotion may be given back",
             "self_check_in_minutes": "minutes before a class from which clients check themselves in",
             "no_show_marking": "in which classes who was not there counts as absent: WHEN_CHECKED_IN, ALWAYS or NEVER",
+            "waiver_required": "whether the waiver must be signed before a client books",
             "create_time": "from when it holds",
         },
         key=("version",),
@@ -300,7 +305,7 @@ TABLES = {
         "What things were called in the systems they were imported from.",
         {
             "source": "the system",
-            "kind": "CLIENTS, CLIENT_PACKAGES or BOOKINGS",
+            "kind": "CLIENTS, CLIENT_PACKAGES, CLIENT_NOTES or BOOKINGS",
             "external_id": "its id there; row: and a digest when it had none",
             "id": "its id here",
         },
@@ -310,7 +315,7 @@ TABLES = {
         "Files that were imported.",
         {
             "id": "id of the import",
-            "kind": "CLIENTS, CLIENT_PACKAGES or BOOKINGS",
+            "kind": "CLIENTS, CLIENT_PACKAGES, CLIENT_NOTES or BOOKINGS",
             "source": "the system the file is from",
             "state": "UPLOADED, CHECKING, CHECKED, RUNNING, DONE, FAILED or CANCELLED",
             "size": "bytes of the file",

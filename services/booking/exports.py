@@ -12,6 +12,7 @@ from services.booking import export_files
 from services.booking.export_files import ZipStream
 from services.booking.export_tables import TABLES
 from services.booking.models import Export
+from services.booking.person_keys import PersonKeys
 from services.chassis import blobs
 from services.chassis.blobs import Blob
 from services.chassis.db.database import Database
@@ -74,7 +75,7 @@ async def file(tx: UnitOfWork, export_id: UUID) -> Blob:
     return await blobs.find(tx, found.sha256)
 
 
-async def write(database: Database, tenant: UUID, export_id: UUID) -> bool:
+async def write(database: Database, keys: PersonKeys, tenant: UUID, export_id: UUID) -> bool:
     """Writes the file; False when it is not wanted any more. Beginning anew is harmless."""
     async with database.transaction(tenant) as tx:
         if (await get(tx, export_id)).state != "RUNNING":
@@ -83,7 +84,7 @@ async def write(database: Database, tenant: UUID, export_id: UUID) -> bool:
     blob = await blobs.store(
         database,
         tenant,
-        _zip(database, tenant, export_id, counts),
+        _zip(database, keys, tenant, export_id, counts),
         field="export",
         limit=_MAX_FILE,
         type_of=lambda _head: "application/zip",
@@ -129,7 +130,9 @@ def user_of(found: Export) -> str:
     return f"exports/{found.id}"
 
 
-async def _zip(database: Database, tenant: UUID, export_id: UUID, counts: dict[str, int]) -> AsyncIterator[bytes]:
+async def _zip(
+    database: Database, keys: PersonKeys, tenant: UUID, export_id: UUID, counts: dict[str, int]
+) -> AsyncIterator[bytes]:
     """The bytes of the zip. Memory holds a page of rows; compressing is left to a thread."""
     stream = ZipStream()
     stream.open("README.txt")
@@ -138,7 +141,7 @@ async def _zip(database: Database, tenant: UUID, export_id: UUID, counts: dict[s
         for kind, (form, end) in export_files.FORMATS.items():
             stream.open(f"{name}.{kind}")
             counts[name], first = 0, True
-            async for rows in _pages(database, tenant, name):
+            async for rows in _pages(database, keys, tenant, name):
                 yield await asyncio.to_thread(lambda rows=rows, first=first: stream.write(form(name, rows, first)))  # type: ignore[misc]  # noqa: B023
                 counts[name] += len(rows)
                 first = False
@@ -152,18 +155,22 @@ async def _zip(database: Database, tenant: UUID, export_id: UUID, counts: dict[s
     yield stream.finish()
 
 
-async def _pages(database: Database, tenant: UUID, name: str) -> AsyncIterator[Sequence[Any]]:
+async def _pages(database: Database, keys: PersonKeys, tenant: UUID, name: str) -> AsyncIterator[Sequence[Any]]:
     """The rows of a table by its key, at least one page, which may be empty; each in its own transaction."""
     wanted = TABLES[name]
-    source = table(name, column("tenant_id"), *(column(each) for each in wanted.columns))
+    columns = [*wanted.columns, *(["key_id"] if wanted.sealed else [])]
+    source = table(name, column("tenant_id"), *(column(each) for each in columns))
     key = [source.c[each] for each in wanted.key]
-    query = select(*(source.c[each] for each in wanted.columns)).where(source.c.tenant_id == tenant)
+    query = select(*(source.c[each] for each in columns)).where(source.c.tenant_id == tenant)
     query = query.order_by(*key).limit(_ROWS)
     after: tuple[object, ...] = ()
     while True:
         page = query.where(tuple_(*key) > tuple_(*after)) if after else query
         async with database.transaction(tenant) as tx:
-            rows = (await tx.session.execute(page)).mappings().all()
+            rows: Sequence[Any] = (await tx.session.execute(page)).mappings().all()
+            if sealed := wanted.sealed:
+                texts = await keys.decrypt(tx, [(row["key_id"], row[sealed]) for row in rows])
+                rows = [{**row, sealed: opened} for row, opened in zip(rows, texts, strict=True)]
         yield rows
         if len(rows) < _ROWS:
             return

@@ -4,20 +4,22 @@ import hashlib
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 
-from services.booking import import_dates, import_files, import_rows, imports
+from services.booking import import_dates, import_files, import_rows, imported_notes, imports
 from services.booking.import_files import Row, Window
-from services.booking.import_rows import BookingRow, ClientRow, PackageRow, Reading, RefusalError
+from services.booking.import_rows import BookingRow, ClientRow, NoteRow, PackageRow, Reading, RefusalError
 from services.booking.imported_bookings import book
 from services.booking.imported_clients import save
 from services.booking.imported_packages import grant
 from services.booking.imported_results import Numbered, Result, among
 from services.booking.models import Import, ImportKey, ImportRow
+from services.booking.person_keys import PersonKeys
 from services.chassis import blobs
 from services.chassis.blobs import Blob
 from services.chassis.db.database import Database
@@ -27,26 +29,33 @@ from services.chassis.errors import NotFound
 
 # Bytes; of which the whole rows are read, so a row has to be shorter.
 _WINDOW = 256 * 1024
+# Of a kind, at once.
+_ROWS = {"CLIENTS": 2000, "CLIENT_PACKAGES": 2000, "CLIENT_NOTES": 200, "BOOKINGS": 200}
 _DATES = ("birth_date", "expire_date", "start_date")
 
 
 @dataclass(frozen=True)
 class _Kind:
-    """How rows of a kind become what they mean, how that is written, and how many at once."""
+    """How rows of a kind become what they mean, and how that is written."""
 
     parse: Callable[[Row, Reading], Any]
     write: Callable[[UnitOfWork, Import, Sequence[Numbered[Any]]], Awaitable[list[Result]]]
-    rows: int
 
 
-_KINDS = {
-    "CLIENTS": _Kind(import_rows.parse_client, save, 2000),
-    "CLIENT_PACKAGES": _Kind(import_rows.parse_package, grant, 2000),
-    "BOOKINGS": _Kind(import_rows.parse_booking, book, 200),
-}
+def _kind(name: str, keys: PersonKeys) -> _Kind:
+    match name:
+        case "CLIENTS":
+            return _Kind(import_rows.parse_client, save)
+        case "CLIENT_PACKAGES":
+            return _Kind(import_rows.parse_package, grant)
+        case "CLIENT_NOTES":
+            return _Kind(import_rows.parse_note, partial(imported_notes.write, keys))
+    return _Kind(import_rows.parse_booking, book)
 
 
-async def advance(database: Database, tenant: UUID, import_id: UUID, run_id: UUID, position: int) -> bool:
+async def advance(
+    database: Database, keys: PersonKeys, tenant: UUID, import_id: UUID, run_id: UUID, position: int
+) -> bool:
     """Does the chunk that begins at `position`, and makes the next one due. False when it is not wanted any more."""
     async with database.transaction(tenant) as tx:
         seen = await imports.get(tx, import_id)
@@ -60,14 +69,14 @@ async def advance(database: Database, tenant: UUID, import_id: UUID, run_id: UUI
             return False
         last = position + len(data) >= found.size
         window = import_files.read(
-            data, found.encoding, found.delimiter, found.line, last=last, at_most=_KINDS[found.kind].rows
+            data, found.encoding, found.delimiter, found.line, last=last, at_most=_ROWS[found.kind]
         )
         if data and not window.size:
             await imports.end(tx, found, "FAILED", "ROW_TOO_LONG")
         elif blob is None:
             await imports.end(tx, found, "FAILED", "IMPORT_FILE_GONE")
         else:
-            await _do(tx, found, window)
+            await _do(tx, found, _kind(found.kind, keys), window)
     return True
 
 
@@ -79,16 +88,16 @@ async def give_up(database: Database, tenant: UUID, import_id: UUID, run_id: UUI
             await imports.end(tx, found, "FAILED", "INTERNAL")
 
 
-async def _do(tx: UnitOfWork, found: Import, window: Window) -> None:
+async def _do(tx: UnitOfWork, found: Import, kind: _Kind, window: Window) -> None:
     trial, import_id = found.state == "CHECKING", found.id
     if found.position == found.first_position and found.date_order == import_dates.UNKNOWN:
         found.date_order = _date_order(found, window)
-    rows, results = _parse(tx, found, window)
+    rows, results = _parse(tx, found, kind, window)
     rows, twice = await _sift(tx, found, rows)
     results += twice
     # A check is the run itself, undone.
     async with tx.trial() if trial else nullcontext():
-        results += await _KINDS[found.kind].write(tx, found, rows)
+        results += await kind.write(tx, found, rows)
     found = await imports.lock(tx, import_id)
     await _report(tx, found, results, trial=trial)
     found.position, found.line = found.position + window.size, window.next_line
@@ -100,13 +109,13 @@ async def _do(tx: UnitOfWork, found: Import, window: Window) -> None:
         await imports.enqueue(tx, found)
 
 
-def _parse(tx: UnitOfWork, found: Import, window: Window) -> tuple[list[Numbered[Any]], list[Result]]:
+def _parse(tx: UnitOfWork, found: Import, kind: _Kind, window: Window) -> tuple[list[Numbered[Any]], list[Result]]:
     reading = Reading(found.header, found.columns, found.date_order, ZoneInfo(found.time_zone), tx.now())
     rows: list[Numbered[Any]] = []
     refused: list[Result] = []
     for row in window.rows:
         try:
-            rows.append(Numbered(row.line, _KINDS[found.kind].parse(row, reading)))
+            rows.append(Numbered(row.line, kind.parse(row, reading)))
         except RefusalError as refusal:
             column = found.columns.get(refusal.field, "")
             refused.append(Result(row.line, "REFUSED", refusal.reason, column=column))
@@ -143,7 +152,7 @@ async def _sift(
     return kept, twice
 
 
-def _keys(row: ClientRow | PackageRow | BookingRow) -> list[UUID]:
+def _keys(row: ClientRow | PackageRow | NoteRow | BookingRow) -> list[UUID]:
     """By what a row is known again: its id; and of people with an address that, alone and with the name."""
     keys = [_digest("id", row.external_id)]
     if isinstance(row, ClientRow) and row.email:

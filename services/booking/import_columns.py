@@ -33,8 +33,17 @@ FIELDS: dict[str, dict[str, str]] = {
         " balance guthaben restguthaben rest verbleibend restkontingent",
         "credits_granted": "total count credits creditsgranted sessions visits"
         " purchased limit anzahl gesamt umfang kontingent",
+        "class_types": "classtypes eligibleclasstypes eligibleclasses validfor programs"
+        " kurse kursarten kurstypen gueltigfuer angebote",
         "expire_date": "expirationdate expiration expires expiry expirydate expdate"
         " expiredate validuntil enddate gueltigbis ablaufdatum ablauf",
+    },
+    "CLIENT_NOTES": {
+        "external_id": "noteid id notizid",
+        "client_external_id": "clientid memberid customerid kundennummer kundennr kundenid mitgliedsnummer mitgliedsnr",
+        "client_email": "email clientemail emailaddress emailadresse mail",
+        "body": "note notes text body comment comments remark notiz notizen bemerkung bemerkungen kommentar",
+        "note_kind": "kind type notetype category art typ kategorie",
     },
     "BOOKINGS": {
         "external_id": "bookingid visitid reservationid appointmentid buchungsnummer buchungsid id",
@@ -51,6 +60,7 @@ FIELDS: dict[str, dict[str, str]] = {
 _REQUIRED = {
     "CLIENTS": (("display_name", "first_name", "last_name"),),
     "CLIENT_PACKAGES": (("client_external_id", "client_email"), ("display_name",), ("credits_left",)),
+    "CLIENT_NOTES": (("client_external_id", "client_email"), ("body",)),
     "BOOKINGS": (("client_external_id", "client_email"), ("class_session_id", "start_date")),
 }
 _FOLDED = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})

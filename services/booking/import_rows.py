@@ -16,9 +16,13 @@ from services.chassis.errors import InvalidArgument
 
 _BORN_AFTER = date(1900, 1, 1)
 _EMAIL = re.compile(r"^[^@\s,;<>\"]+@[^@\s,;<>\"]+\.[^@\s.,;<>\"]+$")
-_LONGEST = {"email": 254, "phone": 40, "emergency_contact_phone": 40, "language": 35}
+_LONGEST = {"body": 4000, "class_types": 2000, "email": 254, "phone": 40, "emergency_contact_phone": 40, "language": 35}
 _LONGEST_OTHER = 120
 _MOST_CREDITS = 1000
+_NOTE_KINDS = {
+    **dict.fromkeys(("", "general", "note", "other", "allgemein", "notiz"), "GENERAL"),
+    **dict.fromkeys(("health", "medical", "injury", "gesundheit", "medizinisch", "verletzung"), "HEALTH"),
+}
 
 WORDS = {
     "ROW_TOO_LONG": "the row is longer than 64 KiB, or a quotation mark is not closed",
@@ -33,6 +37,8 @@ WORDS = {
     "DATE_AMBIGUOUS": "day and month could be either way round; give the date order",
     "BIRTH_DATE_INVALID": "the value is no date on which a client was born",
     "NUMBER_INVALID": "the value is no number of credits from 0 to 1000",
+    "NOTE_KIND_UNKNOWN": "the value is neither general nor health",
+    "CLASS_TYPE_UNKNOWN": "no class of this type was ever planned",
     "IN_THE_PAST": "it is over",
     "CREDITS_EXCEED_GRANTED": "more credits are left than were granted",
     "DUPLICATE_IN_FILE": "an earlier row of the file is the same",
@@ -97,6 +103,20 @@ class PackageRow:
     credits_left: int
     credits_granted: int
     expire_time: datetime | None
+    # Lower-case names of the class types it pays for; none is all.
+    class_types: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class NoteRow:
+    """What was written about one client."""
+
+    external_id: str
+    client_external_id: str
+    client_email: str
+    # As the proto's ClientNote.Kind.
+    kind: str
+    body: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,14 +168,33 @@ def parse_package(row: Row, reading: Reading) -> PackageRow:
     if expires is not None and expires <= reading.now:
         raise RefusalError("IN_THE_PAST", "expire_date")
     client, email = _client(texts)
+    types = tuple(name.strip().lower() for name in re.split(r"[;|\n]", texts.get("class_types", "")) if name.strip())
     return PackageRow(
-        external_id=_external_id(texts, client, email, texts["display_name"], left, granted, expires),
+        external_id=_external_id(texts, client, email, texts["display_name"], left, granted, expires, *types),
         client_external_id=client,
         client_email=email,
         display_name=_short(texts["display_name"], "display_name"),
         credits_left=left,
         credits_granted=max(granted, 1),
         expire_time=expires,
+        class_types=types,
+    )
+
+
+def parse_note(row: Row, reading: Reading) -> NoteRow:
+    """Raises RefusalError."""
+    texts = _texts(row, reading)
+    _require(texts, "body")
+    kind = _NOTE_KINDS.get(texts.get("note_kind", "").lower())
+    if kind is None:
+        raise RefusalError("NOTE_KIND_UNKNOWN", "note_kind")
+    client, email = _client(texts)
+    return NoteRow(
+        external_id=_external_id(texts, client, email, kind, texts["body"]),
+        client_external_id=client,
+        client_email=email,
+        kind=kind,
+        body=texts["body"],
     )
 
 

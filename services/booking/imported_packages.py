@@ -3,14 +3,17 @@
 A package that was imported before stays as it is, whatever the file says: its credits may have been used since.
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Sequence
 from uuid import UUID
+
+from sqlalchemy import Text, func, select
 
 from services.booking import changes, ledger
 from services.booking.import_rows import PackageRow
-from services.booking.imported_results import Numbered, Result, clients_of, known_ids, remember_ids
+from services.booking.imported_results import Numbered, Result, among, clients_of, known_ids, remember_ids
 from services.booking.locks import lock_clients
-from services.booking.models import ClientPackage, Import
+from services.booking.models import ClassSession, ClientPackage, Import
 from services.chassis.db.records import insert_many
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
@@ -21,6 +24,7 @@ async def grant(tx: UnitOfWork, found: Import, rows: Sequence[Numbered[PackageRo
     known = await known_ids(tx, found.source, found.kind, {row.value.external_id for row in rows})
     clients = await clients_of(tx, found.source, rows)
     await lock_clients(tx, {client for client in clients.values() if isinstance(client, UUID)})
+    types = await _class_types(tx, {name for row in rows for name in row.value.class_types})
     reason = f"imported from {found.source or 'a file'}"
     results: list[Result] = []
     packages: list[dict[str, object]] = []
@@ -34,6 +38,9 @@ async def grant(tx: UnitOfWork, found: Import, rows: Sequence[Numbered[PackageRo
         if not isinstance(client, UUID):
             results.append(Result(row.line, "REFUSED", client))
             continue
+        if not types.keys() >= set(value.class_types):
+            results.append(Result(row.line, "REFUSED", "CLASS_TYPE_UNKNOWN", column=found.columns["class_types"]))
+            continue
         package_id = ids[value.external_id] = new_id()
         packages.append(
             {
@@ -43,6 +50,7 @@ async def grant(tx: UnitOfWork, found: Import, rows: Sequence[Numbered[PackageRo
                 "display_name": value.display_name,
                 "credits_granted": value.credits_granted,
                 "expire_time": value.expire_time,
+                "class_type_ids": sorted({each for name in value.class_types for each in types[name]}),
                 "reason": reason,
                 "version": 1,
                 "create_time": tx.now(),
@@ -58,3 +66,13 @@ async def grant(tx: UnitOfWork, found: Import, rows: Sequence[Numbered[PackageRo
         await remember_ids(tx, found, ids)
         await changes.publish_packages(tx, list(ids.values()))
     return results
+
+
+async def _class_types(tx: UnitOfWork, names: Collection[str]) -> dict[str, set[UUID]]:
+    """Lower-case name of a class type → the ids that its classes have, of those of which one was ever planned."""
+    name = func.lower(ClassSession.class_type_display_name, type_=Text())
+    query = select(name, ClassSession.class_type_id).where(ClassSession.tenant_id == tx.tenant, among(name, names))
+    found: dict[str, set[UUID]] = defaultdict(set)
+    for each, class_type in (await tx.session.execute(query.distinct())).all() if names else ():
+        found[each].add(class_type)
+    return found

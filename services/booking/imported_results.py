@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, ColumnElement, Text, any_, cast, func, select
 from sqlalchemy.orm import InstrumentedAttribute
 
-from services.booking.import_rows import BookingRow, PackageRow
+from services.booking.import_rows import BookingRow, NoteRow, PackageRow
 from services.booking.models import Client, ExternalId, Import
 from services.chassis.db.records import insert_many
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -72,7 +72,7 @@ async def owners_of(tx: UnitOfWork, emails: Collection[str]) -> dict[str, UUID]:
 
 
 async def clients_of(
-    tx: UnitOfWork, source: str, rows: Sequence[Numbered[PackageRow] | Numbered[BookingRow]]
+    tx: UnitOfWork, source: str, rows: Sequence[Numbered[PackageRow] | Numbered[BookingRow] | Numbered[NoteRow]]
 ) -> dict[int, UUID | str]:
     """Line → its client, or why there is none: CLIENT_UNKNOWN, CLIENT_ARCHIVED. By the id, else by the address."""
     by_id = await known_ids(tx, source, "CLIENTS", {row.value.client_external_id for row in rows} - {""})

@@ -21,6 +21,7 @@ from services.booking import (
 )
 from services.booking.locks import lock_line
 from services.booking.models import StudioId
+from services.booking.person_keys import PersonKeys
 from services.chassis import blobs
 from services.chassis.jobs.registry import Cancelled, Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
@@ -58,7 +59,9 @@ async def import_chunk(work: Resources, job: Job) -> Outcome:
     assert job.tenant is not None
     import_id, run_id = UUID(job.args["import"]), UUID(job.args["run"])
     try:
-        wanted = await import_chunks.advance(work.database, job.tenant, import_id, run_id, job.args["position"])
+        wanted = await import_chunks.advance(
+            work.database, PersonKeys(work.settings), job.tenant, import_id, run_id, job.args["position"]
+        )
     except Exception:
         if job.attempts >= _IMPORT_ATTEMPTS:
             await import_chunks.give_up(work.database, job.tenant, import_id, run_id)
@@ -72,7 +75,7 @@ async def write_export(work: Resources, job: Job) -> Outcome:
     assert job.tenant is not None
     export_id = UUID(job.args["export"])
     try:
-        wanted = await exports.write(work.database, job.tenant, export_id)
+        wanted = await exports.write(work.database, PersonKeys(work.settings), job.tenant, export_id)
     except Exception:
         if job.attempts >= _EXPORT_ATTEMPTS:
             await exports.give_up(work.database, job.tenant, export_id)

@@ -17,6 +17,7 @@ from services.chassis.ids import new_id
 _OBSTACLES = text(
     "SELECT refusal_v2(s, :now) AS refusal, client_refusal_v1(s, :client) AS conflict,"
     " waits_first_v1(s.tenant_id, s.id) AS waits_first,"
+    " s.waiver_required AND must_sign_v1(s.tenant_id, :client) AS must_sign,"
     " EXISTS (SELECT FROM waitlist_entries e WHERE e.tenant_id = s.tenant_id AND e.class_session_id = s.id"
     " AND e.client_id = :client AND e.state IN ('WAITING', 'OFFERED')) AS waiting"
     " FROM bookable_sessions s WHERE s.tenant_id = :tenant AND s.id = :session"
@@ -35,7 +36,7 @@ async def join(tx: UnitOfWork, session_id: UUID, client_id: UUID | None, account
     session = await _session(tx, session_id)
     refusal = await _refusal(tx, session, client)
     if session is None or refusal:
-        raise to_error(refusal or "SESSION_NOT_KNOWN_YET")
+        raise to_error(refusal or "SESSION_NOT_KNOWN_YET", tx.tenant)
     hold_id = await holds.set_aside(tx, session, client.id)
     if hold_id is None:
         raise to_error("NO_CREDIT")
@@ -96,4 +97,6 @@ async def _refusal(tx: UnitOfWork, session: BookableSession | None, client: Clie
         return "WAITLIST_CLOSED"
     if found.conflict:
         return str(found.conflict)
-    return "PLACE_FREE" if found.refusal is None and not found.waits_first else ""
+    if found.refusal is None and not found.waits_first:
+        return "PLACE_FREE"
+    return "WAIVER_NOT_SIGNED" if found.must_sign else ""

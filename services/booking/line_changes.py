@@ -58,8 +58,7 @@ async def cut(tx: UnitOfWork, session_id: UUID) -> None:
     withdrawn = (await tx.session.scalars(_WITHDRAW, {**_parameters(tx, session_id), "places": excess})).all()
     values = {**_parameters(tx, session_id), "places": excess - len(withdrawn)}
     displaced = (await tx.session.execute(_DISPLACE, values)).all()
-    del values["now"]
-    await tx.session.execute(_FREE, {**values, "places": len(withdrawn) + len(displaced)})
+    await free_places(tx, session_id, len(withdrawn) + len(displaced))
     moves = [(ledger.REDEEMED, booking.client_package_id, booking.id) for booking in displaced]
     await ledger.transfer_ones(tx, moves, "displaced")
     waiting = []
@@ -67,6 +66,11 @@ async def cut(tx: UnitOfWork, session_id: UUID) -> None:
         waiting = await _stand_first(tx, session_id, [booking for booking in displaced if booking.comes])
     await changes.publish_bookings(tx, [booking.id for booking in displaced])
     await changes.publish_waits(tx, [*withdrawn, *waiting])
+
+
+async def free_places(tx: UnitOfWork, session_id: UUID, places: int) -> None:
+    """So many places are held no more."""
+    await tx.session.execute(_FREE, {"tenant": tx.tenant, "session": session_id, "places": places})
 
 
 async def cancel_all(tx: UnitOfWork, session_id: UUID) -> None:

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from services.booking import changes, fees
-from services.booking.models import BookingDetail
+from services.booking import changes, fees, line_changes
+from services.booking.models import Booking, BookingDetail
 from services.chassis.db.unit_of_work import UnitOfWork
 
 # Since when classes are looked at. Checking in ends a day after the class and the grace within a day, so that the rest
@@ -46,6 +46,14 @@ _MARK = text(f"""
     WHERE b.tenant_id = ANY(:tenants) AND b.id = ANY(:ids) AND {_ABSENT}
     RETURNING b.tenant_id, b.id
 """)  # noqa: S608
+# Whose absence was let pass, with the credit given back, has not paid for the place any more.
+_EXPECT = text("""
+    UPDATE bookings SET state = CASE WHEN credit_returned THEN 'CANCELLED_EARLY' ELSE 'CONFIRMED' END,
+        cancel_time = CASE WHEN credit_returned THEN CAST(:now AS timestamptz) END,
+        version = version + 1, update_time = :now
+    WHERE tenant_id = :tenant AND class_session_id = :session AND state = 'NO_SHOW'
+    RETURNING id, credit_returned AS gone
+""")
 
 
 async def mark_some(tx: UnitOfWork, tenants: Sequence[UUID]) -> int:
@@ -76,3 +84,16 @@ async def mark(tx: UnitOfWork, tenants: Sequence[UUID], booking_ids: Sequence[UU
             await fees.charge(studio, absent, "NO_SHOW", absent.no_show_fee_minor)
         await changes.publish_bookings(studio, ids)
     return [booking_id for ids in by_studio.values() for booking_id in ids]
+
+
+async def take_back(tx: UnitOfWork, session_id: UUID) -> None:
+    """The class is still to come, since it was moved: nobody was absent from it, and nobody owes a fee for that.
+
+    The caller holds the locks of the session and of all who are booked.
+    """
+    expected = (await tx.session.execute(_EXPECT, {"tenant": tx.tenant, "session": session_id, "now": tx.now()})).all()
+    await line_changes.free_places(tx, session_id, sum(booking.gone for booking in expected))
+    of_session = select(Booking.id).where(Booking.tenant_id == tx.tenant, Booking.class_session_id == session_id)
+    booked = (await tx.session.scalars(of_session)).all()
+    await fees.settle(tx, booked, before="DUE", state="VOID", reason="the class was moved", only_kind="NO_SHOW")
+    await changes.publish_bookings(tx, [booking.id for booking in expected])

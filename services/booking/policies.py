@@ -29,6 +29,7 @@ TERMS = (
     "late_promotion_decline_minutes",
     "self_check_in_minutes",
     "no_show_marking",
+    "waiver_required",
 )
 # What has no use at zero, and the least it may be.
 _AT_LEAST = {"booking_opens_hours": 1, "drop_in_hold_minutes": 1, "waitlist_offer_minutes": 5}

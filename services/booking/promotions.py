@@ -51,8 +51,8 @@ class Candidate:
     passed_over: str
     # What the client's bookings say: a code of LEAVES.
     conflict: str | None
-    # What the studio's caps say.
-    caps: str | None
+    # What the studio's caps and its waiver say.
+    terms: str | None
     archived: bool
     # Another class at the same time is on offer to the client.
     offered_elsewhere: bool
@@ -72,7 +72,7 @@ class Candidate:
             return "PACKAGE_NOT_USABLE"
         if self.offered_elsewhere:
             return "OFFERED_ELSEWHERE"
-        return self.caps or ""
+        return self.terms or ""
 
     def can_have_place(self) -> bool:
         return not self.offered and not self.hindrance()

@@ -1,4 +1,6 @@
-"""Why a place is not given: each code of `book_v3`, of the waitlist and of a preview, as an error and in words."""
+"""Why a place is not given: each code of `book_v4`, of the waitlist and of a preview, as an error and in words."""
+
+from uuid import UUID
 
 from services.chassis.errors import (
     Aborted,
@@ -27,6 +29,7 @@ NOT_NOW = {
     "TOO_MANY_BOOKINGS_THAT_DAY": "the client has as many classes that day as the studio allows",
     "TOO_MANY_GUESTS": "the studio allows no further guest in a class",
     "WAITLIST_FIRST": "others wait for the free place; join the waitlist",
+    "WAIVER_NOT_SIGNED": "the studio's waiver must be signed for the client first",
     "NO_CREDIT": "no package has a credit for this class",
     "DROP_IN_NOT_OFFERED": "the studio sells no single places",
     "CLIENT_ARCHIVED": "the client is archived",
@@ -40,8 +43,8 @@ NOT_NOW = {
 }
 
 
-def to_error(code: str) -> DomainError:
-    """The error that a code becomes."""
+def to_error(code: str, tenant: UUID | None = None) -> DomainError:
+    """The error that a code becomes. With the studio it names what there is to do something about."""
     match code:
         case "ALREADY_BOOKED":
             return AlreadyExists("the client has a place in this class", reason=code)
@@ -65,4 +68,5 @@ def to_error(code: str) -> DomainError:
             return Aborted("others were faster again and again; try again", reason="TRY_AGAIN")
     # Scheduling's event may be on its way.
     wait = 1 if code == "SESSION_NOT_KNOWN_YET" else None
-    return FailedPrecondition(NOT_NOW[code], reason=code, retry_after=wait)
+    named = {"waiver": f"studios/{tenant}/waiver"} if code == "WAIVER_NOT_SIGNED" and tenant else {}
+    return FailedPrecondition(NOT_NOW[code], reason=code, retry_after=wait, metadata=named)

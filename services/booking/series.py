@@ -47,7 +47,7 @@ async def book(tx: UnitOfWork, first: Wanted, weeks: int, *, all_or_none: bool) 
         raise FailedPrecondition(
             f"{refused[0].day}: {refusal.message}",
             reason="SERIES_NOT_POSSIBLE",
-            metadata={"day": refused[0].day.isoformat(), "reason": refusal.reason},
+            metadata={**refusal.metadata, "day": refused[0].day.isoformat(), "reason": refusal.reason},
         )
     return booked
 

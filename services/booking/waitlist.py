@@ -23,8 +23,9 @@ _GLANCE = 5
 _CANDIDATES = text(
     "SELECT e.id AS entry, e.client_id AS client, e.credit_hold_id AS hold, e.state = 'OFFERED' AS offered,"
     " e.displaced, e.passed_over, client_refusal_v1(s, e.client_id) AS conflict,"
-    " CASE WHEN s.max_upcoming_bookings + s.max_daily_bookings > 0"
-    " THEN caps_refusal_v1(s, e.client_id, :now) END AS caps,"
+    " CASE WHEN s.waiver_required AND must_sign_v1(s.tenant_id, e.client_id) THEN 'WAIVER_NOT_SIGNED'"
+    " WHEN s.max_upcoming_bookings + s.max_daily_bookings > 0"
+    " THEN caps_refusal_v1(s, e.client_id, :now) END AS terms,"
     " c.archive_time IS NOT NULL AS archived,"
     " EXISTS (SELECT FROM waitlist_entries o"
     " JOIN class_sessions t ON t.tenant_id = o.tenant_id AND t.id = o.class_session_id"

@@ -62,7 +62,7 @@ async def accept(tx: UnitOfWork, entry_id: UUID, *, account: UUID | None, etag: 
     (candidate,) = await waitlist.candidates(tx, wait.session.id, entry_id=entry_id)
     hindrance = candidate.hindrance()
     if hindrance:
-        raise to_error("NO_CREDIT" if hindrance == "PACKAGE_NOT_USABLE" else hindrance)
+        raise to_error("NO_CREDIT" if hindrance == "PACKAGE_NOT_USABLE" else hindrance, tx.tenant)
     await waitlist.promote(tx, wait.session, [candidate], accepted=True)
     await changes.publish_waits(tx, [entry_id])
     tx.note_change("state", wait.entry.state, "PROMOTED")

@@ -2,10 +2,10 @@
 
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, exists, func, select
+from sqlalchemy import Boolean, ColumnElement, func, select
 from sqlalchemy.dialects.postgresql import insert
 
-from services.booking.models import Client, Waiver, WaiverSignature
+from services.booking.models import Client, Waiver
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import Aborted, NotFound
 
@@ -39,10 +39,4 @@ async def is_signed(tx: UnitOfWork, client_id: UUID) -> bool:
 
 def must_sign() -> ColumnElement[bool]:
     """Whether the version in force is unsigned by the client of the same query."""
-    newest = select(func.max(Waiver.version)).where(Waiver.tenant_id == Client.tenant_id).scalar_subquery()
-    signed = exists().where(
-        WaiverSignature.tenant_id == Client.tenant_id,
-        WaiverSignature.client_id == Client.id,
-        WaiverSignature.waiver_version == newest,
-    )
-    return newest.is_not(None) & ~signed
+    return func.must_sign_v1(Client.tenant_id, Client.id, type_=Boolean())

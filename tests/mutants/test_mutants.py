@@ -171,10 +171,31 @@ MUTANTS = [
     ),
     Mutant(
         "every booking takes a place from the counter that is checked",
-        "services/booking/sql/book_v2.sql",
+        "services/booking/sql/book_v4.sql",
         "booked_count = booked_count + v_places",
         "booked_count = booked_count",
         f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
+    ),
+    Mutant(
+        "who has not signed the waiver that is asked for gets no place",
+        "services/booking/sql/book_v4.sql",
+        "IF code IS NULL AND v.waiver_required AND",
+        "IF false AND v.waiver_required AND",
+        f"{BOOKING}/test_waiver_required.py::test_who_has_not_signed_is_refused_and_told_what_to_sign",
+    ),
+    Mutant(
+        "a free place goes past who has not signed the waiver",
+        "services/booking/waitlist.py",
+        "CASE WHEN s.waiver_required AND",
+        "CASE WHEN false AND",
+        f"{BOOKING}/test_waiver_required.py::test_a_place_goes_past_who_has_not_signed_the_new_text_until_they_do",
+    ),
+    Mutant(
+        "a lane that has ended is no lane",
+        "services/chassis/db/batches.py",
+        "            self._lanes -= 1",
+        "            asyncio.get_running_loop().call_soon(setattr, self, '_lanes', self._lanes - 1)",
+        "tests/unit/chassis/test_batches.py::test_who_asks_at_the_moment_when_all_lanes_end_is_served",
     ),
     Mutant(
         "a projection ignores what is not newer",

@@ -73,11 +73,9 @@ class Product:
 
     def sql(self, service: str, statement: str, *args: Any) -> list[asyncpg.Record]:
         """Runs SQL in a service's database as the administrator."""
-        secret = (self.var / "postgres" / "password").read_text().strip()
-        url = f"postgresql://postgres:{secret}@127.0.0.1:{self.facts['ports']['postgres']}/{database_name(service)}"
 
         async def fetch() -> list[asyncpg.Record]:
-            connection = await asyncpg.connect(url)
+            connection = await asyncpg.connect(self.database_url(service))
             try:
                 return list(await connection.fetch(statement, *args))
             finally:
@@ -86,6 +84,11 @@ class Product:
         # In a thread, since the test may have a running loop of its own.
         with ThreadPoolExecutor(1) as thread:
             return thread.submit(asyncio.run, fetch()).result()
+
+    def database_url(self, service: str) -> str:
+        """A service's database for the administrator."""
+        secret = (self.var / "postgres" / "password").read_text().strip()
+        return f"postgresql://postgres:{secret}@127.0.0.1:{self.facts['ports']['postgres']}/{database_name(service)}"
 
     def children(self, pattern: str) -> list[int]:
         """Process ids whose command line matches, among the descendants of this run."""

@@ -8,7 +8,12 @@ from services.booking.rpc.names import name_of
 from services.chassis.rpc.codec import to_timestamp
 
 # What a row of each kind becomes.
-_COLLECTIONS = {"CLIENTS": "clients", "CLIENT_PACKAGES": "clientPackages", "BOOKINGS": "bookings"}
+_COLLECTIONS = {
+    "CLIENTS": "clients",
+    "CLIENT_PACKAGES": "clientPackages",
+    "CLIENT_NOTES": "clientNotes",
+    "BOOKINGS": "bookings",
+}
 
 
 def encode_import(found: Import) -> pb.Import:

@@ -4,8 +4,8 @@
 -- Answers a row for each request in their order: `BOOKED` and the booking, or the reason of a refusal, which has written
 -- nothing. A client NULL is the person behind the account; an account NULL is staff, who may book for anyone. A spot ''
 -- is any. A guest '' is the client itself. A drop-in takes no credit and holds its place until it is paid. An override
--- is a reason of staff: it lets pass what the hour, the caps, the waitlist and the client's other classes say, never the
--- number of places. A request id is the digest of principal and key; the booking keeps it, with a digest of what was
+-- is a reason of staff: it lets pass what the hour, the caps, the waiver, the waitlist and the client's other classes
+-- say, never the number of places. A request id is the digest of principal and key; the booking keeps it, with a digest of what was
 -- asked, and answers when it comes again. `AGAIN` means that something else was in the way at this moment: ask once more.
 --
 -- It sets its tenants itself. Everyone locks in one order: sessions by id, then clients by id; a client's lock also
@@ -89,10 +89,10 @@ BEGIN
         END IF;
         SELECT c.id AS client_id, c.display_name, c.account_id, c.archive_time, k.id AS known_id, k.request_hash,
             s.id AS session_id, s.cancelled, s.planned_capacity - s.booked_count AS places, s.spots,
-            s.class_type_id, s.class_type_display_name, s.start_time, s.end_time, s.time_zone, s.time_version,
-            s.currency_code, s.policy_version, s.cancellation_window_minutes, s.late_cancel_fee_minor, s.no_show_fee_minor,
+            s.class_type_display_name, s.start_time, s.end_time, s.time_zone, s.time_version, s.currency_code,
+            s.policy_version, s.cancellation_window_minutes, s.late_cancel_fee_minor, s.no_show_fee_minor,
             s.max_upcoming_bookings + s.max_daily_bookings > 0 AS capped, s.max_guests,
-            s.drop_in_price_minor, s.drop_in_hold_minutes,
+            s.drop_in_price_minor, s.drop_in_hold_minutes, s.waiver_required,
             refusal_v2(s, p_now) AS refusal,
             client_refusal_v1(s, c.id) AS client_refusal,
             waits_first_v1(s.tenant_id, s.id) AS waits_first,
@@ -130,6 +130,9 @@ BEGIN
         IF code IS NULL AND v.capped AND p_overrides[i] = '' THEN
             code := caps_refusal_v1(s, v.client_id, p_now) FROM bookable_sessions s
             WHERE s.tenant_id = p_tenants[i] AND s.id = v_session;
+        END IF;
+        IF code IS NULL AND v.waiver_required AND p_overrides[i] = '' AND must_sign_v1(p_tenants[i], v.client_id) THEN
+            code := 'WAIVER_NOT_SIGNED';
         END IF;
         IF code IS NULL AND p_guests[i] <> '' THEN
             code := CASE
@@ -182,10 +185,9 @@ BEGIN
             )::bookings;
             v_told := v_told || (
                 p_events[i], p_tenants[i], 'powerhouse.booking.v1.BookingChanged', 'booking', p_bookings[i], 1,
-                booking_changed_v3(
+                booking_changed_v2(
                     p_bookings[i], v_session, v.client_id, booking.state, v.start_time, v.time_version,
-                    v.package_id, v.credits_left - 1, v.package_version + 1,
-                    v.time_zone, v.class_type_id, p_now, false, p_guests[i] <> ''
+                    v.package_id, v.credits_left - 1, v.package_version + 1
                 ),
                 p_traceparents[i], clock_timestamp(), NULL
             )::outbox;

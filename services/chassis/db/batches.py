@@ -41,8 +41,9 @@ class Batches(Generic[Request, Answer]):
     ) -> None:
         self._run, self._keys = run, keys
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
-        self._lanes: set[asyncio.Task[None]] = set()
-        self._alone: set[asyncio.Task[None]] = set()
+        # Lanes that take batches. One that has ended is among the tasks for a moment still, in which callers ask again.
+        self._lanes = 0
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def ask(self, request: Request) -> Answer:
         """The answer to one request. Raises what running it alone raises.
@@ -51,18 +52,22 @@ class Batches(Generic[Request, Answer]):
         """
         waiting = _Waiting[Request, Answer](request, self._keys(request), asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
-        if len(self._lanes) < LANES:
-            _start(self._serve(), self._lanes)
+        if self._lanes < LANES:
+            self._lanes += 1
+            _start(self._serve(), self._tasks)
         return await waiting.answer
 
     async def _serve(self) -> None:
-        while batch := self._take():
-            try:
-                await self._answer(batch)
-            except BaseException:
-                for waiting in batch:
-                    waiting.answer.cancel()
-                raise
+        try:
+            while batch := self._take():
+                try:
+                    await self._answer(batch)
+                except BaseException:
+                    for waiting in batch:
+                        waiting.answer.cancel()
+                    raise
+        finally:
+            self._lanes -= 1
 
     async def _answer(self, batch: list[_Waiting[Request, Answer]]) -> None:
         try:
@@ -72,7 +77,7 @@ class Batches(Generic[Request, Answer]):
                 _settle(batch[0].answer, error=error)
                 return
             for waiting in batch:
-                _start(self._answer([waiting]), self._alone)
+                _start(self._answer([waiting]), self._tasks)
             return
         for waiting, answer in zip(batch, answers, strict=True):
             _settle(waiting.answer, answer)

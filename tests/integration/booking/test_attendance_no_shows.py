@@ -1,6 +1,7 @@
 """Who held a place and was not there is marked after the class, and pays what the policy says."""
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -200,3 +201,42 @@ async def test_the_policy_says_how(house: House, marking: str) -> None:
 async def test_the_policy_says_something(house: House) -> None:
     unspecified = BookingPolicy.NO_SHOW_MARKING_UNSPECIFIED
     assert await outcome(rule(house, no_show_marking=unspecified)) == "INVALID_FIELD"
+
+
+class TestMovedAhead:
+    async def test_nobody_was_absent_from_a_class_that_is_still_to_come(self, house: House) -> None:
+        await rule(house, no_show_fee_minor=900, no_show_grace_minutes=0)
+        session, there, absent = await one_there_one_not(house)
+        house.move(hours=2)
+        await mark_absent(house)
+        assert (await state_of(house, absent), await fees(house)) == ("NO_SHOW", [("NO_SHOW", "DUE", 900)])
+        await house.change(session, 2, time_version=2, start=house.now + timedelta(days=1))
+        assert (await state_of(house, there), await state_of(house, absent)) == ("ATTENDED", "CONFIRMED")
+        assert await fees(house) == [("NO_SHOW", "VOID", 900)]
+        assert (await told(house, absent))[-1] == "CONFIRMED"
+        assert [fee.state for fee in await house.running.events(FeeChanged, house.tenant)] == [Fee.DUE, Fee.VOID]
+        assert await house.violations() == {}
+
+        # It is the class they can stay away from again.
+        house.move(days=2)
+        await mark_absent(house)
+        assert (await state_of(house, absent), await fees(house)) == ("NO_SHOW", [("NO_SHOW", "DUE", 900)])
+
+    async def test_but_they_were_from_one_that_is_over(self, house: House) -> None:
+        await rule(house, no_show_grace_minutes=0)
+        session, _, absent = await one_there_one_not(house)
+        house.move(hours=3)
+        await mark_absent(house)
+        await house.change(session, 2, time_version=2, start=house.now - timedelta(hours=2))
+        assert await state_of(house, absent) == "NO_SHOW"
+
+    async def test_who_has_the_credit_back_has_no_place_in_it(self, house: House) -> None:
+        await rule(house, no_show_grace_minutes=0)
+        session, _, absent = await one_there_one_not(house)
+        house.move(hours=2)
+        await mark_absent(house)
+        await waive(house, absent)
+        await house.change(session, 2, time_version=2, start=house.now + timedelta(days=1))
+        assert await state_of(house, absent) == "CANCELLED_EARLY"
+        assert await house.counters(session) == (8, 8, 1)
+        assert await house.violations() == {}

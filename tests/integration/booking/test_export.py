@@ -12,16 +12,19 @@ from uuid import UUID
 import pytest
 from grpc import StatusCode
 
+from powerhouse.booking.v1 import client_note_service_pb2
 from powerhouse.booking.v1 import export_service_pb2 as pb
+from powerhouse.booking.v1.client_note_pb2 import ClientNote
 from powerhouse.booking.v1.export_service_pb2 import Export
 from powerhouse.booking.v1.import_service_pb2 import Import
 from powerhouse.policy.v1.policy_pb2 import Role
-from services.booking import exports
+from services.booking import exports, person_keys
 from services.booking.export_tables import LEFT_OUT, LEFT_OUT_COLUMNS, TABLES
 from services.booking.jobs import sweep_blobs
 from services.chassis.jobs.registry import Cancelled, Done
 from tests.integration.booking.files import Files, run_job
 from tests.integration.booking.house import House, key, last_id, refused
+from tests.integration.booking.test_client_waivers import publish, sign
 
 
 @pytest.fixture
@@ -104,6 +107,27 @@ async def test_all_of_a_studio_comes_as_documented(house: House, owner: Any, mon
     assert sorted(states.values()) == ["CANCELLED_EARLY", "CONFIRMED"]
     (told,) = json.loads(archive.read("class_sessions.json"))
     assert (told["spots"], told["cancelled"]) == (["A", "B"], False)
+
+
+async def test_what_was_written_about_people_comes_as_text(house: House, owner: Any) -> None:
+    clara, gone = await house.add_client("Clara"), await house.add_client("Gone")
+    for client in (clara, gone):
+        note = ClientNote(client=client.name, kind=ClientNote.HEALTH, body="Slipped disc")
+        await owner.CreateClientNote(
+            client_note_service_pb2.CreateClientNoteRequest(parent=house.name, client_note=note, request_id=key())
+        )
+    await publish(house)
+    await sign(house, clara, name="Clara C.")
+    async with house.running.resources.database.transaction(house.tenant) as tx:
+        await person_keys.destroy(tx, last_id(gone.name))
+    made = await request(house, owner)
+    await run_job(house, "write_export")
+    archive = zipfile.ZipFile(io.BytesIO((await download(owner, made))[1]))
+    notes = {record["client_id"]: record["body"] for record in json.loads(archive.read("client_notes.json"))}
+    assert notes == {str(last_id(clara.name)): "Slipped disc", str(last_id(gone.name)): ""}
+    assert "Slipped disc" in archive.read("client_notes.csv").decode()
+    (signature,) = json.loads(archive.read("waiver_signatures.json"))
+    assert signature["typed_name"] == "Clara C."
 
 
 def _call(owner: Any, made: Export) -> Any:

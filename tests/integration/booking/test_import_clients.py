@@ -15,7 +15,8 @@ from powerhouse.booking.v1.events_pb2 import ClientChanged
 from powerhouse.booking.v1.import_service_pb2 import Import, ImportRow
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.booking import import_chunks
-from services.booking.import_chunks import _KINDS, _Kind
+from services.booking.import_chunks import _ROWS
+from services.booking.person_keys import PersonKeys
 from services.chassis.ids import new_id
 from services.chassis.jobs.registry import Cancelled, Done
 from tests.integration.booking.files import Files, counts, run_job
@@ -122,7 +123,7 @@ async def test_nobody_is_doubled_and_a_family_shares_an_address(house: House, fi
 async def test_duplicates_are_found_across_chunks_by_check_and_run_alike(
     house: House, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_KINDS, "CLIENTS", _Kind(_KINDS["CLIENTS"].parse, _KINDS["CLIENTS"].write, 2))
+    monkeypatch.setitem(_ROWS, "CLIENTS", 2)
     lines = [f"{n},Person {n},p{n}@example.org" for n in range(7)]
     data = "\n".join(["id,name,email", *lines, "0,Person 0,x@example.org", "9,Other,p1@example.org", lines[3]])
     checked = await files.check(made := await files.upload(data))
@@ -142,7 +143,7 @@ async def test_duplicates_are_found_across_chunks_by_check_and_run_alike(
 async def test_a_worker_that_dies_loses_nothing_and_doubles_nothing(
     house: House, files: Files, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(_KINDS, "CLIENTS", _Kind(_KINDS["CLIENTS"].parse, _KINDS["CLIENTS"].write, 2))
+    monkeypatch.setitem(_ROWS, "CLIENTS", 2)
     data = "\n".join(["id,name", *(f"{n},Person {n}" for n in range(7))])
     made = await files.upload(data)
     await files.manager.RunImport(pb.RunImportRequest(name=made.name, request_id=key()))
@@ -399,5 +400,10 @@ async def test_a_job_of_another_run_is_not_wanted(house: House, files: Files) ->
     made = await files.upload("id,name\n1,Clara\n")
     await files.run(made)
     assert not await import_chunks.advance(
-        house.running.resources.database, house.tenant, last_id(made.name), new_id(), 8
+        house.running.resources.database,
+        PersonKeys(house.running.resources.settings),
+        house.tenant,
+        last_id(made.name),
+        new_id(),
+        8,
     )

@@ -9,6 +9,7 @@ from powerhouse.booking.v1 import booking_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.import_service_pb2 import Import
+from services.chassis.ids import new_id
 from tests.integration.booking.files import Files, counts
 from tests.integration.booking.house import House, last_id
 
@@ -190,3 +191,22 @@ async def test_who_is_booked_in_another_way_is_not_booked_twice(house: House, fi
     done = await files.bring(f"Client ID,Class Session ID\n100,{last_id(session)}\n", Import.BOOKINGS, "mindbody")
     assert await files.report(done) == [(2, "UNCHANGED", "ALREADY_BOOKED")]
     assert (await house.counters(session))[2] == 1
+
+
+async def test_class_types_come_by_their_names(house: House, files: Files) -> None:
+    flow, tower = new_id(), new_id()
+    await house.plan(class_type_id=str(flow), class_type_display_name="Reformer Flow")
+    await house.plan(class_type_id=str(tower), class_type_display_name="Tower")
+    made = await files.upload(
+        "Package ID,Client ID,Package,Remaining,Class types\np1,100,Both,5,reformer flow; Tower\n"
+        "p2,100,All,5,\np3,100,None,5,Tower;Aqua\n",
+        Import.CLIENT_PACKAGES,
+        source="mindbody",
+    )
+    assert made.columns["class_types"] == "Class types"
+    assert counts(await files.run(made)) == (2, 0, 0, 1)
+    (refused,) = [row for row in await files.rows(made) if row.reason]
+    assert (refused.line, refused.reason, refused.column) == (4, "CLASS_TYPE_UNKNOWN", "Class types")
+    there = await packages(house)
+    assert {last_id(name) for name in there["Both"].class_types} == {flow, tower}
+    assert not there["All"].class_types

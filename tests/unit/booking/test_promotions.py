@@ -140,7 +140,7 @@ def candidate(**facts: object) -> Candidate:
         "displaced": False,
         "passed_over": "",
         "conflict": None,
-        "caps": None,
+        "terms": None,
         "archived": False,
         "offered_elsewhere": False,
         "usable": True,
@@ -153,7 +153,7 @@ def outcomes(line: list[Candidate], places: int) -> list[tuple[int, str]]:
 
 
 def test_the_first_who_can_have_it() -> None:
-    line = [candidate(caps="TOO_MANY_BOOKINGS"), candidate(archived=True), candidate(), candidate()]
+    line = [candidate(terms="TOO_MANY_BOOKINGS"), candidate(archived=True), candidate(), candidate()]
     assert outcomes(line, 1) == [(1, "TOO_MANY_BOOKINGS"), (2, "CLIENT_ARCHIVED"), (3, "PROMOTED")]
     assert outcomes(line, 0) == []
 
@@ -177,7 +177,7 @@ def test_who_was_displaced_has_paid_already() -> None:
             offered=st.booleans(),
             archived=st.booleans(),
             conflict=st.sampled_from([None, *sorted(LEAVES)]),
-            caps=st.sampled_from([None, "TOO_MANY_BOOKINGS"]),
+            terms=st.sampled_from([None, "TOO_MANY_BOOKINGS", "WAIVER_NOT_SIGNED"]),
         ),
         max_size=12,
     ),

@@ -114,3 +114,23 @@ async def test_who_gives_up_later_does_not_disturb_the_others() -> None:
     await asyncio.sleep(0)
     gone.cancel()
     assert await stays == 64
+
+
+async def test_who_asks_at_the_moment_when_all_lanes_end_is_served() -> None:
+    """The first of those they answered asks again before anything else happens, and nobody else does."""
+    counter = Counter()
+
+    async def twice() -> int:
+        await counter.queue.ask(0)
+        return await counter.queue.ask(1)
+
+    asked = asyncio.create_task(twice())
+    await settle()
+    others: list[asyncio.Task[int]] = []
+    for lane in range(1, LANES):
+        others += counter.ask(10 * lane)
+        await settle()
+    assert len(counter.seen) == LANES
+    counter.gate.set()
+    async with asyncio.timeout(5):
+        assert await asked == 1

@@ -6,20 +6,15 @@ from alembic import op
 
 from services.chassis.db.migrations import install_function
 
-revision = "0010"
-down_revision = "0009"
+revision = "0012"
+down_revision = "0011"
 
 SQL = Path(__file__).parents[2] / "sql"
 
-REPLACED = ("book_v2", "booking_changed_v2")
-# In the order of their dependence.
-FUNCTIONS = ("booking_changed_v3", "book_v3")
-
 
 def upgrade() -> None:
-    for function in REPLACED:
-        op.execute(f"DROP FUNCTION {function}")
-    for name in FUNCTIONS:
+    # book_v3 and booking_changed_v2 stay for the processes of the release before.
+    for name in ("booking_changed_v3", "book_v4"):
         install_function(SQL / f"{name}.sql")
     # Told with each change of a booking: whether it came from the waitlist.
     op.execute(
