@@ -1,4 +1,4 @@
-"""Class sessions: scheduling one, and every later change of it."""
+"""Class sessions: scheduling one, and every later change, which makes one of a series an exception of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -98,7 +98,7 @@ async def move(tx: UnitOfWork, session_id: UUID, etag: str, *, local_start: str,
             session.time_version += 1
         session.end_at += start - session.start_at
         session.start_at, session.room_id = start, plan.room.id
-        session.touch(tx.now())
+        _touch(tx, session)
     moved = Entry(session, plan)
     await session_events.publish(tx, moved, ClassSessionChanged.MOVED)
     return moved
@@ -116,7 +116,7 @@ async def substitute(tx: UnitOfWork, session_id: UUID, etag: str, instructor_id:
     tx.note_change("instructor", session.instructor_id, instructor_id)
     async with _refusing_overlap(tx, session):
         session.instructor_id = instructor_id
-        session.touch(tx.now())
+        _touch(tx, session)
     substituted = Entry(session, replace(plan, instructor=instructor))
     await session_events.publish(tx, substituted, ClassSessionChanged.SUBSTITUTED)
     return substituted
@@ -152,7 +152,7 @@ async def uncancel(tx: UnitOfWork, session_id: UUID, etag: str) -> Entry:
     _check_fits(session.capacity, plan.room)
     async with _refusing_overlap(tx, session):
         session.cancelled, session.cancel_reason = False, ""
-        session.touch(tx.now())
+        _touch(tx, session)
     await session_events.publish(tx, entry, ClassSessionChanged.UNCANCELLED)
     return entry
 
@@ -173,10 +173,16 @@ async def _open_for_change(tx: UnitOfWork, session_id: UUID, etag: str, *, cance
 
 
 async def _changed(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Change.ValueType) -> Entry:
-    entry.session.touch(tx.now())
+    _touch(tx, entry.session)
     await tx.session.flush()
     await session_events.publish(tx, entry, change)
     return entry
+
+
+def _touch(tx: UnitOfWork, session: ClassSession) -> None:
+    """A change by hand: from now on the session is an exception of its series."""
+    session.series_exception = session.schedule_id is not None
+    session.touch(tx.now())
 
 
 async def _load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instructor_id: UUID) -> Plan:
