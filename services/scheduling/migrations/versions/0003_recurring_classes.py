@@ -146,6 +146,8 @@ STATEMENTS = (
         create_time timestamptz NOT NULL,
         FOREIGN KEY (tenant_id, schedule_id) REFERENCES class_schedules
     )""",
+    # When the studio's latest weekly run was.
+    "CREATE INDEX ix_generation_runs_weekly ON generation_runs (tenant_id, create_time) WHERE cause = 'WEEKLY'",
     f"""
     CREATE TABLE schedule_conflicts (
         {TENANTED},
