@@ -3,9 +3,11 @@
 import asyncio
 from datetime import timedelta
 
+import asyncpg
 import pytest
 from grpc import StatusCode
 from recurring_house import RecurringHouse, berlin, counts
+from test_timetable_guards import counted
 from timetable_house import refused
 
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -344,6 +346,44 @@ async def test_runs_are_kept_newest_first(recurring: RecurringHouse) -> None:
     missing = made[0].name[:-1] + ("0" if made[0].name[-1] != "0" else "1")
     async with refused(StatusCode.NOT_FOUND, "NOT_FOUND"):
         await recurring.stub.GetGenerationRun(generation_pb.GetGenerationRunRequest(name=missing))
+
+
+async def test_the_database_knows_one_session_of_a_date(recurring: RecurringHouse) -> None:
+    """With the app code bypassed: at another time and in another room it is still the same date."""
+    await recurring.create()
+    await recurring.generate()
+    copy = (
+        "INSERT INTO class_sessions (tenant_id, id, class_type_id, room_id, instructor_id, start_at, end_at,"
+        " time_version, capacity, cancelled, cancel_reason, version, schedule_id, original_date, auto_generated)"
+        " SELECT tenant_id, gen_random_uuid(), class_type_id, room_id, instructor_id, start_at + interval '5 hours',"
+        " end_at + interval '5 hours', 1, capacity, {cancelled}, '', 1, {schedule}, original_date, {generated}"
+        " FROM class_sessions WHERE tenant_id = $1 LIMIT 1"
+    )
+    house = recurring.house
+    for cancelled in ("true", "false"):
+        with pytest.raises(asyncpg.UniqueViolationError, match="uq_class_sessions_original_date"):
+            await house.running.sql(
+                copy.format(cancelled=cancelled, schedule="schedule_id", generated="true"), house.tenant
+            )
+    with pytest.raises(asyncpg.CheckViolationError, match="ck_class_sessions_series"):
+        await house.running.sql(copy.format(cancelled="false", schedule="NULL", generated="false"), house.tenant)
+
+
+async def test_statements_of_a_run(recurring: RecurringHouse) -> None:
+    """As many for one schedule as for twenty."""
+    await recurring.create()
+    with counted(recurring.house.running) as first:
+        await recurring.generate()
+    for number in range(10):
+        await recurring.create(local_time=f"{number + 11}:00")
+    with counted(recurring.house.running) as many:
+        assert counts(await recurring.generate()) == (120, 12, 0, 0, 0)
+    with counted(recurring.house.running) as again:
+        await recurring.generate()
+    # The studio is set, the key claimed and filled, the call audited: 4. The studio is locked; schedules, dates that
+    # are known, sessions in the way, closures with availability are read; sessions, what they are made of, their
+    # events, conflicts, the run and its event are written: 11. Again, there is nothing to compare and no session.
+    assert [len(each) for each in (first, many, again)] == [15, 15, 10]
 
 
 async def test_who_may(recurring: RecurringHouse) -> None:
