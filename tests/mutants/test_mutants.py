@@ -226,6 +226,13 @@ MUTANTS = [
         f"{BOOKING}/test_booking_sessions.py::test_any_order_and_duplicates_lead_to_the_same_state",
     ),
     Mutant(
+        "a session that was booked before it was known keeps its places",
+        "services/booking/class_sessions.py",
+        "with_people = set(found)",
+        "with_people = set[UUID]()",
+        f"{SCHEDULING}/test_generation_events.py::test_a_projection_that_was_emptied_finds_its_bookings_again",
+    ),
+    Mutant(
         "cancelling late keeps the credit",
         "services/booking/cancellation.py",
         "return max(deadline, booking.free_decline_time or deadline)",
