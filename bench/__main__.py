@@ -1,6 +1,7 @@
 """`make bench`: bookings by pgbench, over gRPC and over REST in turn, on one database, with everything on.
 
-Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`. Ends with status 1 when anything was
+Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`; then generates recurring classes and
+writes `var/bench/recurring.json` (`make bench ARGS=recurring` for that alone). Ends with status 1 when anything was
 refused, when an invariant is broken or when bookings and answers do not add up; a missed goal is only printed.
 """
 
@@ -10,7 +11,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import cancel_promote, client_search, list20, loads, plan, reminders, report, rush, tools
+from bench import cancel_promote, client_search, list20, loads, plan, recurring, reminders, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -47,7 +48,8 @@ GOALS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("booking", "reminders"), default="booking")
+    parser.add_argument("only", nargs="?", choices=("booking", "recurring", "reminders"), help="one benchmark alone")
+    parser.add_argument("--studios", type=int, default=1000, help="with recurring classes")
     parser.add_argument("--due", type=int, default=50_000, help="reminders that are due at once")
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="among which they are")
     parser.add_argument("--rounds", type=int, default=7)
@@ -55,36 +57,43 @@ def main() -> int:
     arguments = parser.parse_args()
     var = Path(os.environ.get("POWERHOUSE_VAR_DIR") or ROOT / "var") / "bench"
     try:
-        # Before anything is started.
-        tools.pgbench(), tools.wrk()
-        with running(var) as stack:
-            if arguments.what == "reminders":
-                return _reminders(var, stack, arguments)
-            rounds = _measure(stack, arguments.rounds, arguments.seconds)
-            _check(stack, rounds)
-            rushes = rush.measure(stack, max(1, arguments.rounds // 2))
-            # Numbers that the loads have not used up.
-            last = plan.BLOCK * (arguments.rounds + 1) * len(LOADS)
-            cancels = cancel_promote.measure(stack, max(1, arguments.rounds // 2), arguments.seconds, last)
-            search, latencies = client_search.measure(stack, arguments.rounds)
+        if arguments.only in {None, "booking"}:
+            _booking(var, arguments)
+        if arguments.only in {None, "recurring"}:
+            recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
+        if arguments.only in {None, "reminders"}:
+            _reminders(var, arguments)
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1
+    return 0
+
+
+def _booking(var: Path, arguments: argparse.Namespace) -> None:
+    # Before anything is started.
+    tools.pgbench(), tools.wrk()
+    with running(var) as stack:
+        rounds = _measure(stack, arguments.rounds, arguments.seconds)
+        _check(stack, rounds)
+        rushes = rush.measure(stack, max(1, arguments.rounds // 2))
+        # Numbers that the loads have not used up.
+        last = plan.BLOCK * (arguments.rounds + 1) * len(LOADS)
+        cancels = cancel_promote.measure(stack, max(1, arguments.rounds // 2), arguments.seconds, last)
+        search, latencies = client_search.measure(stack, arguments.rounds)
     figures = [_compared(name, rounds) for name in RATIOS]
     figures += [*rushes, cancels, list20.measure(arguments.rounds), search]
     report.write(var / "booking.json", figures)
     kept = {name: runs[1:] for name, runs in rounds.items()}
     print("", *report.loads_table(kept), "", *report.figures_table(figures, GOALS), "", latencies, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'booking.json'}")
-    return 0
 
 
-def _reminders(var: Path, stack: Stack, arguments: argparse.Namespace) -> int:
-    figures, steady = reminders.measure(var, stack, arguments.rounds, arguments.due, arguments.deliveries)
+def _reminders(var: Path, arguments: argparse.Namespace) -> None:
+    with running(var) as stack:
+        figures, steady = reminders.measure(var, stack, arguments.rounds, arguments.due, arguments.deliveries)
     report.write(var / "reminders.json", figures)
     print("", *report.figures_table(figures, reminders.GOALS), "", steady, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'reminders.json'}")
-    return 0
 
 
 def _measure(stack: Stack, rounds: int, seconds: float) -> dict[str, list[loads.Round]]:
