@@ -1,6 +1,5 @@
 """Due work of notify."""
 
-from functools import cache
 from uuid import UUID
 
 import grpc
@@ -11,8 +10,9 @@ from services.chassis.ids import NO_TENANT
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import logger
 from services.notify import deliveries, letters
-from services.notify.providers.mail import AcceptedBefore, Deferred, MailProvider, NotSent, Rejected
-from services.notify.providers.resend import ResendMail
+from services.notify.providers.answers import AcceptedBefore, Deferred, NotSent, Rejected
+from services.notify.providers.choice import providers_of
+from services.notify.providers.keys import key_of
 from services.notify.settings import NotifySettings
 
 log = logger(__name__)
@@ -55,8 +55,10 @@ async def send_delivery(work: Work, job: Job) -> Outcome:
     async with work.database.transaction(tenant) as tx:
         if not await deliveries.begin(tx, delivery_id):
             return Failed("GIVEN_UP")
+    provider = providers_of(settings).mail.choose()
+    assert provider
     try:
-        provider_message_id = await provider_of(settings).send(mail, str(delivery_id))
+        provider_message_id = await provider.send(mail, key_of(tenant, delivery_id))
     except NotSent as answer:
         log.warning("mail_not_sent", delivery=str(delivery_id), answer=type(answer).__name__, reason=answer.reason)
         async with work.database.transaction(tenant) as tx:
@@ -78,9 +80,3 @@ async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent) ->
     record = deliveries.put_back if isinstance(answer, Deferred) else deliveries.keep_trying
     again = await record(tx, delivery_id, answer.reason)
     return Retry("PROVIDER", answer.retry_after) if again else Failed("PROVIDER")
-
-
-@cache
-def provider_of(settings: NotifySettings) -> MailProvider:
-    """The mail provider that the environment names, with its open connections."""
-    return ResendMail(settings.resend_api_key, settings.resend_api_url)

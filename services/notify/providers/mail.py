@@ -1,7 +1,10 @@
 """What notify asks of a mail provider, whichever it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
+
+from services.notify.providers.gate import Gate
 
 
 @dataclass(frozen=True)
@@ -13,40 +16,34 @@ class Mail:
     subject: str
     text: str
     html: str
+    # Further headers, such as List-Unsubscribe.
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class MailProvider(Protocol):
-    """Takes mails and de-duplicates them by key for at least `deliveries.KEY_LIFETIME`."""
+    """Takes mails. Its webhooks, where it has any, bring the key back."""
 
-    async def send(self, mail: Mail, idempotency_key: str) -> str:
-        """Hands a mail over and returns the provider's id of it; the same key sends once, however often it is called.
+    @property
+    def name(self) -> str:
+        """What deliveries and metrics call it."""
+        ...
+
+    @property
+    def gate(self) -> Gate:
+        """What each call passes."""
+        ...
+
+    @property
+    def remembers_keys(self) -> bool:
+        """Whether the same key sends once, for at least `deliveries.KEY_LIFETIME`, however often it is called.
+
+        Without it a repeat after Unclear could send twice: only the provider's own word settles such a delivery.
+        """
+        ...
+
+    async def send(self, mail: Mail, key: str) -> str:
+        """Hands a mail over and returns the provider's id of it.
 
         Raises Rejected, Deferred, Unclear or AcceptedBefore.
         """
         ...
-
-
-class NotSent(Exception):
-    """The provider did not say yes. `reason` may be shown to the studio and holds nothing personal."""
-
-    def __init__(self, reason: str, retry_after: float | None = None) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        # Seconds the provider asked to wait.
-        self.retry_after = retry_after
-
-
-class Rejected(NotSent):
-    """It will never be accepted: a bad address, a bad request."""
-
-
-class Deferred(NotSent):
-    """Certainly not accepted, but it may be later: a rate limit, an account that needs attention."""
-
-
-class Unclear(NotSent):
-    """Accepted or not: time-out, broken connection, an error on the provider's side. Ask again with the same key."""
-
-
-class AcceptedBefore(NotSent):
-    """A mail with this key but other words was accepted earlier; nothing was sent now."""

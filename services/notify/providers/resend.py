@@ -8,37 +8,48 @@ import resend
 from resend.exceptions import NoContentError, ResendError
 from resend.http_client_async import AsyncHTTPClient
 
-from services.notify.providers.mail import AcceptedBefore, Deferred, Mail, NotSent, Rejected, Unclear
+from services.notify.providers.answers import AcceptedBefore, Deferred, NotSent, Rejected, Unclear
+from services.notify.providers.gate import Gate
+from services.notify.providers.mail import Mail
+from services.notify.providers.wire import TIMEOUT, reaching, retry_after
 
-# Seconds one call may take; longer than the provider's worst day, shorter than anyone's patience.
-TIMEOUT = 10.0
-LONGEST_PAUSE = 3600.0
+NAME = "resend"
+# The tag that its webhooks bring back.
+KEY_TAG = "delivery"
 
 
 class ResendMail:
     """A MailProvider with an account of its own."""
 
-    def __init__(self, api_key: str, api_url: str, *, timeout: float = TIMEOUT) -> None:
-        self._api_key, self._api_url, self._client = api_key, api_url.rstrip("/"), _KeptConnections(timeout)
+    name = NAME
+    # For 24 hours.
+    remembers_keys = True
 
-    async def send(self, mail: Mail, idempotency_key: str) -> str:
+    def __init__(self, api_key: str, api_url: str, gate: Gate, *, timeout: float = TIMEOUT) -> None:
+        self._api_key, self._api_url, self._client = api_key, api_url.rstrip("/"), _KeptConnections(timeout)
+        self.gate = gate
+
+    async def send(self, mail: Mail, key: str) -> str:
         params: resend.Emails.SendParams = {
             "from": mail.sender,
             "to": [mail.to],
             "subject": mail.subject,
             "text": mail.text,
             "html": mail.html,
+            "headers": dict(mail.headers),
+            "tags": [{"name": KEY_TAG, "value": key}],
         }
-        # The SDK keeps these in its module and reads them before it first waits, so accounts cannot get mixed up.
-        resend.api_key, resend.api_url = self._api_key, self._api_url
-        resend.default_async_http_client = self._client
-        try:
-            answer = await resend.Emails.send_async(params, {"idempotency_key": idempotency_key})
-        except ResendError as error:
-            raise _not_sent(error) from None
-        except NoContentError:
-            raise Unclear("the mail provider answered nothing") from None
-        return str(answer["id"])
+        async with self.gate.passing():
+            # The SDK keeps these in its module and reads them before it first waits, so accounts cannot get mixed up.
+            resend.api_key, resend.api_url = self._api_key, self._api_url
+            resend.default_async_http_client = self._client
+            try:
+                answer = await resend.Emails.send_async(params, {"idempotency_key": key})
+                return str(answer["id"])
+            except ResendError as error:
+                raise _not_sent(error) from None
+            except (NoContentError, KeyError, TypeError):
+                raise Unclear("the mail provider answered nothing") from None
 
 
 class _KeptConnections(AsyncHTTPClient):
@@ -56,26 +67,21 @@ class _KeptConnections(AsyncHTTPClient):
         files: dict[str, Any] | None = None,
         data: dict[str, Any] | None = None,
     ) -> tuple[bytes, int, Mapping[str, str]]:
-        response = await self._client.request(method, url, headers=headers, json=json, files=files, data=data)
+        with reaching("the mail provider"):
+            response = await self._client.request(method, url, headers=headers, json=json, files=files, data=data)
         return response.content, response.status_code, response.headers
 
 
 def _not_sent(error: ResendError) -> NotSent:
     """What an error of the SDK means. Its message may quote the request, so only status and type are kept."""
+    if isinstance(error.__context__, NotSent):
+        return error.__context__
     status, kind = int(error.code), error.error_type
-    if kind == "HttpClientError":
-        return Unclear("the mail provider could not be reached or did not answer in time")
     reason = f"the mail provider answered {status} {kind}"
     if kind == "invalid_idempotent_request":
         return AcceptedBefore("accepted earlier with other words; the mail provider's id is not known")
     if status in (401, 403, 429):
-        return Deferred(reason, _retry_after(error.headers))
+        return Deferred(reason, retry_after(error.headers))
     if status >= 500 or kind == "concurrent_idempotent_requests":
-        return Unclear(reason, _retry_after(error.headers))
+        return Unclear(reason, retry_after(error.headers))
     return Rejected(reason)
-
-
-def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds; the HTTP-date form is not used by this provider."""
-    value = {name.lower(): text for name, text in headers.items()}.get("retry-after", "")
-    return min(float(value), LONGEST_PAUSE) if value.isdecimal() else None
