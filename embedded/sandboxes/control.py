@@ -1,8 +1,8 @@
 """How people and tests steer the sandboxes, and the page that shows what was sent.
 
 `GET /sandbox/messages?to=&limit=` lists what was accepted, `GET /sandbox/accepted` counts it by key.
-`PUT /sandbox/faults` makes the weather (faults.py). `POST /sandbox/messages/{id}/events` {"event": "bounced"} tells what
-became of a message, `POST /sandbox/inbound` {"from", "to", "text"} answers by SMS.
+`PUT /sandbox/faults` makes the weather (faults.py). `POST /sandbox/messages/{id}/events` {"event": "bounced"} tells
+what became of a message, `POST /sandbox/inbound` {"from", "to", "text"} answers by SMS.
 """
 
 from collections.abc import Awaitable, Callable
