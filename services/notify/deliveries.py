@@ -6,7 +6,7 @@ protocol for effects outside: `begin` commits the intention, the provider is cal
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -17,7 +17,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
-from services.notify.models import MAX_ATTEMPTS, Channel, Delivery, Kind, State
+from services.notify.models import MAX_ATTEMPTS, Channel, Delivery, Kind, Outcome, State
 
 SEND_JOB = "send_delivery"
 # The provider forgets idempotency keys after 24 hours; an hour less leaves room for clocks that differ.
@@ -144,3 +144,69 @@ async def _lock(tx: UnitOfWork, delivery_id: UUID) -> Delivery:
     if delivery is None:
         raise NotFound("delivery")
     return delivery
+
+
+async def report(
+    tx: UnitOfWork,
+    *,
+    provider: str,
+    provider_message_id: str,
+    delivery_id: UUID | None = None,
+    outcome: Outcome | None,
+    reason: str,
+    at: datetime,
+) -> bool:
+    """What a provider tells of a message; `outcome` None: that it has it. True when that was news.
+
+    Reports come twice and in any order. A later word replaces an earlier one only if it is worse: what bounced or was
+    complained of has not become well by an old "delivered". The message is found by our id, or by the provider's.
+    """
+    query = select(Delivery).where(Delivery.tenant_id == tx.tenant).with_for_update().limit(1)
+    if delivery_id is not None:
+        query = query.where(Delivery.id == delivery_id)
+    else:
+        query = query.where(Delivery.provider == provider, Delivery.provider_message_id == provider_message_id)
+    delivery = await tx.session.scalar(query)
+    if delivery is None or _RANK[outcome] <= _rank_of(delivery):
+        return False
+    if delivery.attempts == 0:
+        # Nobody can have taken what was never handed over.
+        return False
+    if delivery.accept_time is None and outcome != Outcome.FAILED:
+        delivery.accept_time = tx.now()
+    if not delivery.provider_message_id:
+        delivery.provider, delivery.provider_message_id = provider, provider_message_id
+    if outcome is None:
+        delivery.state, delivery.reason = State.ACCEPTED, ""
+        what = "accepted"
+    else:
+        delivery.state = State.FAILED if outcome in (Outcome.BOUNCED, Outcome.FAILED) else State.DELIVERED
+        delivery.outcome, delivery.outcome_time = outcome, at
+        delivery.reason = (reason or outcome) if delivery.state == State.FAILED else reason
+        what = str(outcome)
+    delivery.story = [*delivery.story, step(at, what, reason, provider, provider_message_id)]
+    return True
+
+
+_RANK: dict[Outcome | None, int] = {
+    None: 1,
+    Outcome.DELIVERED: 2,
+    Outcome.FAILED: 3,
+    Outcome.BOUNCED: 3,
+    Outcome.COMPLAINED: 4,
+}
+
+
+def _rank_of(delivery: Delivery) -> int:
+    """How much the provider has told already."""
+    if delivery.outcome:
+        return _RANK[Outcome(delivery.outcome)]
+    return 1 if delivery.state == State.ACCEPTED else 0
+
+
+def step(
+    at: datetime, what: str, reason: str = "", provider: str = "", provider_message_id: str = ""
+) -> dict[str, str]:
+    """One line of a delivery's story."""
+    told = {"reason": reason, "provider": provider, "id": provider_message_id}
+    return {"at": at.isoformat(), "what": what, **{key: value for key, value in told.items() if value}}

@@ -1,5 +1,6 @@
 """Due work of notify."""
 
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import grpc
@@ -9,7 +10,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import NO_TENANT
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import logger
-from services.notify import deliveries, letters
+from services.notify import deliveries, letters, provider_events
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotSent, Rejected
 from services.notify.providers.choice import providers_of
 from services.notify.providers.keys import key_of
@@ -80,3 +81,18 @@ async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent) ->
     record = deliveries.put_back if isinstance(answer, Deferred) else deliveries.keep_trying
     again = await record(tx, delivery_id, answer.reason)
     return Retry("PROVIDER", answer.retry_after) if again else Failed("PROVIDER")
+
+
+@jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS)
+async def apply_provider_events(work: Work, job: Job) -> Outcome:
+    """Does what follows from what a provider has told."""
+    settings, event_ids = work.settings, [UUID(event_id) for event_id in job.args["event_ids"]]
+    assert isinstance(settings, NotifySettings)
+    failed = await provider_events.apply(work.database, settings, event_ids)
+    return Retry("EVENT_FAILED") if failed else Done()
+
+
+@jobs.every("provider_events.retention", timedelta(hours=1))
+async def forget_provider_events(work: Work, _tick_at: datetime) -> None:
+    """What was told long ago goes."""
+    await provider_events.forget(work.database)

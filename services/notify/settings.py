@@ -68,6 +68,11 @@ class NotifySettings(ServiceSettings):
             raise ConfigurationError("POWERHOUSE_MAIL_RATE, …_SMS_RATE and …_PUSH_RATE must be more than 0")
 
     @property
+    def twilio_callback_url(self) -> str:
+        """Where Twilio's webhooks arrive."""
+        return f"{self.public_url.rstrip('/')}/webhooks/twilio/{self.twilio_account_sid}"
+
+    @property
     def mail_providers(self) -> list[str]:
         """In the order in which they are asked."""
         return [name for name in dict.fromkeys((self.mail_provider, self.mail_failover)) if name]
