@@ -51,10 +51,9 @@ class Signatures:
     twilio_account: str = ""
     twilio_token: str = ""
 
-    def resend(self, url: str, event: dict[str, Any], *, event_id: str = "", timestamp: int = 0) -> Post:
+    def resend(self, url: str, body: bytes, *, event_id: str = "", timestamp: int = 0) -> Post:
         """As Svix signs."""
         event_id, timestamp = event_id or f"msg_{secrets.token_hex(12)}", timestamp or _now()
-        body = json.dumps(event).encode()
         key = base64.b64decode(self.resend_secret.removeprefix("whsec_"))
         signature = hmac.new(key, f"{event_id}.{timestamp}.".encode() + body, sha256).digest()
         headers = {
@@ -65,10 +64,9 @@ class Signatures:
         }
         return Post(url, headers, body)
 
-    def sendgrid(self, url: str, events: list[dict[str, Any]], *, timestamp: int = 0) -> Post:
+    def sendgrid(self, url: str, body: bytes, *, timestamp: int = 0) -> Post:
         """As the signed event webhook does, by ECDSA."""
         timestamp = timestamp or _now()
-        body = json.dumps(events).encode()
         key = serialization.load_der_private_key(base64.b64decode(self.sendgrid_private_key), None)
         assert isinstance(key, ec.EllipticCurvePrivateKey)
         signature = key.sign(str(timestamp).encode() + body, ec.ECDSA(hashes.SHA256()))
@@ -114,9 +112,10 @@ class Webhooks:
         provider = message["provider"]
         name = EVENTS[event][provider]
         if provider == "resend":
-            return self._signatures.resend(f"{self._base}/resend", _of_resend(message, name))
+            return self._signatures.resend(f"{self._base}/resend", json.dumps(_of_resend(message, name)).encode())
         if provider == "sendgrid":
-            return self._signatures.sendgrid(f"{self._base}/sendgrid", [_of_sendgrid(message, name)])
+            body = json.dumps([_of_sendgrid(message, name)]).encode()
+            return self._signatures.sendgrid(f"{self._base}/sendgrid", body)
         return self._signatures.twilio(message["callback"] or "", self._of_twilio(message, name))
 
     async def write(self, sender: str, to: str, text: str) -> httpx.Response:

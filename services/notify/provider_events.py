@@ -60,7 +60,6 @@ async def receive(database: Database, settings: NotifySettings, provider: str, w
     reader = readers_of(settings).get(provider)
     if reader is None:
         raise FailedPrecondition("webhooks of this provider are not set up", reason="WEBHOOK_NOT_SET_UP")
-    events = reader.open(webhook)
     rows = [
         {
             "id": new_id(),
@@ -70,15 +69,14 @@ async def receive(database: Database, settings: NotifySettings, provider: str, w
             "payload": event.payload,
             "create_time": real_now(),
         }
-        for event in events
+        for event in reader.open(webhook)
     ]
-    if rows:
-        async with database.transaction() as tx:
-            stored = insert(ProviderEvent).on_conflict_do_nothing().returning(ProviderEvent.id)
-            fresh = [str(event_id) for event_id in await tx.session.scalars(stored, rows)]
-            for start in range(0, len(fresh), _CHUNK):
-                chunk = fresh[start : start + _CHUNK]
-                await tx.enqueue(APPLY_JOB, chunk[0], args={"event_ids": chunk})
+    async with database.transaction() as tx:
+        stored = insert(ProviderEvent).on_conflict_do_nothing().returning(ProviderEvent.id)
+        fresh = [str(event_id) for event_id in await tx.session.scalars(stored, rows)]
+        for start in range(0, len(fresh), _CHUNK):
+            chunk = fresh[start : start + _CHUNK]
+            await tx.enqueue(APPLY_JOB, chunk[0], args={"event_ids": chunk})
     return reader.answer(webhook)
 
 

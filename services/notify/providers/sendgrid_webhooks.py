@@ -40,10 +40,13 @@ class SendGridWebhooks:
         if not any(_is_signed(verifier, webhook.body, signature, timestamp) for verifier in self._verifiers):
             raise forged()
         try:
-            events = json.loads(webhook.body)
-            return [Event(account="", external_id=str(event["sg_event_id"]), payload=event) for event in events]
+            told: list[dict[str, Any]] = json.loads(webhook.body)
+            events = [Event(account="", external_id=str(event["sg_event_id"]), payload=event) for event in told]
         except (ValueError, KeyError, TypeError):
             raise malformed("is no list of SendGrid's events") from None
+        if not events:
+            raise malformed("tells nothing")
+        return events
 
     def answer(self, webhook: Webhook) -> str:
         return ""

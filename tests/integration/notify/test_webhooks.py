@@ -10,15 +10,17 @@ from uuid import UUID
 
 import httpx
 import pytest
+from twilio.request_validator import RequestValidator
 
 from embedded.sandboxes.keys import Keys
-from embedded.sandboxes.webhooks import Post, Signatures
+from embedded.sandboxes.webhooks import Post, Signatures, Webhooks
 from services.chassis.clock import real_now
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 from services.notify import consent, provider_events, senders, suppressions
 from services.notify.providers.keys import key_of
-from tests.integration.notify.channels import Sandboxes, new_number
+from services.notify.providers.sms import Sms
+from tests.integration.notify.channels import Sandboxes, mail_to, new_number
 from tests.integration.notify.webhook_house import Door, open_door
 from tests.support.services import Mesh
 
@@ -51,7 +53,7 @@ def reason_of(answer: httpx.Response) -> str:
     return str(answer.json()["error"]["details"][0]["reason"])
 
 
-async def told(door: Door, name: str, key: str, event: str) -> Post:
+def told(door: Door, name: str, key: str, event: str) -> Post:
     """The webhook of a provider that says this of a message it took under the key."""
     mail = {
         "from": "a@north.example",
@@ -72,8 +74,6 @@ async def told(door: Door, name: str, key: str, event: str) -> Post:
 
 
 def webhooks_of(door: Door) -> Any:
-    from embedded.sandboxes.webhooks import Webhooks
-
     return Webhooks(None, door.signatures, f"{door.url}/webhooks")  # type: ignore[arg-type]  # only what it signs
 
 
@@ -91,7 +91,7 @@ STORIES = [(name, event) for name in PROVIDERS for event in BECOMES if (name, ev
 @pytest.mark.parametrize(("name", "event"), STORIES)
 async def test_what_a_provider_tells_moves_the_delivery_on(door: Door, name: str, event: str) -> None:
     key = await door.sending("sms" if name == "twilio" else "email")
-    answer = await door.post(await told(door, name, key, event))
+    answer = await door.post(told(door, name, key, event))
     assert answer.status_code == 200
     assert await door.state(key) == ("sending", "")
     await door.work_off()
@@ -106,8 +106,6 @@ async def test_what_a_provider_tells_moves_the_delivery_on(door: Door, name: str
 
 @pytest.mark.parametrize("name", ["resend", "sendgrid"])
 async def test_the_whole_way_by_the_providers_own_sandbox(door: Door, name: str) -> None:
-    from tests.integration.notify.channels import mail_to
-
     key, to = await door.sending(), f"{new_id().hex}@example.test"
     message_id = await door.twins.mail(name, timeout=5).send(mail_to(to), key)
     assert await door.twins.tell(message_id, "delivered") == 200
@@ -116,8 +114,6 @@ async def test_the_whole_way_by_the_providers_own_sandbox(door: Door, name: str)
 
 
 async def test_the_whole_way_by_sms(door: Door) -> None:
-    from services.notify.providers.sms import Sms
-
     key = await door.sending("sms")
     sid = await door.twins.sms(timeout=5).send(Sms(STUDIO_NUMBER, new_number(), "Monday at ten"), key)
     assert await door.twins.tell(sid, "sent") == 200
@@ -131,7 +127,7 @@ async def test_the_whole_way_by_sms(door: Door) -> None:
 async def test_duplicates_and_disorder_change_nothing(door: Door) -> None:
     for name in PROVIDERS:
         key = await door.sending("sms" if name == "twilio" else "email")
-        posts = [await told(door, name, key, event) for event in ("delivered", "sent", "delivered")]
+        posts = [told(door, name, key, event) for event in ("delivered", "sent", "delivered")]
         posts[2] = posts[0]
         for post in (*posts, *posts):
             assert (await door.post(post)).status_code == 200
@@ -149,7 +145,7 @@ async def test_duplicates_and_disorder_change_nothing(door: Door) -> None:
 async def test_what_bounced_has_not_become_well_by_an_old_word(door: Door) -> None:
     key = await door.sending()
     for event in ("bounced", "delivered", "sent"):
-        await door.post(await told(door, "resend", key, event))
+        await door.post(told(door, "resend", key, event))
         await door.work_off()
     assert await door.state(key) == ("failed", "bounced")
 
@@ -157,7 +153,7 @@ async def test_what_bounced_has_not_become_well_by_an_old_word(door: Door) -> No
 @pytest.mark.parametrize("name", PROVIDERS)
 async def test_what_nobody_signed_is_refused_and_not_stored(door: Door, name: str) -> None:
     key = await door.sending()
-    post = await told(door, name, key, "delivered")
+    post = told(door, name, key, "delivered")
     header = next(header for header in post.headers if header.endswith("signature"))
     strangers = Signatures(
         resend_secret=Keys().resend_webhook,
@@ -167,11 +163,11 @@ async def test_what_nobody_signed_is_refused_and_not_stored(door: Door, name: st
     )
     own, door.signatures = door.signatures, strangers
     forged = [
-        await told(door, name, key, "delivered"),
+        told(door, name, key, "delivered"),
         replace(post, body=post.body.replace(key[:6].encode(), b"ffffff").replace(b"+4915", b"+4916") + b" "),
         replace(post, headers={**post.headers, header: ""}),
         replace(post, headers={**post.headers, header: "v1,AAAA"}),
-        replace(post, headers={**post.headers, header: "\u00fc\u00fc".encode().decode("latin-1")}),
+        replace(post, headers={**post.headers, header: "üü"}),
         replace(post, headers={key: value for key, value in post.headers.items() if key != header}),
         replace(post, body=b"\xff\xfe"),
         replace(post, body=b""),
@@ -186,12 +182,12 @@ async def test_what_nobody_signed_is_refused_and_not_stored(door: Door, name: st
 
 async def test_the_address_is_part_of_what_twilio_signs(door: Door) -> None:
     key, other = await door.sending("sms"), await door.sending("sms")
-    post = await told(door, "twilio", key, "delivered")
+    post = told(door, "twilio", key, "delivered")
     for address in (
         post.url.replace(key, other),
         f"{post.url}?x=1",
         door.twilio_url,
-        post.url.replace("/deliveries", "/./deliveries"),
+        post.url.replace("/deliveries", "//deliveries"),
     ):
         answer = await door.post(post, address)
         assert (answer.status_code, reason_of(answer)) == (403, "SIGNATURE_INVALID"), address
@@ -208,8 +204,6 @@ def _account(door: Door) -> dict[str, str]:
 
 
 async def test_twilio_may_sign_by_the_newer_algorithm(door: Door) -> None:
-    from twilio.request_validator import RequestValidator
-
     form = {"MessageSid": "SM2", **_account(door)}
     post = door.signatures.twilio(f"{door.twilio_url}/deliveries/{await door.sending('sms')}", form)
     signature = RequestValidator(door.signatures.twilio_token).compute_signature(post.url, form, "HMAC_SHA256")
@@ -221,21 +215,21 @@ async def test_twilio_may_sign_by_the_newer_algorithm(door: Door) -> None:
 
 async def test_what_was_signed_long_ago_is_refused(door: Door) -> None:
     key, now = await door.sending(), int(time.time())
-    event = json.loads((await told(door, "resend", key, "delivered")).body)
+    body = told(door, "resend", key, "delivered").body
     for age, status in ((299, 200), (310, 403), (-310, 403)):
-        post = door.signatures.resend(f"{door.url}/webhooks/resend", event, timestamp=now - age)
+        post = door.signatures.resend(f"{door.url}/webhooks/resend", body, timestamp=now - age)
         answer = await door.post(post)
         assert answer.status_code == status
         assert status == 200 or reason_of(answer) == "SIGNATURE_EXPIRED"
-    events = json.loads((await told(door, "sendgrid", key, "delivered")).body)
+    body = told(door, "sendgrid", key, "delivered").body
     for age, status in ((24 * 3600, 200), (26 * 3600, 403)):
-        post = door.signatures.sendgrid(f"{door.url}/webhooks/sendgrid", events, timestamp=now - age)
+        post = door.signatures.sendgrid(f"{door.url}/webhooks/sendgrid", body, timestamp=now - age)
         answer = await door.post(post)
         assert answer.status_code == status
         assert status == 200 or reason_of(answer) == "SIGNATURE_EXPIRED"
     for name in ("svix-timestamp", "x-twilio-email-event-webhook-timestamp"):
         provider = "resend" if name.startswith("svix") else "sendgrid"
-        answer = await door.post(await told(door, provider, key, "delivered"), **{name: "yesterday"})
+        answer = await door.post(told(door, provider, key, "delivered"), **{name: "yesterday"})
         assert reason_of(answer) == "SIGNATURE_INVALID"
 
 
@@ -246,9 +240,9 @@ async def test_two_secrets_are_known_while_one_replaces_the_other(mesh: Mesh, tw
     both = {name: f"{of_old[name]}, {of_new[name]}" for name in names}
     async with open_door(mesh, twins, {**both, "TWILIO_OTHER_AUTH_TOKEN": old.twilio_token}) as door:
         new = door.signatures
-        told_by = of_sandbox = old.of_sandbox()
+        of_sandbox = old.of_sandbox()
         previous = Signatures(
-            resend_secret=told_by["RESEND_WEBHOOK_SECRETS"],
+            resend_secret=of_sandbox["RESEND_WEBHOOK_SECRETS"],
             sendgrid_private_key=of_sandbox["SENDGRID_WEBHOOK_PRIVATE_KEY"],
             twilio_account=new.twilio_account,
             twilio_token=old.twilio_token,
@@ -256,7 +250,7 @@ async def test_two_secrets_are_known_while_one_replaces_the_other(mesh: Mesh, tw
         for door.signatures in (new, previous):
             for name in PROVIDERS:
                 key = await door.sending()
-                assert (await door.post(await told(door, name, key, "delivered"))).status_code == 200
+                assert (await door.post(told(door, name, key, "delivered"))).status_code == 200
 
 
 async def test_without_its_secret_a_provider_is_not_let_in(mesh: Mesh, twins: Sandboxes) -> None:
@@ -264,7 +258,7 @@ async def test_without_its_secret_a_provider_is_not_let_in(mesh: Mesh, twins: Sa
     nothing |= {"TWILIO_ACCOUNT_SID": "", "TWILIO_AUTH_TOKEN": ""}
     async with open_door(mesh, twins, nothing) as door:
         for name in PROVIDERS:
-            answer = await door.post(await told(door, name, await door.sending(), "delivered"))
+            answer = await door.post(told(door, name, await door.sending(), "delivered"))
             assert (answer.status_code, reason_of(answer)) == (400, "WEBHOOK_NOT_SET_UP")
         assert await door.events() == []
 
@@ -275,42 +269,29 @@ async def test_without_its_secret_a_provider_is_not_let_in(mesh: Mesh, twins: Sa
 async def test_nonsense_that_a_provider_signed_is_refused(door: Door, body: bytes) -> None:
     for provider in ("resend", "sendgrid"):
         answer = await door.post(signed(door, provider, body))
-        empty_list = (provider, body) == ("sendgrid", b"[]")
-        # The SDK refuses to call it signed when it is no JSON.
-        assert answer.status_code == (200 if empty_list else answer.status_code)
-        assert empty_list or reason_of(answer) in ("EVENT_MALFORMED", "SIGNATURE_INVALID")
+        # Resend's SDK does not call signed what is no JSON.
+        assert reason_of(answer) in ("EVENT_MALFORMED", "SIGNATURE_INVALID")
     form = {"AccountSid": "another", "MessageSid": "SM1", "Body": body.decode()}
     assert reason_of(await door.post(door.signatures.twilio(door.twilio_url, form))) == "EVENT_MALFORMED"
     assert await door.events() == []
 
 
-def signed(door: Door, provider: str, body: bytes) -> Post:
-    """Any bytes, signed by a provider."""
-
-    class Raw(str):
-        __slots__ = ()
-
-    import embedded.sandboxes.webhooks as module
-
-    original = module.json.dumps
-    try:
-        module.json.dumps = lambda _: Raw(body.decode())  # type: ignore[assignment]
-        url = f"{door.url}/webhooks/{provider}"
-        return door.signatures.resend(url, {}) if provider == "resend" else door.signatures.sendgrid(url, [])
-    finally:
-        module.json.dumps = original
+def signed(door: Door, provider: str, what: object) -> Post:
+    """Anything, signed by a provider; all but bytes as JSON."""
+    body, url = what if isinstance(what, bytes) else json.dumps(what).encode(), f"{door.url}/webhooks/{provider}"
+    return door.signatures.resend(url, body) if provider == "resend" else door.signatures.sendgrid(url, body)
 
 
 async def test_what_means_nothing_here_is_taken_and_left(door: Door, said: list[dict[str, Any]]) -> None:
     key = await door.sending()
-    opened = json.loads((await told(door, "resend", key, "delivered")).body) | {"type": "email.opened"}
-    click = json.loads((await told(door, "sendgrid", key, "delivered")).body)[0] | {"event": "click"}
+    opened = json.loads(told(door, "resend", key, "delivered").body) | {"type": "email.opened"}
+    click = json.loads(told(door, "sendgrid", key, "delivered").body)[0] | {"event": "click"}
     for post in (
-        door.signatures.resend(f"{door.url}/webhooks/resend", opened),
-        door.signatures.sendgrid(f"{door.url}/webhooks/sendgrid", [click]),
+        signed(door, "resend", opened),
+        signed(door, "sendgrid", [click]),
         # Of a delivery that is not there, of another program on the same account, of no studio's number.
-        await told(door, "resend", key_of(door.studio, new_id()), "delivered"),
-        await told(door, "sendgrid", "not-our-key", "bounced"),
+        told(door, "resend", key_of(door.studio, new_id()), "delivered"),
+        told(door, "sendgrid", "not-our-key", "bounced"),
         door.signatures.twilio(door.twilio_url, inbound(door, "STOP")),
     ):
         assert (await door.post(post)).status_code == 200
@@ -323,7 +304,7 @@ async def test_what_means_nothing_here_is_taken_and_left(door: Door, said: list[
 async def test_another_studios_delivery_is_not_touched(door: Door) -> None:
     key = await door.sending()
     foreign = key_of(new_id(), UUID(key.rpartition("-")[2]))
-    await door.post(await told(door, "resend", foreign, "delivered"))
+    await door.post(told(door, "resend", foreign, "delivered"))
     await door.work_off()
     assert await door.state(key) == ("sending", "")
 
@@ -375,7 +356,7 @@ async def test_dead_and_unwilling_addresses_are_handed_on(door: Door, said: list
     for name in ("resend", "sendgrid"):
         key = await door.sending()
         for event in ("bounced", "complained"):
-            await door.post(await told(door, name, key, event))
+            await door.post(told(door, name, key, event))
             await door.work_off()
     dead = {"studio": door.studio, "channel": "email", "address": "Ann@Example.test", "reason": "bounced"}
     assert [word for word in said if "reason" in word] == [dead, dead]
@@ -385,10 +366,10 @@ async def test_dead_and_unwilling_addresses_are_handed_on(door: Door, said: list
     ] * 2
     said.clear()
     # A mailbox that was full, a phone that was off: another day it may work.
-    soft = json.loads((await told(door, "resend", await door.sending(), "bounced")).body)
+    soft = json.loads(told(door, "resend", await door.sending(), "bounced").body)
     soft["data"]["bounce"]["type"] = "Transient"
-    await door.post(door.signatures.resend(f"{door.url}/webhooks/resend", soft))
-    await door.post(await told(door, "twilio", await door.sending("sms"), "bounced"))
+    await door.post(signed(door, "resend", soft))
+    await door.post(told(door, "twilio", await door.sending("sms"), "bounced"))
     await door.work_off()
     assert said == []
     form = {**_account(door), "MessageSid": "SM9", "MessageStatus": "undelivered", "ErrorCode": "30005", "To": "+1555"}
@@ -401,11 +382,11 @@ async def test_many_events_come_at_once_and_one_that_fails_holds_up_none(
     door: Door, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keys = [await door.sending() for _ in range(3)]
-    known = [json.loads((await told(door, "sendgrid", key, "delivered")).body)[0] for key in keys]
+    known = [json.loads(told(door, "sendgrid", key, "delivered").body)[0] for key in keys]
     # In the middle of hundreds that are not ours.
     noise = [{**known[0], "sg_event_id": new_id().hex, "delivery": "other"} for _ in range(250)]
     events = [*noise[:100], *known, *noise[100:]]
-    assert (await door.post(door.signatures.sendgrid(f"{door.url}/webhooks/sendgrid", events))).status_code == 200
+    assert (await door.post(signed(door, "sendgrid", events))).status_code == 200
     jobs = await door.notify.sql("SELECT * FROM jobs WHERE kind = 'apply_provider_events' AND state = 'queued'")
     assert len(jobs) == 3
 
@@ -417,20 +398,12 @@ async def test_many_events_come_at_once_and_one_that_fails_holds_up_none(
         return await report(tx, **what)
 
     monkeypatch.setattr(provider_events.deliveries, "report", fails_at_first)
-    with pytest.raises(TimeoutError):
-        import asyncio
-
-        async with asyncio.timeout(1.5):
-            await door.work_off()
+    await door.work_once()
     assert [await door.state(key) for key in keys] == [BECOMES["delivered"], ("sending", ""), BECOMES["delivered"]]
     assert [event["external_id"] for event in await door.events() if not event["apply_time"]] == [
         known[1]["sg_event_id"]
     ]
     broken = False
-    await door.notify.sql(
-        "UPDATE jobs SET retry_at = NULL, state = 'queued', lease_until = NULL, lease_token = NULL"
-        " WHERE kind = 'apply_provider_events' AND state IN ('queued', 'running')"
-    )
     await door.work_off()
     assert await door.state(keys[1]) == BECOMES["delivered"]
 
@@ -438,7 +411,7 @@ async def test_many_events_come_at_once_and_one_that_fails_holds_up_none(
 async def test_what_was_told_is_forgotten_but_not_that_it_was(door: Door) -> None:
     key = await door.sending("sms")
     stop = door.signatures.twilio(door.twilio_url, inbound(door, "STOP"))
-    for post in (stop, await told(door, "twilio", key, "delivered")):
+    for post in (stop, told(door, "twilio", key, "delivered")):
         await door.post(post)
     await door.work_off()
     await door.notify.sql("UPDATE provider_events SET create_time = create_time - interval '34 days'")
@@ -465,7 +438,7 @@ async def test_the_door_takes_posts_of_known_providers_alone(door: Door) -> None
 
 async def test_nothing_personal_is_logged(door: Door, capfd: pytest.CaptureFixture[str]) -> None:
     for name in PROVIDERS:
-        await door.post(await told(door, name, await door.sending(), "bounced"))
+        await door.post(told(door, name, await door.sending(), "bounced"))
     await door.post(door.signatures.twilio(door.twilio_url, inbound(door, "STOP")))
     await door.work_off()
     logged = "".join(capfd.readouterr()).lower()

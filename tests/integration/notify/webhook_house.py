@@ -5,7 +5,6 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
 from uuid import UUID
 
 import asyncpg
@@ -20,6 +19,7 @@ from services.chassis import config
 from services.chassis.ids import new_id
 from services.chassis.jobs.worker import Worker
 from services.notify.jobs import jobs
+from services.notify.provider_events import APPLY_JOB
 from services.notify.providers.keys import key_of
 from services.notify.service import SERVICE as NOTIFY
 from tests.integration.gateway.house import gateway_environ
@@ -50,7 +50,7 @@ class Door:
 
     async def post(self, post: Post, url: str = "", **headers: str) -> httpx.Response:
         """A webhook as a provider sends it, or, with another address or header, as somebody else does."""
-        sent = {**post.headers, **headers}
+        sent = {name: value.encode() for name, value in {**post.headers, **headers}.items()}
         return await self.client.post(url or post.url, content=post.body, headers=sent)
 
     async def sending(self, channel: str = "email") -> str:
@@ -73,14 +73,16 @@ class Door:
         """Everything stored."""
         return await self.notify.sql("SELECT * FROM provider_events ORDER BY id")
 
+    async def work_once(self) -> int:
+        """Runs the due jobs once; how many there were."""
+        rows = await self.notify.sql("SELECT id FROM jobs WHERE kind = $1 AND state = 'queued'", APPLY_JOB)
+        await Worker(self.notify.resources, jobs, TIMING).run([row["id"] for row in rows])
+        return len(rows)
+
     async def work_off(self) -> None:
         """Runs due jobs until none is left."""
-        worker = Worker(self.notify.resources, jobs, TIMING)
         async with asyncio.timeout(20):
-            while rows := await self.notify.sql(
-                "SELECT id FROM jobs WHERE kind = 'apply_provider_events' AND state IN ('queued', 'running')"
-            ):
-                await worker.run([row["id"] for row in rows])
+            while await self.work_once():  # noqa: ASYNC110  # there is nothing to be told by
                 await asyncio.sleep(0.02)
 
 
@@ -99,15 +101,16 @@ async def open_door(mesh: Mesh, twins: Sandboxes, extra: Mapping[str, str] | Non
     async with mesh.running(NOTIFY, environment) as notify:
         await notify.sql("TRUNCATE provider_events")
         targets = {name: "127.0.0.1:1" for name in ("identity", "scheduling", "booking")}
-        environ: dict[str, Any] = gateway_environ(mesh.certificates, {**targets, **mesh.targets})
-        upstreams = connect(config.load(Settings, {**environ, "POWERHOUSE_PUBLIC_URL": url}))
-        app = create_app(config.load(Settings, {**environ, "POWERHOUSE_PUBLIC_URL": url}), upstreams)
+        environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets}) | {"POWERHOUSE_PUBLIC_URL": url}
+        settings = config.load(Settings, environ)
+        upstreams = connect(settings)
+        app = create_app(settings, upstreams)
         server = uvicorn.Server(
             uvicorn.Config(app, port=twins.webhooks_port, lifespan="off", log_config=None, ws="none")
         )
         task = asyncio.create_task(server.serve())
         try:
-            while not server.started:
+            while not server.started:  # noqa: ASYNC110  # it has no event to wait for
                 await asyncio.sleep(0.01)
             door = Door(notify, twins, url, signatures)
             yield door
