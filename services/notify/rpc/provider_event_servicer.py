@@ -20,5 +20,6 @@ class ProviderEventServicer(ProviderEventServiceServicer):
 
     async def ReceiveProviderEvents(self, request: pb.ReceiveProviderEventsRequest, context: Any) -> HttpBody:
         webhook = Webhook(request.url, dict(request.headers), request.body.data)
-        answer = await provider_events.receive(self._database, self._settings, request.provider, webhook)
+        provider = request.source.partition("/")[0]
+        answer = await provider_events.receive(self._database, self._settings, provider, webhook)
         return HttpBody(content_type="text/xml" if answer else "text/plain", data=answer.encode())

@@ -1,5 +1,6 @@
 """Webhooks over HTTP: signed right, wrong, again, late, in any order; and what they do to a delivery."""
 
+import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
@@ -8,21 +9,28 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+import grpc
 import httpx
 import pytest
+from google.api.httpbody_pb2 import HttpBody
 from twilio.request_validator import RequestValidator
 
 from embedded.sandboxes.keys import Keys
 from embedded.sandboxes.webhooks import Post, Signatures, Webhooks
+from powerhouse.notify.v1.provider_event_service_pb2 import ReceiveProviderEventsRequest
+from powerhouse.notify.v1.provider_event_service_pb2_grpc import ProviderEventServiceStub
 from services.chassis.clock import real_now
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 from services.notify import consent, provider_events, senders, suppressions
 from services.notify.providers.keys import key_of
 from services.notify.providers.sms import Sms
+from services.notify.providers.webhooks import Webhook
+from services.notify.settings import NotifySettings
 from tests.integration.notify.channels import Sandboxes, mail_to, new_number
 from tests.integration.notify.webhook_house import Door, open_door
 from tests.support.services import Mesh
+from tests.support.services import reason_of as grpc_reason_of
 
 STUDIO_NUMBER = "+4930123456"
 
@@ -431,7 +439,7 @@ async def test_what_was_told_is_forgotten_but_not_that_it_was(door: Door) -> Non
 async def test_the_door_takes_posts_of_known_providers_alone(door: Door) -> None:
     assert (await door.client.get(f"{door.url}/webhooks/resend")).status_code == 405
     answer = await door.client.post(f"{door.url}/webhooks/stranger", content=b"{}")
-    assert (answer.status_code, reason_of(answer)) == (400, "INVALID_FIELD")
+    assert (answer.status_code, reason_of(answer)) == (400, "WEBHOOK_NOT_SET_UP")
     answer = await door.client.post(f"{door.url}/webhooks/resend", content=b"x" * (1024 * 1024 + 1))
     assert (answer.status_code, reason_of(answer)) == (413, "BODY_TOO_LARGE")
 
@@ -445,3 +453,73 @@ async def test_nothing_personal_is_logged(door: Door, capfd: pytest.CaptureFixtu
     assert "receiveproviderevents" in logged
     for secret in ("ann@example.test", "4915112345678", STUDIO_NUMBER):
         assert secret not in logged
+
+
+async def test_the_service_sees_the_request_as_it_came_but_no_credentials(
+    door: Door, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Webhook] = []
+
+    async def receive(_database: Any, _settings: Any, provider: str, webhook: Webhook) -> str:
+        seen.append(webhook)
+        return provider
+
+    monkeypatch.setattr(provider_events, "receive", receive)
+    body = b"\x00\xff not JSON"
+    answer = await door.client.post(
+        f"{door.url}/webhooks/twilio/A%2FC?x=%2b&x=2&url=http://evil.example",
+        content=body,
+        headers=[
+            ("X-Signed", "one"), ("x-signed", "two"), ("cookie", "__Host-session=s"), ("host", "evil.example"),
+            ("content-type", "text/odd"), ("x-forwarded-host", "evil.example"),
+        ],
+    )  # fmt: skip
+    assert (answer.status_code, answer.text) == (200, "twilio")
+    [webhook] = seen
+    assert webhook.body == body
+    assert webhook.url == f"{door.url}/webhooks/twilio/A%2FC?x=%2b&x=2&url=http://evil.example"
+    assert webhook.header("x-signed") == "one, two"
+    assert not {"cookie", "authorization"} & set(webhook.headers)
+
+
+async def test_what_twilio_signed_for_another_place_is_refused_here(door: Door) -> None:
+    """Over gRPC the caller says what was called."""
+    form = {"MessageSid": "SM1", **_account(door)}
+    path = f"/webhooks/twilio/{door.signatures.twilio_account}/deliveries/{await door.sending('sms')}"
+    for place, ours in ((door.url, True), ("https://staging.example", False)):
+        post = door.signatures.twilio(place + path, form)
+        request = ReceiveProviderEventsRequest(
+            source="twilio/x", body=HttpBody(data=post.body), headers=post.headers, url=post.url
+        )
+        call = door.notify.anonymous(ProviderEventServiceStub).ReceiveProviderEvents(request)
+        if ours:
+            await call
+            continue
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await call
+        assert grpc_reason_of(refusal.value) == "SIGNATURE_INVALID"
+
+
+async def test_what_several_workers_apply_at_once_is_done_once(
+    door: Door, said: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def studio_of(_tx: UnitOfWork, _number: str) -> UUID | None:
+        return door.studio
+
+    monkeypatch.setattr(senders, "studio_of", studio_of)
+    await door.post(door.signatures.twilio(door.twilio_url, inbound(door, "STOP")))
+    [event] = await door.events()
+    settings = door.notify.resources.settings
+    assert isinstance(settings, NotifySettings)
+    each = (provider_events.apply(door.notify.resources.database, settings, [event["id"]]) for _ in range(4))
+    assert await asyncio.gather(*each) == [0, 0, 0, 0]
+    assert len(said) == 1
+
+
+async def test_senders_of_webhooks_have_a_limit_of_their_own(mesh: Mesh, twins: Sandboxes) -> None:
+    async with open_door(mesh, twins, gateway={"POWERHOUSE_PUBLIC_RATE_LIMIT": "0.1"}) as door:
+        post = told(door, "resend", await door.sending(), "delivered")
+        assert {(await door.post(post)).status_code for _ in range(10)} == {200}
+    async with open_door(mesh, twins, gateway={"POWERHOUSE_WEBHOOK_RATE_LIMIT": "0.5"}) as door:
+        post = told(door, "resend", await door.sending(), "delivered")
+        assert 429 in {(await door.post(post)).status_code for _ in range(10)}

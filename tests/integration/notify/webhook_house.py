@@ -87,8 +87,13 @@ class Door:
 
 
 @asynccontextmanager
-async def open_door(mesh: Mesh, twins: Sandboxes, extra: Mapping[str, str] | None = None) -> AsyncIterator[Door]:
-    """Gateway and notify; `extra` changes notify's environment."""
+async def open_door(
+    mesh: Mesh,
+    twins: Sandboxes,
+    extra: Mapping[str, str] | None = None,
+    gateway: Mapping[str, str] | None = None,
+) -> AsyncIterator[Door]:
+    """Gateway and notify; `extra` changes notify's environment, `gateway` the gateway's."""
     url = f"http://127.0.0.1:{twins.webhooks_port}"
     environment = {**twins.keys.of_notify(twins.url), "POWERHOUSE_PUBLIC_URL": url, **(extra or {})}
     keys = twins.keys.of_sandbox()
@@ -101,7 +106,10 @@ async def open_door(mesh: Mesh, twins: Sandboxes, extra: Mapping[str, str] | Non
     async with mesh.running(NOTIFY, environment) as notify:
         await notify.sql("TRUNCATE provider_events")
         targets = {name: "127.0.0.1:1" for name in ("identity", "scheduling", "booking")}
-        environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets}) | {"POWERHOUSE_PUBLIC_URL": url}
+        environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets}) | {
+            "POWERHOUSE_PUBLIC_URL": url,
+            **(gateway or {}),
+        }
         settings = config.load(Settings, environ)
         upstreams = connect(settings)
         app = create_app(settings, upstreams)
