@@ -354,7 +354,7 @@ MUTANTS = [
     Mutant(
         "a mail is repeated under its own key",
         "services/notify/providers/resend.py",
-        '{"idempotency_key": idempotency_key}',
+        '{"idempotency_key": key}',
         '{"idempotency_key": str(id(params))}',
         f"{NOTIFY}/test_sending.py::test_a_crash_after_the_provider_accepted_sends_once",
     ),
