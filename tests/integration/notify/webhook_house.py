@@ -106,11 +106,8 @@ async def open_door(
     async with mesh.running(NOTIFY, environment) as notify:
         await notify.sql("TRUNCATE provider_events")
         targets = {name: "127.0.0.1:1" for name in ("identity", "scheduling", "booking")}
-        environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets}) | {
-            "POWERHOUSE_PUBLIC_URL": url,
-            **(gateway or {}),
-        }
-        settings = config.load(Settings, environ)
+        environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets})
+        settings = config.load(Settings, {**environ, "POWERHOUSE_PUBLIC_URL": url, **(gateway or {})})
         upstreams = connect(settings)
         app = create_app(settings, upstreams)
         server = uvicorn.Server(
