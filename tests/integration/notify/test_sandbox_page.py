@@ -75,11 +75,11 @@ async def test_what_became_of_a_message_can_be_told(mesh: Mesh, twins: Sandboxes
     sid = await twins.sms(timeout=5).send(sms, new_key())
     async with open_door(mesh, twins) as door:
         page = await open_page(f"{twins.url}/sandbox#{sid}")
-        await page.get_by_role("button", name="bounced").click()
+        await page.get_by_role("button", name="bounced", exact=True).click()
         await expect(page.locator("#said")).to_have_text("The webhook was answered 200.")
         await expect(page.locator("#facts")).to_contain_text("undelivered")
         await page.get_by_placeholder("Answer by SMS").fill("help")
-        await page.get_by_role("button", name="Send").click()
+        await page.get_by_role("button", name="Send", exact=True).click()
         await expect(page.locator("#said")).to_contain_text("answered 200: “Messages about your classes")
         assert len(await door.events()) == 2
 
