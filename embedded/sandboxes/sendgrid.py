@@ -12,6 +12,8 @@ from embedded.sandboxes.answers import ADDRESS, Refusal, json_object, log
 from embedded.sandboxes.faults import Faults
 from embedded.sandboxes.messages import Message, Messages
 
+# Headers that have fields of their own.
+RESERVED = {"to", "from", "subject", "reply-to", "cc", "bcc", "content-type", "content-transfer-encoding", "received"}
 _WEATHER = {429: "too many requests", 500: "Internal Server Error"}
 
 
@@ -55,6 +57,9 @@ def _read(body: dict[str, Any]) -> tuple[Message, str | None]:
     for address, field in [*((each, "personalizations.0.to.0.email") for each in to), (sender["email"], "from.email")]:
         if not ADDRESS.fullmatch(address) or "<" in address:
             raise _refusal(400, "Does not contain a valid address.", field)
+    headers = {**(body.get("headers") or {}), **(person.get("headers") or {})}
+    if reserved := RESERVED & {name.lower() for name in headers}:
+        raise _refusal(400, f"The headers {', '.join(sorted(reserved))} are reserved.", "headers")
     if not to or not subject or not content:
         raise _refusal(400, "The to array, the subject and the content are required.")
     key = (person.get("custom_args") or {}).get("delivery")
@@ -65,7 +70,8 @@ def _read(body: dict[str, Any]) -> tuple[Message, str | None]:
         "subject": subject,
         "text": content.get("text/plain"),
         "html": content.get("text/html"),
-        "headers": {**(body.get("headers") or {}), **(person.get("headers") or {})},
+        "reply_to": (body.get("reply_to") or {}).get("email"),
+        "headers": headers,
         "tags": [{"name": name, "value": value} for name, value in (person.get("custom_args") or {}).items()],
     }
     return message, key

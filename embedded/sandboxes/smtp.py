@@ -48,6 +48,7 @@ class SmtpSandbox:
             "subject": str(mail["Subject"]),
             "text": text.get_content() if text else None,
             "html": html.get_content() if html else None,
+            "reply_to": str(mail["Reply-To"]) if mail["Reply-To"] else None,
             "headers": {name: str(value) for name, value in mail.items()},
         }
         message_id = self._messages.accept(secrets.token_hex(8), "email", "smtp", body, mail["X-Delivery"])

@@ -127,6 +127,7 @@ def mail_to(address: str) -> Mail:
         text="Monday at ten, " + "in a long line " * 20,
         html="<p>Monday at <b>ten</b> 🙂</p>",
         headers={
+            "Reply-To": "desk@north.example",
             "List-Unsubscribe": "<https://studio.example/u/1>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
