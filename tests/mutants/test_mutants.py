@@ -520,6 +520,13 @@ MUTANTS = [
         f"{NOTIFY}/test_mail_providers.py::test_every_fault_says_what_is_known[sendgrid-accept_then_html]",
     ),
     Mutant(
+        "a password goes to another machine by TLS only",
+        "services/notify/providers/smtp.py",
+        "secret = bool(parts.username) and parts.hostname not in _THIS_MACHINE",
+        "secret = False",
+        f"{NOTIFY}/test_mail_providers.py::test_a_mail_server_knows_us_by_our_password",
+    ),
+    Mutant(
         "only known push services are called",
         "services/notify/providers/web_push.py",
         'raise Rejected("the address is of no push service we know")',

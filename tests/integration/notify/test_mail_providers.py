@@ -1,12 +1,22 @@
 """Each mail provider against its sandbox, through its own SDK: what it takes, what it refuses, what is not known."""
 
+import asyncio
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+from aiosmtpd.smtp import SMTP, AuthResult
 
+from embedded.processes import free_port
+from embedded.sandboxes.faults import Faults
+from embedded.sandboxes.messages import Messages
+from embedded.sandboxes.smtp import SmtpSandbox
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotReached, NotSent, Rejected, Unclear
 from services.notify.providers.mail import Mail
-from tests.integration.notify.channels import HANG, NOBODY, PATIENCE, Sandboxes, mail_to, new_key
+from services.notify.providers.smtp import SmtpMail
+from tests.integration.notify.channels import HANG, NOBODY, PATIENCE, Sandboxes, gate, mail_to, new_key
 
 PROVIDERS = ("resend", "sendgrid", "smtp")
 
@@ -117,3 +127,26 @@ async def test_the_others_do_not_and_say_so(twins: Sandboxes) -> None:
         await provider.send(mail_to(to), key)
         await provider.send(mail_to(to), key)
         assert [got["accepted_count"] for got in await twins.messages(to)] == [2, 2]
+
+
+async def test_a_mail_server_knows_us_by_our_password(tmp_path: Path) -> None:
+    def knows(_server: object, _session: object, _envelope: object, mechanism: str, data: Any) -> AuthResult:
+        return AuthResult(success=(data.login, data.password) == (b"studio", b"p@ss:word"))
+
+    messages, port = Messages(tmp_path), free_port()
+    handler = SmtpSandbox(messages, Faults())
+    server = await asyncio.get_running_loop().create_server(
+        lambda: SMTP(handler, authenticator=knows, auth_required=True, auth_require_tls=False),
+        ["127.0.0.1", "127.0.0.2"],
+        port,
+    )
+    async with server:
+        for password, answer in (("p%40ss%3Aword", None), ("wrong", Deferred)):
+            provider = SmtpMail(f"smtp://studio:{password}@127.0.0.1:{port}", gate(), timeout=5)
+            with pytest.raises(answer) if answer else nullcontext():
+                await provider.send(mail_to("ann@example.test"), new_key())
+        # To another machine it goes by TLS only, which this server does not offer.
+        provider = SmtpMail(f"smtp://studio:p%40ss%3Aword@127.0.0.2:{port}", gate(), timeout=5)
+        with pytest.raises(NotReached):
+            await provider.send(mail_to("ann@example.test"), new_key())
+    assert len(messages.newest(None, 10)) == 1
