@@ -33,9 +33,7 @@ class SmtpMail:
             "username": unquote(parts.username) if parts.username else None,
             "password": unquote(parts.password) if parts.password else None,
             "use_tls": parts.scheme == "smtps",
-            # A password never leaves this machine in the clear, whatever the server offers.
-            "start_tls": (parts.scheme == "smtp" and bool(parts.username) and parts.hostname not in _THIS_MACHINE)
-            or None,
+            "start_tls": True if parts.scheme == "smtp" and secret else None,
         }
         self._timeout, self.gate = timeout, gate
 
