@@ -7,6 +7,7 @@ come in any order: each is stored once by the provider's id of it, and what it s
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
@@ -31,6 +32,7 @@ from services.notify.settings import NotifySettings
 log = logger(__name__)
 
 APPLY_JOB = "apply_provider_events"
+_LONGEST_ID = 200
 # How many events one job applies.
 _CHUNK = 100
 # What was sent holds addresses. Its id holds none, and tells for longer that a webhook was there before.
@@ -65,8 +67,8 @@ async def receive(database: Database, settings: NotifySettings, provider: str, w
             "id": new_id(),
             "provider": provider,
             "account": event.account,
-            "external_id": event.external_id,
-            "payload": event.payload,
+            "external_id": _storable(event.external_id)[:_LONGEST_ID],
+            "payload": _storable(event.payload),
             "create_time": real_now(),
         }
         for event in reader.open(webhook)
@@ -159,6 +161,15 @@ async def _apply_inbound(tx: UnitOfWork, sms: InboundSms, told: datetime) -> Non
         return
     source = consent.Source.START if sms.granted else consent.Source.STOP
     await consent.record(tx, channel=Channel.SMS, address=sms.sender, granted=sms.granted, source=source, at=told)
+
+
+def _storable(value: Any) -> Any:
+    """What PostgreSQL's text can hold: people may send NUL, and JSON half of a character."""
+    if isinstance(value, str):
+        return value.replace("\0", "").encode("utf-8", "replace").decode()
+    if isinstance(value, dict):
+        return {_storable(name): _storable(each) for name, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value
 
 
 def _listed(text: str) -> list[str]:

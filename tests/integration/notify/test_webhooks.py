@@ -309,6 +309,20 @@ async def test_what_means_nothing_here_is_taken_and_left(door: Door, said: list[
     assert all(event["apply_time"] for event in await door.events())
 
 
+async def test_what_a_database_cannot_hold_is_stored_without_it(door: Door) -> None:
+    key = await door.sending()
+    event = json.loads(told(door, "sendgrid", key, "delivered").body)[0]
+    odd = {**event, "sg_event_id": "\0\ud800" + "x" * 9000, "subject": ["a\0b", {"\0": "\udfff"}]}
+    for post in (
+        signed(door, "sendgrid", [odd]),
+        door.signatures.twilio(door.twilio_url, inbound(door, "ST\0OP")),
+    ):
+        assert (await door.post(post)).status_code == 200
+    await door.work_off()
+    assert await door.state(key) == BECOMES["delivered"]
+    assert len(await door.events()) == 2
+
+
 async def test_another_studios_delivery_is_not_touched(door: Door) -> None:
     key = await door.sending()
     foreign = key_of(new_id(), UUID(key.rpartition("-")[2]))
