@@ -5,6 +5,7 @@ make their own (deploy/README.md). A directory that exists is left alone, since 
 """
 
 import argparse
+import base64
 import os
 import secrets
 import tempfile
@@ -24,10 +25,12 @@ def main() -> None:
     if directory.exists():
         parser.exit(1, f"{directory} exists; remove it, and the databases made with it, to begin anew\n")
     directory.mkdir(mode=0o700, parents=True)
-    make(directory, os.environ.get("RESEND_API_KEY", "re_not_set"))
+    unset = f"whsec_{base64.b64encode(secrets.token_bytes(24)).decode()}"
+    environ = os.environ.get
+    make(directory, environ("RESEND_API_KEY", "re_not_set"), environ("RESEND_WEBHOOK_SECRETS", unset))
 
 
-def make(directory: Path, mail_key: str) -> None:
+def make(directory: Path, mail_key: str, webhook_secrets: str) -> None:
     """Writes everything below `directory`, each process's own in a folder of its name."""
     database_password, broker_password = secrets.token_urlsafe(24), secrets.token_urlsafe(24)
     admin_url = f"postgresql://postgres:{database_password}@postgres:5432"
@@ -50,6 +53,7 @@ def make(directory: Path, mail_key: str) -> None:
         _write(directory / "booking" / "files" / "person-keys", certificates.person_keys.read_text())
         _write(directory / "tokens" / "jwks.json", certificates.jwks.read_text())
     _write(directory / "notify" / "files" / "resend-api-key", mail_key)
+    _write(directory / "notify" / "files" / "resend-webhook-secrets", webhook_secrets)
     for name in SERVICES:
         app_url, owner_url = (derived_url(admin_url, name, kind) for kind in ("app", "owner"))
         _write(directory / name / "files" / "broker-url", broker_url)

@@ -61,6 +61,11 @@ class Certificates:
         """What wraps the keys of booking's clients: without it their notes are lost."""
         return self.directory / "secrets" / "person-keys"
 
+    @property
+    def push_key(self) -> Path:
+        """Signs notifications; browsers listen for its public half, so a new one would be heard by none of them."""
+        return self.directory / "secrets" / "push-key"
+
     def make(self) -> None:
         """Makes what is missing, and all certificates anew when one ends in less than a week."""
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -70,6 +75,9 @@ class Certificates:
             self._make_token_key()
         if not self.person_keys.exists():
             _write(self.person_keys, Fernet.generate_key())
+        if not self.push_key.exists():
+            number = ec.generate_private_key(ec.SECP256R1()).private_numbers().private_value
+            _write(self.push_key, _base64(number.to_bytes(32, "big")).encode())
         for name in self.names:
             if not self.secret(name).exists():
                 _write(self.secret(name), secrets.token_urlsafe(48).encode())

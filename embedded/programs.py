@@ -1,7 +1,6 @@
 """Which processes a run consists of, and what each of them is told: no more than it needs."""
 
 import os
-import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from pathlib import Path
 from embedded.certificates import Certificates
 from embedded.children import Child, program
 from embedded.processes import free_port, log_file
+from embedded.sandboxes.keys import Keys
 from services.chassis.db.urls import service_url
 
 SERVICES = ("identity", "scheduling", "booking", "notify")
@@ -21,7 +21,15 @@ PASSED_ON = (
     *("POWERHOUSE_OTLP_ENDPOINT", "POWERHOUSE_TRACE_SAMPLE_RATIO"),
     *("POWERHOUSE_RATE_LIMIT", "POWERHOUSE_PUBLIC_RATE_LIMIT", "POWERHOUSE_CORS_ORIGINS"),
 )
-MAIL_PROVIDER = ("RESEND_API_KEY", "RESEND_API_KEY_FILE", "RESEND_API_URL")
+# What the person names to send real messages, and what may be said beside it. Each also as `…_FILE`.
+MAIL = ("RESEND_API_KEY", "SENDGRID_API_KEY", "POWERHOUSE_SMTP_URL")
+SMS = ("TWILIO_ACCOUNT_SID", "TWILIO_AUTH_TOKEN")
+BESIDE = (
+    *("POWERHOUSE_MAIL_PROVIDER", "POWERHOUSE_MAIL_FAILOVER", "POWERHOUSE_MAIL_FROM", "RESEND_API_URL"),
+    *("RESEND_WEBHOOK_SECRETS", "SENDGRID_API_URL", "SENDGRID_WEBHOOK_KEYS", "TWILIO_API_URL"),
+    *("TWILIO_OTHER_AUTH_TOKEN", "VAPID_PRIVATE_KEY", "VAPID_CONTACT", "POWERHOUSE_PUSH_SERVICES"),
+    *("POWERHOUSE_MAIL_RATE", "POWERHOUSE_SMS_RATE", "POWERHOUSE_PUSH_RATE"),
+)
 
 
 class Ports:
@@ -51,7 +59,7 @@ class Run:
     ports: Ports
     certificates: Certificates
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
-    mail_key: str = field(default_factory=lambda: f"re_{secrets.token_urlsafe(18)}")
+    keys: Keys = field(default_factory=Keys)
 
     @property
     def public_url(self) -> str:
@@ -69,7 +77,7 @@ class Run:
         environment = {
             **self._common(),
             **self._targets(),
-            **self._capture(),
+            **({} if self.sends_real_mail else self._capture()),
             "POWERHOUSE_VAR_DIR": str(self.var),
             "POWERHOUSE_TLS_DIR": str(self.certificates.tls("gateway")),
         }
@@ -77,7 +85,7 @@ class Run:
 
     def programs(self) -> Iterable[Child]:
         """Everything that keeps running."""
-        if not self.sends_real_mail:
+        if self.has_sandbox:
             yield self._sandbox()
         for service in SERVICES:
             yield self._serve(service)
@@ -87,7 +95,12 @@ class Run:
     @property
     def sends_real_mail(self) -> bool:
         """Whether the person named a mail provider of their own."""
-        return any(self.environ.get(name) for name in MAIL_PROVIDER)
+        return any(self._given(MAIL))
+
+    @property
+    def has_sandbox(self) -> bool:
+        """Whether mail or text messages stay on this machine."""
+        return not (self.sends_real_mail and any(self._given(SMS)))
 
     def _serve(self, service: str) -> Child:
         environment = {
@@ -119,8 +132,10 @@ class Run:
 
     def _sandbox(self) -> Child:
         port = self.ports["sandbox"]
-        environment = {**self._common(), "RESEND_API_KEY": self.mail_key}
-        arguments = ["embedded.sandboxes.mail", "--port", str(port), "--directory", str(self.var / "mail")]
+        environment = {**self._common(), **self.keys.of_sandbox()}
+        arguments = ["embedded.sandboxes", "--port", str(port), "--directory", str(self.var / "messages")]
+        arguments += ["--smtp-port", str(self.ports["sandbox.smtp"]), "--deliver"]
+        arguments += ["--webhooks", f"{self.public_url}/webhooks"]
         child = self._program("sandbox", SANDBOX, arguments, environment)
         child.probe = port
         return child
@@ -129,7 +144,7 @@ class Run:
         return f"http://127.0.0.1:{self.ports['sandbox']}"
 
     def _capture(self) -> dict[str, str]:
-        return {} if self.sends_real_mail else {"POWERHOUSE_SANDBOX_URL": self._sandbox_url()}
+        return {"POWERHOUSE_SANDBOX_URL": self._sandbox_url()} if self.has_sandbox else {}
 
     def _of_service(self, service: str) -> dict[str, str]:
         environment = {
@@ -146,13 +161,25 @@ class Run:
         if service == "booking":
             environment["POWERHOUSE_PERSON_KEYS_FILE"] = str(self.certificates.person_keys)
         if service == "notify":
-            environment |= self._mail()
+            environment |= self._channels()
         return environment
 
-    def _mail(self) -> dict[str, str]:
+    def _channels(self) -> dict[str, str]:
+        """The sandboxes' keys and addresses, but for what the person has named."""
+        sandbox = dict(self.keys.of_notify(self._sandbox_url()))
+        sandbox["POWERHOUSE_SMTP_URL"] = f"smtp://127.0.0.1:{self.ports['sandbox.smtp']}"
         if self.sends_real_mail:
-            return {name: self.environ[name] for name in MAIL_PROVIDER if name in self.environ}
-        return {"RESEND_API_KEY": self.mail_key, "RESEND_API_URL": self._sandbox_url()}
+            sandbox = {name: value for name, value in sandbox.items() if not name.startswith(("RESEND", "SENDGRID"))}
+            del sandbox["POWERHOUSE_SMTP_URL"]
+        if any(self._given(SMS)):
+            sandbox = {name: value for name, value in sandbox.items() if not name.startswith("TWILIO")}
+        push = {"VAPID_PRIVATE_KEY_FILE": str(self.certificates.push_key)}
+        return {**push, **sandbox, **self._given((*MAIL, *SMS, *BESIDE))}
+
+    def _given(self, names: Iterable[str]) -> dict[str, str]:
+        """What the person has set of these, by itself or as a file."""
+        spelled = (spelling for name in names for spelling in (name, f"{name}_FILE"))
+        return {name: self.environ[name] for name in spelled if self.environ.get(name)}
 
     def _common(self) -> dict[str, str]:
         return {name: self.environ[name] for name in PASSED_ON if name in self.environ}

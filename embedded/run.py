@@ -139,9 +139,8 @@ def _remember(var: Path, run: Run) -> None:
 def _welcome(console: Console, run: Run, seconds: float) -> list[str]:
     lines = [
         f"{console.bold('Powerhouse runs at ' + run.public_url)}   (ready after {seconds:.1f} s)",
-        f"Mail      {run.public_url}/sandbox"
-        if not run.sends_real_mail
-        else "Mail      leaves this machine (RESEND_API_KEY)",
+        *([f"Messages  {run.public_url}/sandbox"] if run.has_sandbox else []),
+        *(["Mail      leaves this machine"] if run.sends_real_mail else []),
         f"Ports     {run.var / 'run.json'}",
         f"Logs      {run.var / 'log'}",
     ]

@@ -1,4 +1,4 @@
-"""The embedded run's mail capture, shown under /sandbox of the gateway."""
+"""The embedded run's sandboxes of message providers, shown under /sandbox of the gateway."""
 
 from __future__ import annotations
 
@@ -28,5 +28,5 @@ def sandbox_routes(base_url: str) -> list[Route]:
         headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
         return Response(answer.content, answer.status_code, headers)
 
-    methods = ["GET", "PUT"]
+    methods = ["GET", "PUT", "POST"]
     return [Route("/sandbox", forward, methods=methods), Route("/sandbox/{path:path}", forward, methods=methods)]

@@ -34,7 +34,7 @@ from powerhouse.booking.v1 import (
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.notify.v1 import notify_service_pb2
+from powerhouse.notify.v1 import notify_service_pb2, provider_event_service_pb2
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
 from services.chassis.rpc.policy import Method, read_methods
@@ -65,7 +65,10 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
         erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     ],
-    "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
+    "notify": [
+        notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
+        provider_event_service_pb2.DESCRIPTOR.services_by_name["ProviderEventService"],
+    ],
 }
 CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))
 HEALTH_TIMEOUT = 1.0

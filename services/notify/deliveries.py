@@ -13,7 +13,6 @@ from uuid import UUID
 from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.chassis.db.database import Database
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
@@ -123,12 +122,6 @@ async def skip_waiting(tx: UnitOfWork, reason: str, *which: Any) -> None:
     )
 
 
-async def locate(database: Database, *, provider: str, provider_message_id: str) -> tuple[UUID, UUID] | None:
-    """The studio and the delivery that a provider knows by an id of its own."""
-    rows = await database.queue(_LOCATE, provider, provider_message_id)
-    return (rows[0]["tenant_id"], rows[0]["id"]) if rows else None
-
-
 async def report(
     tx: UnitOfWork,
     *,
@@ -171,7 +164,6 @@ async def report(
     return True
 
 
-_LOCATE = "SELECT tenant_id, id FROM deliveries WHERE provider = $1 AND provider_message_id = $2 LIMIT 1"
 _RANK: dict[Outcome | None, int] = {
     None: 1,
     Outcome.DELIVERED: 2,

@@ -3,8 +3,18 @@
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Work
-from services.notify import alerts, deliveries, handing_over, letters, reminder_settings, reminders, sending
+from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Retry, Work
+from services.notify import (
+    alerts,
+    deliveries,
+    handing_over,
+    letters,
+    provider_events,
+    reminder_settings,
+    reminders,
+    sending,
+)
+from services.notify.settings import NotifySettings
 
 jobs = Jobs()
 # Rows of `deliveries`; the kinds of the jobs are those of the messages.
@@ -34,3 +44,18 @@ async def rearrange_reminders(work: Work, job: Job) -> Outcome:
 async def tell_of_failures(work: Work, tick_at: datetime) -> None:
     """Those who run a studio read of what could not be delivered."""
     await alerts.tell_all(work, tick_at)
+
+
+@jobs.on(provider_events.APPLY_JOB, max_attempts=20)
+async def apply_provider_events(work: Work, job: Job) -> Outcome:
+    """Does what follows from what a provider has told."""
+    settings, event_ids = work.settings, [UUID(event_id) for event_id in job.args["event_ids"]]
+    assert isinstance(settings, NotifySettings)
+    failed = await provider_events.apply(work.database, settings, event_ids)
+    return Retry("EVENT_FAILED") if failed else Done()
+
+
+@jobs.every("provider_events.retention", timedelta(hours=1))
+async def forget_provider_events(work: Work, _tick_at: datetime) -> None:
+    """What was told long ago goes."""
+    await provider_events.forget(work.database)

@@ -218,3 +218,25 @@ class ReminderSettings(Versioned, Base):
     offsets: Mapped[dict[str, Any]]
     # The same for class types that have their own, by id.
     class_types: Mapped[dict[str, Any]]
+
+
+class ProviderEvent(Base):
+    """Something a provider told by a webhook. Of no studio until it is read, so outside row level security."""
+
+    __tablename__ = "provider_events"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    provider: Mapped[str]
+    # Which of our accounts there; empty where one is all there is.
+    account: Mapped[str]
+    external_id: Mapped[str]
+    # As it was told; emptied after a while, since it may hold addresses.
+    payload: Mapped[dict[str, Any]]
+    # Real times.
+    create_time: Mapped[datetime]
+    apply_time: Mapped[datetime | None]
+
+    __table_args__ = (
+        UniqueConstraint("provider", "account", "external_id"),
+        Index(None, "create_time"),
+    )

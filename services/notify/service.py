@@ -3,23 +3,36 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
+from powerhouse.notify.v1 import (
+    notify_service_pb2,
+    notify_service_pb2_grpc,
+    provider_event_service_pb2,
+    provider_event_service_pb2_grpc,
+)
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
 from services.chassis.service import Service
 from services.notify.consumers import consumers
 from services.notify.jobs import jobs, outbound
 from services.notify.rpc.notify_servicer import NotifyServicer
+from services.notify.rpc.provider_event_servicer import ProviderEventServicer
 from services.notify.settings import NotifySettings
 
 
 def _servicers(resources: Resources) -> Sequence[Servicer]:
+    settings = resources.settings
+    assert isinstance(settings, NotifySettings)
     return [
         Servicer(
             notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
             notify_service_pb2_grpc.add_NotifyServiceServicer_to_server,
             NotifyServicer(resources.database, resources.pager),
-        )
+        ),
+        Servicer(
+            provider_event_service_pb2.DESCRIPTOR.services_by_name["ProviderEventService"],
+            provider_event_service_pb2_grpc.add_ProviderEventServiceServicer_to_server,
+            ProviderEventServicer(resources.database, settings),
+        ),
     ]
 
 

@@ -5,6 +5,11 @@ from dataclasses import dataclass
 from services.chassis.config import ConfigurationError, env
 from services.chassis.settings import ServiceSettings
 
+# The secrets of their webhooks: without them nobody would hear that a mail came back.
+_TOLD_BY = {
+    "resend": ("RESEND_WEBHOOK_SECRETS", "resend_webhook_secrets"),
+    "sendgrid": ("SENDGRID_WEBHOOK_KEYS", "sendgrid_webhook_keys"),
+}
 # What each mail provider cannot do without.
 _NEEDED = {
     "resend": ("RESEND_API_KEY", "resend_api_key"),
@@ -59,13 +64,18 @@ class NotifySettings(ServiceSettings):
         for name in self.mail_providers:
             if name not in _NEEDED:
                 raise ConfigurationError(f"there is no mail provider called {name}; there are {', '.join(_NEEDED)}")
-            variable, field = _NEEDED[name]
-            if not getattr(self, field):
-                raise ConfigurationError(f"{variable} is not set")
+            needed = [_NEEDED[name], *([_TOLD_BY[name]] if self.production and name in _TOLD_BY else [])]
+            if missing := [variable for variable, field in needed if not getattr(self, field)]:
+                raise ConfigurationError("; ".join(f"{variable} is not set" for variable in missing))
         if self.twilio_account_sid and not self.twilio_auth_token:
             raise ConfigurationError("TWILIO_AUTH_TOKEN is not set")
         if min(self.mail_rate, self.sms_rate, self.push_rate) <= 0:
             raise ConfigurationError("POWERHOUSE_MAIL_RATE, …_SMS_RATE and …_PUSH_RATE must be more than 0")
+
+    @property
+    def twilio_callback_url(self) -> str:
+        """Where Twilio's webhooks arrive."""
+        return f"{self.public_url.rstrip('/')}/webhooks/twilio/{self.twilio_account_sid}"
 
     @property
     def mail_providers(self) -> list[str]:

@@ -15,7 +15,7 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stage") / "deploy"
     shutil.copytree(ROOT / "deploy", folder, ignore=shutil.ignore_patterns("secrets", "__pycache__"))
     for place in (folder, folder / "k8s" / "overlays" / "local"):
-        local_secrets.make(place / "secrets", "re_try")
+        local_secrets.make(place / "secrets", "re_try", "whsec_try")
     return folder
 
 

@@ -1,9 +1,18 @@
 "use strict";
 const EVERY_MS = 2000;
+const TABS = ["html", "phone", "text", "details"];
 const element = (id) => document.getElementById(id);
 const made = (tag, className, text) => Object.assign(document.createElement(tag), { className, textContent: text });
+const CHANNELS = { email: "Mail", sms: "SMS", push: "Push" };
+// What each provider can tell by webhook.
+const EVENTS = {
+  resend: ["delivered", "delayed", "bounced", "complained", "failed"],
+  sendgrid: ["delivered", "delayed", "bounced", "complained", "failed"],
+  twilio: ["sent", "delivered", "bounced", "failed"],
+};
 let messages = [];
 let chosen = null;
+let channel = "";
 
 async function fetchMessages(limit) {
   const answer = await fetch(`/sandbox/messages?limit=${limit}`);
@@ -14,9 +23,8 @@ async function fetchMessages(limit) {
 async function refresh() {
   try {
     const [newest] = await fetchMessages(1);
-    if (!newest || newest.id !== messages[0]?.id || newest.accepted_count !== messages[0].accepted_count) {
-      messages = newest ? await fetchMessages(200) : [];
-    }
+    const [known] = messages;
+    if (JSON.stringify(newest) !== JSON.stringify(known)) messages = newest ? await fetchMessages(200) : [];
     drawList();
   } catch {
     element("state").textContent = "not reachable";
@@ -34,79 +42,148 @@ function ago(time) {
 
 function drawList() {
   const wanted = element("filter").value.trim().toLowerCase();
-  const shown = messages.filter((mail) => `${mail.to.join(" ")} ${mail.subject}`.toLowerCase().includes(wanted));
+  const shown = messages.filter((one) => (!channel || one.channel === channel)
+    && `${one.to.join(" ")} ${one.subject} ${one.channel === "email" ? "" : one.text}`.toLowerCase().includes(wanted));
   const focused = document.activeElement?.dataset?.id;
   element("list").replaceChildren(...shown.map(row));
   if (focused) element("list").querySelector(`[data-id="${focused}"]`)?.focus();
   element("empty").hidden = shown.length > 0;
   element("empty-text").textContent = messages.length
     ? "No message matches the filter."
-    : "No mail yet. Book a class, and its confirmation appears here by itself.";
+    : "No message yet. Book a class, and its confirmation appears here by itself.";
   element("choose").hidden = chosen !== null || messages.length === 0;
   const count = shown.length === 1 ? "1 message" : `${shown.length} messages`;
   if (element("state").textContent !== count) element("state").textContent = count;
 }
 
-function row(mail) {
+function row(message) {
   const button = made("button", "", "");
   button.type = "button";
-  button.dataset.id = mail.id;
-  if (mail.id === chosen) button.setAttribute("aria-current", "true");
+  button.dataset.id = message.id;
+  if (message.id === chosen) button.setAttribute("aria-current", "true");
   const line = made("div", "line", "");
-  const time = made("time", "", ago(mail.create_time));
-  time.dateTime = mail.create_time;
-  line.append(made("span", "", mail.to.join(", ")), time);
-  const start = (mail.text ?? "").replace(/\s+/g, " ").slice(0, 120);
-  button.append(line, made("div", "subject", mail.subject), made("div", "start", start));
-  if (mail.accepted_count > 1) button.append(made("div", "twice", `accepted ${mail.accepted_count} times`));
-  button.addEventListener("click", () => { location.hash = mail.id; });
+  const to = made("span", "", "");
+  to.append(made("span", "channel", CHANNELS[message.channel]), message.to.join(", "));
+  const time = made("time", "", ago(message.create_time));
+  time.dateTime = message.create_time;
+  line.append(to, time);
+  const start = (message.text ?? "").replace(/\s+/g, " ").slice(0, 120);
+  button.append(line);
+  if (message.subject) button.append(made("div", "subject", message.subject));
+  button.append(made("div", "start", start), made("div", "status", `${message.provider} · ${message.status}`));
+  if (message.accepted_count > 1) button.append(made("div", "twice", `accepted ${message.accepted_count} times`));
+  button.addEventListener("click", () => { location.hash = message.id; });
   const item = document.createElement("li");
   item.append(button);
   return item;
 }
 
 function open() {
-  const mail = messages.find((one) => one.id === location.hash.slice(1));
-  chosen = mail?.id ?? null;
-  element("mail").hidden = !mail;
-  document.body.classList.toggle("reading", Boolean(mail));
+  const message = messages.find((one) => one.id === location.hash.slice(1));
+  chosen = message?.id ?? null;
+  element("message").hidden = !message;
+  document.body.classList.toggle("reading", Boolean(message));
   drawList();
-  if (!mail) return;
-  element("subject").textContent = mail.subject;
-  const facts = [
-    ["From", mail.from], ["To", mail.to.join(", ")], ["Cc", mail.cc.join(", ")], ["Bcc", mail.bcc.join(", ")],
-    ["Reply to", mail.reply_to.join(", ")], ["Accepted", new Date(mail.create_time).toLocaleString()],
-  ];
-  element("facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) =>
+  if (!message) return;
+  element("subject").textContent = message.subject || (message.channel === "sms" ? "Text message" : "Message");
+  element("facts").replaceChildren(...facts(message).filter(([, value]) => value).flatMap(([name, value]) =>
     [made("dt", "", name), made("dd", "", value)]));
-  element("html").srcdoc = `<base target="_blank">${mail.html ?? ""}`;
-  element("text").textContent = mail.text ?? "";
-  const { html, text, ...details } = mail;
+  const isMail = message.channel === "email";
+  element("html").srcdoc = `<base target="_blank">${message.html ?? ""}`;
+  element("phone").replaceChildren(...(isMail ? [] : [onPhone(message)]));
+  element("text").textContent = message.text ?? "";
+  const { html, text, ...details } = message;
   element("details").textContent = JSON.stringify(details, null, 2);
-  element("tab-html").disabled = !mail.html;
-  element("tab-text").disabled = !mail.text;
-  select(mail.html ? "html" : "text");
-  element("mail").focus({ preventScroll: true });
+  element("tab-html").hidden = element("tab-text").hidden = !isMail;
+  element("tab-phone").hidden = isMail;
+  element("tab-html").disabled = !message.html;
+  element("tab-text").disabled = !message.text;
+  select(isMail ? (message.html ? "html" : "text") : "phone");
+  const events = EVENTS[message.provider] ?? [];
+  element("webhooks").hidden = events.length === 0;
+  element("events").replaceChildren(...events.map((event) => tellButton(message, event)));
+  element("reply").hidden = message.channel !== "sms";
+  element("said").textContent = "";
+  element("message").focus({ preventScroll: true });
+}
+
+function facts(message) {
+  return [
+    ["From", message.from], ["To", message.to.join(", ")], ["Cc", message.cc.join(", ")], ["Bcc", message.bcc.join(", ")],
+    ["Reply to", message.reply_to.join(", ")], ["By", message.provider], ["Status", message.status],
+    ["Accepted", new Date(message.create_time).toLocaleString()],
+    ["Length", message.channel === "sms" ? `${[...message.text].length} characters` : ""],
+  ];
+}
+
+function onPhone(message) {
+  if (message.channel === "sms") return made("div", "bubble", message.text);
+  const card = made("div", "card", "");
+  card.append(made("strong", "", message.subject), made("span", "", message.text));
+  if (message.link) {
+    const link = Object.assign(made("a", "", message.link), { target: "_blank", rel: "noopener" });
+    if (/^https?:/.test(message.link)) link.href = message.link;
+    card.append(document.createElement("br"), link);
+  }
+  return card;
+}
+
+function tellButton(message, event) {
+  const button = made("button", "", event);
+  button.type = "button";
+  button.addEventListener("click", () => post(`/sandbox/messages/${message.id}/events`, { event }));
+  return button;
+}
+
+async function post(path, body) {
+  let said = "not reachable";
+  try {
+    const answer = await fetch(path, {
+      method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body),
+    });
+    const told = await answer.json();
+    const words = new DOMParser().parseFromString(told.answer ?? "", "text/xml").querySelector("Message")?.textContent;
+    said = answer.ok ? `The webhook was answered ${told.status}${words ? `: “${words}”` : "."}` : told.message;
+  } catch { /* said says so */ }
+  element("said").textContent = said;
+  messages = await fetchMessages(200);
+  drawList();
+  const message = messages.find((one) => one.id === chosen);
+  if (message) [...element("facts").children].find((one) => one.textContent === "Status").nextSibling.textContent = message.status;
 }
 
 function select(name) {
-  for (const one of ["html", "text", "details"]) {
+  for (const one of TABS) {
     element(`tab-${one}`).setAttribute("aria-selected", String(one === name));
     element(`tab-${one}`).tabIndex = one === name ? 0 : -1;
     element(one).hidden = one !== name;
   }
 }
 
-for (const name of ["html", "text", "details"]) element(`tab-${name}`).addEventListener("click", () => select(name));
+for (const name of TABS) element(`tab-${name}`).addEventListener("click", () => select(name));
 document.querySelector(".tabs").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
   if (!step) return;
-  const tabs = [...document.querySelectorAll(".tabs button:not(:disabled)")];
+  const tabs = [...document.querySelectorAll(".tabs button:not(:disabled):not([hidden])")];
   const next = tabs[(tabs.indexOf(document.activeElement) + step + tabs.length) % tabs.length];
   next.focus();
   next.click();
 });
 element("back").addEventListener("click", () => { location.hash = ""; });
 element("filter").addEventListener("input", drawList);
+for (const button of document.querySelectorAll(".channels button")) {
+  button.addEventListener("click", () => {
+    channel = button.dataset.channel;
+    for (const one of document.querySelectorAll(".channels button")) one.setAttribute("aria-pressed", String(one === button));
+    drawList();
+  });
+}
+element("reply").addEventListener("submit", (event) => {
+  event.preventDefault();
+  const message = messages.find((one) => one.id === chosen);
+  const text = element("reply-text").value;
+  element("reply").reset();
+  post("/sandbox/inbound", { from: message.to[0], to: message.from, text });
+});
 window.addEventListener("hashchange", open);
 refresh().then(open);

@@ -51,7 +51,7 @@ def _sms(settings: NotifySettings) -> SmsProvider:
         settings.twilio_account_sid,
         settings.twilio_auth_token,
         settings.twilio_api_url,
-        f"{settings.public_url.rstrip('/')}/webhooks/twilio/{settings.twilio_account_sid}",
+        settings.twilio_callback_url,
         Gate("the SMS provider", settings.sms_rate),
     )
 

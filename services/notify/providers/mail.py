@@ -16,8 +16,17 @@ class Mail:
     subject: str
     text: str
     html: str
-    # Further headers, such as List-Unsubscribe.
+    # Further headers, such as Reply-To and List-Unsubscribe.
     headers: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def reply_to(self) -> str:
+        """The address that providers want by itself instead of among the headers; empty for none."""
+        return self.headers.get("Reply-To", "")
+
+    @property
+    def other_headers(self) -> dict[str, str]:
+        return {name: value for name, value in self.headers.items() if name != "Reply-To"}
 
 
 class MailProvider(Protocol):

@@ -38,9 +38,11 @@ class ResendMail:
             "subject": mail.subject,
             "text": mail.text,
             "html": mail.html,
-            "headers": dict(mail.headers),
+            "headers": mail.other_headers,
             "tags": [{"name": KEY_TAG, "value": key}],
         }
+        if mail.reply_to:
+            params["reply_to"] = mail.reply_to
         async with self.gate.passing():
             # The SDK keeps these in its module and reads them before it first waits, so accounts cannot get mixed up.
             resend.api_key, resend.api_url = self._api_key, self._api_url

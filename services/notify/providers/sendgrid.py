@@ -1,5 +1,6 @@
 """SendGrid, through its official SDK, whose HTTP client is replaced by one that does not block."""
 
+from email.utils import parseaddr
 from typing import Any
 
 import httpx
@@ -49,16 +50,21 @@ class _Unblocked:
 
 
 def _body(mail: Mail, key: str) -> dict[str, Any]:
-    name, _, address = mail.sender.rpartition("<")
-    return {
+    body = {
         "personalizations": [{"to": [{"email": mail.to}], "custom_args": {KEY_ARGUMENT: key}}],
-        "from": {"email": address.removesuffix(">"), "name": name.strip()},
+        "from": _person(mail.sender),
         "subject": mail.subject,
         "content": [{"type": "text/plain", "value": mail.text}, {"type": "text/html", "value": mail.html}],
-        "headers": dict(mail.headers),
+        "headers": mail.other_headers,
         # Links in our mails are secrets of their readers.
         "tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
     }
+    return body | ({"reply_to": _person(mail.reply_to)} if mail.reply_to else {})
+
+
+def _person(text: str) -> dict[str, str]:
+    name, address = parseaddr(text)
+    return {"email": address, "name": name} if name else {"email": address}
 
 
 def _not_sent(answer: httpx.Response) -> NotSent:

@@ -14,6 +14,7 @@ from services.notify.providers.wire import TIMEOUT
 
 NAME = "smtp"
 KEY_HEADER = "X-Delivery"
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
 
 
 class SmtpMail:
@@ -24,12 +25,15 @@ class SmtpMail:
 
     def __init__(self, url: str, gate: Gate, *, timeout: float = TIMEOUT) -> None:
         parts = urlsplit(url)
+        # A password never leaves this machine in the clear, whatever the server offers.
+        secret = bool(parts.username) and parts.hostname not in _THIS_MACHINE
         self._account = {
             "hostname": parts.hostname,
             "port": parts.port,
             "username": unquote(parts.username) if parts.username else None,
             "password": unquote(parts.password) if parts.password else None,
             "use_tls": parts.scheme == "smtps",
+            "start_tls": True if parts.scheme == "smtp" and secret else None,
         }
         self._timeout, self.gate = timeout, gate
 

@@ -33,7 +33,7 @@ MAIL: resend.Emails.SendParams = {
 def sandbox(directory: Path) -> Iterator[str]:
     """A running sandbox's address."""
     port = free_port()
-    command = [sys.executable, "-m", "embedded.sandboxes.mail", "--port", str(port), "--directory", str(directory)]
+    command = [sys.executable, "-m", "embedded.sandboxes", "--port", str(port), "--directory", str(directory)]
     with subprocess.Popen(command, env={**os.environ, "RESEND_API_KEY": KEY}, stdout=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 20

@@ -51,17 +51,34 @@ def test_keys_are_a_process_s_own_and_nothing_else_is_inherited(tmp_path: Path) 
             owner = name.partition(".")[0]
             assert environment["POWERHOUSE_SECRET_FILE"].endswith(f"/secrets/{owner}")
             assert environment["POWERHOUSE_TLS_DIR"].endswith(f"/tls/{owner}")
-    with_mail_key = {name for name, environment in environments.items() if "RESEND_API_KEY" in environment}
-    assert with_mail_key == {"notify.serve", "notify.work", "sandbox"}
+    for key in ("RESEND_API_KEY", "SENDGRID_API_KEY", "TWILIO_AUTH_TOKEN", "RESEND_WEBHOOK_SECRETS"):
+        told_it = {name for name, environment in environments.items() if key in environment}
+        assert told_it == {"notify.serve", "notify.work", "sandbox"}
+    for key, owner in (("SENDGRID_WEBHOOK_PRIVATE_KEY", "sandbox"), ("VAPID_PRIVATE_KEY_FILE", "notify")):
+        told_it = {name.partition(".")[0] for name, environment in environments.items() if key in environment}
+        assert told_it == {owner}
 
 
 @pytest.mark.parametrize("variable", ["RESEND_API_KEY", "RESEND_API_KEY_FILE"])
 def test_a_mail_provider_of_ones_own_replaces_the_sandbox(tmp_path: Path, variable: str) -> None:
     environments = told(tmp_path, **{variable: "re_live"})
-    assert "sandbox" not in environments
     assert environments["notify.work"][variable] == "re_live"
     assert "RESEND_API_URL" not in environments["notify.work"]
+    # Text messages still stay here, but the demo has no mails to read.
+    assert "POWERHOUSE_SANDBOX_URL" in environments["gateway"]
+    assert "POWERHOUSE_SANDBOX_URL" not in environments["demo"]
+
+
+def test_with_accounts_of_ones_own_there_is_no_sandbox(tmp_path: Path) -> None:
+    environments = told(
+        tmp_path, SENDGRID_API_KEY="SG.x", POWERHOUSE_MAIL_PROVIDER="sendgrid", TWILIO_ACCOUNT_SID="AC1",
+        TWILIO_AUTH_TOKEN_FILE="/secrets/twilio",
+    )  # fmt: skip
+    assert "sandbox" not in environments
     assert "POWERHOUSE_SANDBOX_URL" not in environments["gateway"]
+    notify = environments["notify.work"]
+    assert (notify["POWERHOUSE_MAIL_PROVIDER"], notify["TWILIO_AUTH_TOKEN_FILE"]) == ("sendgrid", "/secrets/twilio")
+    assert not {"RESEND_API_KEY", "TWILIO_AUTH_TOKEN", "TWILIO_API_URL", "SENDGRID_API_URL"} & set(notify)
 
 
 def test_overrides_reach_their_service_alone(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from services.identity.service import SERVICE as IDENTITY
 from services.notify import sending
 from services.notify.providers.choice import providers_of
 from services.notify.service import SERVICE as NOTIFY
+from tests.integration.notify.channels import Sandboxes, sandboxes
 from tests.integration.notify.desk import ZONE, Desk
 from tests.integration.notify.house import KEY, Post, sandbox_process
 from tests.integration.notify.phones import Phones
@@ -51,3 +52,17 @@ def phones(monkeypatch: pytest.MonkeyPatch) -> Phones:
     made = Phones()
     monkeypatch.setattr(sending, "providers_of", lambda settings: replace(providers_of(settings), sms=made))
     return made
+
+
+@pytest.fixture(scope="session")
+def all_sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandboxes]:
+    """The sandboxes of all providers."""
+    with sandboxes(tmp_path_factory.mktemp("sandboxes")) as running:
+        yield running
+
+
+@pytest.fixture
+async def twins(all_sandboxes: Sandboxes) -> Sandboxes:
+    """The sandboxes of all providers, in good weather."""
+    await all_sandboxes.weather()
+    return all_sandboxes

@@ -38,9 +38,9 @@ TIMING = Timing(retry_pause=0.02, lease=30)
 
 @contextmanager
 def sandbox_process(directory: Path) -> Iterator[str]:
-    """The mail sandbox as a process; its address."""
+    """The sandboxes as a process; its address."""
     port = free_port()
-    command = [sys.executable, "-m", "embedded.sandboxes.mail", "--port", str(port), "--directory", str(directory)]
+    command = [sys.executable, "-m", "embedded.sandboxes", "--port", str(port), "--directory", str(directory)]
     with subprocess.Popen(command, env={**os.environ, "RESEND_API_KEY": KEY}, stdout=subprocess.DEVNULL) as process:
         try:
             deadline = time.monotonic() + 20

@@ -218,8 +218,6 @@ async def test_words_come_twice_and_in_any_order(
         await report(desk, phones, key, word, "a reason")
     row = await text_of(desk, booking)
     assert (row["state"], row["outcome"]) == (state, outcome)
-    database = desk.post.notify.resources.database
-    assert await deliveries.locate(database, provider=NAME, provider_message_id=phones.ids[0]) == parse_key(key)
 
 
 async def test_of_what_was_never_sent_no_word_is_believed(desk: Desk, phones: Phones) -> None:
