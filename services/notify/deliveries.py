@@ -35,14 +35,12 @@ async def plan(tx: UnitOfWork, kind: Kind, subject_id: UUID) -> None:
             kind=kind,
             subject_id=subject_id,
             channel=Channel.EMAIL,
-            state=State.PENDING,
+            booking_id=subject_id if kind == Kind.BOOKING_CONFIRMATION else None,
             due_time=now,
-            attempts=0,
-            provider_message_id="",
-            reason="",
+            due_at=now,
             create_time=now,
         )
-        .on_conflict_do_nothing(index_elements=["tenant_id", "kind", "subject_id", "channel"])
+        .on_conflict_do_nothing(constraint="uq_deliveries_once")
         .returning(Delivery.id)
     )
     if delivery_id is not None:

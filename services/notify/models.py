@@ -1,35 +1,53 @@
-"""Notify's tables."""
+"""Notify's tables. Guards of states and the policies are in migrations/."""
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, Index, MetaData, UniqueConstraint
+from sqlalchemy import ARRAY, BigInteger, CheckConstraint, Index, Integer, MetaData, UniqueConstraint, text
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted
+from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
+from services.chassis.ids import NO_TENANT
 
 # Calls of the provider for one delivery, in all.
 MAX_ATTEMPTS = 3
 
 
+_TYPES = {**COLUMN_TYPES, list[int]: ARRAY(Integer()), list[Any]: JSONB}
+
+
 class Base(DeclarativeBase):
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = COLUMN_TYPES
+    type_annotation_map = _TYPES
 
 
 class Kind(StrEnum):
     """Why a message is sent; also the name of its templates."""
 
     BOOKING_CONFIRMATION = "booking_confirmation"
+    REMINDER = "reminder"
+    WAITLIST_PROMOTED = "waitlist_promoted"
+    WAITLIST_OFFER = "waitlist_offer"
+    CLASS_CANCELLED = "class_cancelled"
+    CLASS_CHANGED = "class_changed"
+    FEE_DUE = "fee_due"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # a kind of mail, not a password
+    GENERATION_SUMMARY = "generation_summary"
+    # To the studio's owners and managers: messages that could not be delivered.
+    DELIVERY_ALERT = "delivery_alert"
+    RECEIPT = "receipt"
 
 
 class Channel(StrEnum):
     """How a message travels."""
 
     EMAIL = "email"
+    SMS = "sms"
+    PUSH = "push"
 
 
 class State(StrEnum):
@@ -38,47 +56,161 @@ class State(StrEnum):
     PENDING = "pending"
     # Handed to the provider, or about to be: whether it was accepted is not known yet.
     SENDING = "sending"
+    # The provider gave no answer and cannot be asked again with the same key: looked for until it is found or given up.
+    UNKNOWN = "unknown"
     ACCEPTED = "accepted"
+    # The provider says that it arrived.
+    DELIVERED = "delivered"
     SKIPPED = "skipped"
     FAILED = "failed"
+
+
+OPEN = (State.PENDING, State.SENDING, State.UNKNOWN)
+# SQL: the row waits for a worker, whether or not it is due.
+WAITING = "state IN ('pending', 'sending', 'unknown') AND lease_token IS NULL"
+
+
+class Outcome(StrEnum):
+    """What the provider told after it had accepted a message."""
+
+    DELIVERED = "delivered"
+    # The mailbox or the network refused it.
+    BOUNCED = "bounced"
+    # It arrived, and the reader called it spam.
+    COMPLAINED = "complained"
+    FAILED = "failed"
+
+
+def _listed(values: type[StrEnum]) -> str:
+    return ", ".join(f"'{value}'" for value in values)
 
 
 class Delivery(Tenanted, Base):
     """One message to one person through one channel. Holds no address and no text: both are fetched when it is sent.
 
-    Its id is the provider's idempotency key, so the key is stored before the first call and never changes.
+    Its id is the provider's idempotency key, so the key is stored before the first call and never changes. The row is
+    its own job: the last columns are those of the chassis' `jobs`.
     """
 
     __tablename__ = "deliveries"
 
     kind: Mapped[str]
-    # The booking, invitation or password reset it is about.
+    # What it is about: a booking, waitlist entry, fee, invitation, password reset.
     subject_id: Mapped[UUID]
-    channel: Mapped[str] = mapped_column(default=Channel.EMAIL)
-    state: Mapped[str] = mapped_column(default=State.PENDING)
-    # Business time.
+    channel: Mapped[str]
+    # How long before the start a reminder leaves; 0 for everything else.
+    offset_minutes: Mapped[int] = mapped_column(server_default="0")
+    # Which of several messages about the subject: for a reminder how often the start has moved.
+    time_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
+    # Ids of booking, where it is about them.
+    client_id: Mapped[UUID | None]
+    booking_id: Mapped[UUID | None]
+    class_session_id: Mapped[UUID | None]
+    # What the words need and only the event knew. Ids and plain values, nothing personal.
+    args: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'"))
+    state: Mapped[str] = mapped_column(server_default=State.PENDING)
+    # What the provider told later; empty until it has.
+    outcome: Mapped[str] = mapped_column(server_default="")
+    # Business time at which it is due by its rule; it leaves at `due_at`, which may be later: quiet hours.
     due_time: Mapped[datetime]
-    # Real time of the first call of the provider, from which the life of the idempotency key counts.
+    # After this nobody needs it any more.
+    useful_until: Mapped[datetime | None]
+    # Calls of the provider.
+    attempts: Mapped[int] = mapped_column(server_default="0")
+    # Real time of the first call, from which the life of the idempotency key counts.
     first_attempt_time: Mapped[datetime | None]
+    # Business time of the provider's yes.
     accept_time: Mapped[datetime | None]
-    attempts: Mapped[int] = mapped_column(default=0)
-    provider_message_id: Mapped[str] = mapped_column(default="")
+    # When the provider told the outcome.
+    outcome_time: Mapped[datetime | None]
+    provider: Mapped[str] = mapped_column(server_default="")
+    provider_message_id: Mapped[str] = mapped_column(server_default="")
     # Why it was skipped or failed, or why the last attempt did not succeed. Nothing personal.
-    reason: Mapped[str] = mapped_column(default="")
+    reason: Mapped[str] = mapped_column(server_default="")
+    # All that happened to it, in order: {"at", "what", and where there are some "reason", "provider", "id"}.
+    story: Mapped[list[Any]] = mapped_column(server_default=text("'[]'"))
     create_time: Mapped[datetime]
+    # The job: when to run it, who has it, how often it ran.
+    due_at: Mapped[datetime]
+    retry_at: Mapped[datetime | None]
+    announced_at: Mapped[datetime | None]
+    lease_until: Mapped[datetime | None]
+    lease_token: Mapped[UUID | None]
+    runs: Mapped[int] = mapped_column(server_default="0")
+    traceparent: Mapped[str | None]
 
     __table_args__ = (
-        UniqueConstraint("tenant_id", "kind", "subject_id", "channel"),
+        UniqueConstraint(
+            "tenant_id",
+            "kind",
+            "subject_id",
+            "offset_minutes",
+            "channel",
+            "time_version",
+            name="uq_deliveries_once",
+        ),
         Index(None, "tenant_id", "subject_id"),
-        CheckConstraint("kind IN ('booking_confirmation', 'invitation', 'password_reset')", name="kind"),
-        CheckConstraint("channel IN ('email')", name="channel"),
-        CheckConstraint("state IN ('pending', 'sending', 'accepted', 'skipped', 'failed')", name="state"),
+        Index(None, "tenant_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),
+        Index(None, "tenant_id", "client_id", "id", postgresql_where=text("client_id IS NOT NULL")),
+        Index(
+            "ix_deliveries_provider_message_id",
+            "provider",
+            "provider_message_id",
+            postgresql_where=text("provider_message_id <> ''"),
+        ),
+        Index("ix_deliveries_waiting", "due_at", "id", postgresql_where=text(WAITING)),
+        Index("ix_deliveries_leased", "lease_until", postgresql_where=text("lease_token IS NOT NULL")),
+        CheckConstraint(f"kind IN ({_listed(Kind)})", name="kind"),
+        CheckConstraint(f"channel IN ({_listed(Channel)})", name="channel"),
+        CheckConstraint(f"state IN ({_listed(State)})", name="state"),
+        CheckConstraint(f"outcome IN ('', {_listed(Outcome)})", name="outcome"),
         CheckConstraint(f"attempts BETWEEN 0 AND {MAX_ATTEMPTS}", name="attempts"),
-        CheckConstraint("(state = 'accepted') = (accept_time IS NOT NULL)", name="accept_time"),
+        CheckConstraint("offset_minutes >= 0", name="offset_minutes"),
+        CheckConstraint("state NOT IN ('accepted', 'delivered') OR accept_time IS NOT NULL", name="accept_time"),
         CheckConstraint("state NOT IN ('skipped', 'failed') OR reason <> ''", name="reason"),
     )
 
     @property
     def finished(self) -> bool:
-        """Whether its outcome is known for good."""
-        return self.state in (State.ACCEPTED, State.SKIPPED, State.FAILED)
+        """Whether nothing is left to do for it here; the provider may still tell more."""
+        return self.state not in OPEN
+
+
+class RemindedBooking(Base):
+    """What reminders need to know of a booking: a projection of booking's events, the newest version of each."""
+
+    __tablename__ = "reminded_bookings"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    client_id: Mapped[UUID]
+    class_session_id: Mapped[UUID]
+    class_type_id: Mapped[UUID]
+    # Whether the place is held and paid; nobody else is reminded.
+    confirmed: Mapped[bool]
+    start_time: Mapped[datetime]
+    # IANA zone of the location.
+    time_zone: Mapped[str]
+    # Counts changes of the start.
+    time_version: Mapped[int] = mapped_column(BigInteger)
+    # Business time of the change that made this version.
+    change_time: Mapped[datetime]
+
+    __table_args__ = (
+        Index(None, "tenant_id", "client_id"),
+        Index(None, "tenant_id", "start_time"),
+    )
+
+
+class ReminderSettings(Versioned, Base):
+    """When a studio reminds of classes of a type, or of all types that have no settings of their own (NO_TENANT)."""
+
+    __tablename__ = "reminder_settings"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    class_type_id: Mapped[UUID] = mapped_column(primary_key=True, default=NO_TENANT)
+    # Minutes before the start, by channel.
+    email_offsets: Mapped[list[int]]
+    sms_offsets: Mapped[list[int]]
+    push_offsets: Mapped[list[int]]

@@ -39,6 +39,14 @@ def guard(table: str, app_role: str, *, privileges: str = "SELECT, INSERT, UPDAT
     op.execute(f"GRANT {privileges} ON {table} TO {app_role}")
 
 
+def guard_queue(table: str, app_role: str) -> None:
+    """Lets `Database.queue` see the rows of every studio in a guarded table that is a queue.
+
+    Everything else keeps to its studios.
+    """
+    op.execute(f"CREATE POLICY dispatch ON {table} TO {app_role} USING (current_setting('app.dispatch', true) = 'on')")
+
+
 def install_function(sql_file: Path) -> None:
     """Installs a hot path's SQL function from `sql/<name>_v<n>.sql`."""
     run_script(sql_file.read_text(encoding="utf-8"))

@@ -1,6 +1,8 @@
 """NotifyService on the wire."""
 
+from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 from powerhouse.notify.v1 import notify_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2_grpc import NotifyServiceServicer
@@ -10,7 +12,7 @@ from services.chassis.ids import parse_child
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import to_timestamp
 from services.notify import deliveries
-from services.notify.models import Delivery, Kind
+from services.notify.models import Delivery, Kind, Outcome
 
 
 class NotifyServicer(NotifyServiceServicer):
@@ -36,17 +38,54 @@ class NotifyServicer(NotifyServiceServicer):
 
 
 def _encode(row: Delivery) -> pb.Delivery:
-    studio = f"studios/{row.tenant_id}"
+    def name(collection: str, id: UUID | None) -> str:
+        return f"studios/{row.tenant_id}/{collection}/{id}" if id else ""
+
+    def subject(collection: str, kind: Kind) -> str:
+        return name(collection, row.subject_id) if row.kind == kind else ""
+
     return pb.Delivery(
-        name=f"{studio}/deliveries/{row.id}",
+        name=name("deliveries", row.id),
         kind=pb.Delivery.Kind.Value(row.kind.upper()),
+        channel=pb.Delivery.Channel.Value(row.channel.upper()),
         state=pb.Delivery.State.Value(row.state.upper()),
-        booking=f"{studio}/bookings/{row.subject_id}" if row.kind == Kind.BOOKING_CONFIRMATION else "",
-        invitation=f"{studio}/invitations/{row.subject_id}" if row.kind == Kind.INVITATION else "",
+        outcome=_OUTCOMES[row.outcome],
+        booking=name("bookings", row.booking_id),
+        client=name("clients", row.client_id),
+        class_session=name("classSessions", row.class_session_id),
+        invitation=subject("invitations", Kind.INVITATION),
+        waitlist_entry=subject("waitlistEntries", Kind.WAITLIST_OFFER),
+        fee=subject("fees", Kind.FEE_DUE),
+        offset_minutes=row.offset_minutes,
+        time_version=row.time_version,
         due_time=to_timestamp(row.due_time),
+        send_time=to_timestamp(row.due_at),
+        useful_until=to_timestamp(row.useful_until),
         accept_time=to_timestamp(row.accept_time),
+        outcome_time=to_timestamp(row.outcome_time),
         attempts=row.attempts,
+        provider=row.provider,
         provider_message_id=row.provider_message_id,
         reason=row.reason,
+        story=[_encode_step(step) for step in row.story],
         create_time=to_timestamp(row.create_time),
     )
+
+
+def _encode_step(step: dict[str, str]) -> pb.Delivery.Step:
+    return pb.Delivery.Step(
+        time=to_timestamp(datetime.fromisoformat(step["at"])),
+        what=step["what"],
+        reason=step.get("reason", ""),
+        provider=step.get("provider", ""),
+        provider_message_id=step.get("id", ""),
+    )
+
+
+_OUTCOMES = {
+    "": pb.Delivery.OUTCOME_UNSPECIFIED,
+    Outcome.DELIVERED: pb.Delivery.ARRIVED,
+    Outcome.BOUNCED: pb.Delivery.BOUNCED,
+    Outcome.COMPLAINED: pb.Delivery.COMPLAINED,
+    Outcome.FAILED: pb.Delivery.UNDELIVERABLE,
+}
