@@ -34,7 +34,13 @@ from powerhouse.booking.v1 import (
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.notify.v1 import notify_service_pb2
+from powerhouse.notify.v1 import (
+    delivery_report_service_pb2,
+    notify_service_pb2,
+    preference_service_pb2,
+    sender_service_pb2,
+    template_service_pb2,
+)
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from powerhouse.scheduling.v1 import scheduling_service_pb2
 from services.chassis.rpc.policy import Method, read_methods
@@ -61,7 +67,13 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         export_service_pb2.DESCRIPTOR.services_by_name["ExportService"],
         erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     ],
-    "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
+    "notify": [
+        notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
+        preference_service_pb2.DESCRIPTOR.services_by_name["PreferenceService"],
+        sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"],
+        template_service_pb2.DESCRIPTOR.services_by_name["TemplateService"],
+        delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
+    ],
 }
 CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))
 HEALTH_TIMEOUT = 1.0

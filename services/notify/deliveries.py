@@ -5,15 +5,12 @@ protocol for effects outside: `begin` commits the intention, the provider is cal
 `keep_trying` records the outcome. Whoever records second changes nothing: the first outcome stands.
 """
 
-from collections.abc import Sequence
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
-from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
@@ -53,16 +50,6 @@ async def get(tx: UnitOfWork, delivery_id: UUID) -> Delivery:
     if delivery is None:
         raise NotFound("delivery")
     return delivery
-
-
-async def list_newest(tx: UnitOfWork, page: Page, booking_id: UUID | None) -> Sequence[Delivery]:
-    """Deliveries of the studio, newest first; only those about a booking when one is named."""
-    query = select(Delivery).where(Delivery.tenant_id == tx.tenant).order_by(Delivery.id.desc()).limit(page.limit)
-    if booking_id is not None:
-        query = query.where(Delivery.subject_id == booking_id)
-    if page.after is not None:
-        query = query.where(Delivery.id < page.after[0])
-    return (await tx.session.scalars(query)).all()
 
 
 async def begin(tx: UnitOfWork, delivery_id: UUID) -> bool:

@@ -20,9 +20,10 @@ from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import from_timestamp
+from services.notify.local_words import day_and_time
 from services.notify.models import Delivery, Kind
 from services.notify.providers.mail import Mail
-from services.notify.templates import day_and_time, render
+from services.notify.templates import render
 
 # One address and nothing beside it; whether it exists is for the provider to say.
 _ADDRESS = re.compile(r"[^\s\x00-\x1f\x7f<>(),;:\"@]+@[^\s\x00-\x1f\x7f<>(),;:\"@]+")

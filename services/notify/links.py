@@ -24,6 +24,13 @@ _MAC = 16
 # The numbers never change: they are in mails that were sent.
 _NUMBERS = {
     Kind.BOOKING_CONFIRMATION: 1,
+    Kind.REMINDER: 2,
+    Kind.WAITLIST_PROMOTED: 3,
+    Kind.WAITLIST_OFFER: 4,
+    Kind.CLASS_CANCELLED: 5,
+    Kind.CLASS_CHANGED: 6,
+    Kind.FEE_DUE: 7,
+    Kind.RECEIPT: 8,
 }
 _KINDS = {number: kind for kind, number in _NUMBERS.items()}
 

@@ -37,14 +37,10 @@ class Brand:
 
 async def put_studio(tx: UnitOfWork, *, version: int, display_name: str, time_zone: str) -> None:
     """What scheduling says of the studio, unless something newer is known."""
-    row = insert(Studio).values(
-        tenant_id=tx.tenant, version=version, display_name=display_name, time_zone=time_zone
-    )
+    row = insert(Studio).values(tenant_id=tx.tenant, version=version, display_name=display_name, time_zone=time_zone)
     news = {name: row.excluded[name] for name in ("version", "display_name", "time_zone")}
     await tx.session.execute(
-        row.on_conflict_do_update(
-            index_elements=["tenant_id"], set_=news, where=Studio.version < row.excluded.version
-        )
+        row.on_conflict_do_update(index_elements=["tenant_id"], set_=news, where=Studio.version < row.excluded.version)
     )
 
 
@@ -72,7 +68,10 @@ async def get(tx: UnitOfWork) -> Sender:
 
 
 async def update(tx: UnitOfWork, changes: Mapping[str, str], etag: str) -> Sender:
-    """Changes some of MUTABLE. Raises Aborted/ETAG_MISMATCH, InvalidArgument/PHONE_INVALID, AlreadyExists/NUMBER_TAKEN."""
+    """Changes some of MUTABLE.
+
+    Raises Aborted/ETAG_MISMATCH, InvalidArgument/PHONE_INVALID, AlreadyExists/NUMBER_TAKEN.
+    """
     nothing = {"tenant_id": tx.tenant, "version": 0, **dict.fromkeys(MUTABLE, "")}
     await tx.session.execute(insert(Sender).values(nothing).on_conflict_do_nothing())
     sender = await tx.session.get_one(Sender, tx.tenant, with_for_update=True)

@@ -3,13 +3,28 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
+from powerhouse.notify.v1 import (
+    delivery_report_service_pb2,
+    delivery_report_service_pb2_grpc,
+    notify_service_pb2,
+    notify_service_pb2_grpc,
+    preference_service_pb2,
+    preference_service_pb2_grpc,
+    sender_service_pb2,
+    sender_service_pb2_grpc,
+    template_service_pb2,
+    template_service_pb2_grpc,
+)
 from services.chassis.resources import Resources
 from services.chassis.rpc.server import Servicer
 from services.chassis.service import Service
 from services.notify.consumers import consumers
 from services.notify.jobs import jobs
+from services.notify.rpc.delivery_report_servicer import DeliveryReportServicer
 from services.notify.rpc.notify_servicer import NotifyServicer
+from services.notify.rpc.preference_servicer import PreferenceServicer
+from services.notify.rpc.sender_servicer import SenderServicer
+from services.notify.rpc.template_servicer import TemplateServicer
 from services.notify.settings import NotifySettings
 
 
@@ -19,7 +34,27 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
             notify_service_pb2_grpc.add_NotifyServiceServicer_to_server,
             NotifyServicer(resources.database, resources.pager),
-        )
+        ),
+        Servicer(
+            preference_service_pb2.DESCRIPTOR.services_by_name["PreferenceService"],
+            preference_service_pb2_grpc.add_PreferenceServiceServicer_to_server,
+            PreferenceServicer(resources),
+        ),
+        Servicer(
+            sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"],
+            sender_service_pb2_grpc.add_SenderServiceServicer_to_server,
+            SenderServicer(resources),
+        ),
+        Servicer(
+            template_service_pb2.DESCRIPTOR.services_by_name["TemplateService"],
+            template_service_pb2_grpc.add_TemplateServiceServicer_to_server,
+            TemplateServicer(resources),
+        ),
+        Servicer(
+            delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
+            delivery_report_service_pb2_grpc.add_DeliveryReportServiceServicer_to_server,
+            DeliveryReportServicer(resources),
+        ),
     ]
 
 

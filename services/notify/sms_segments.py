@@ -15,7 +15,9 @@ _BASIC = frozenset(
 # Two septets each: an escape and a letter.
 _EXTENDED = frozenset("\f^{}\\[~]|€")
 # What editors put in and the alphabet has a plain form of.
-_PLAIN = str.maketrans({"‘": "'", "’": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " "})
+_PLAIN = str.maketrans(
+    {"‘": "'", "’": "'", "“": '"', "”": '"', "„": '"', "–": "-", "—": "-", "…": "...", "\u00a0": " ", "\u202f": " "}
+)
 
 
 class Encoding(StrEnum):

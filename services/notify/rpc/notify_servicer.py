@@ -11,7 +11,7 @@ from services.chassis.db.paging import Pager
 from services.chassis.ids import parse_child
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import to_timestamp
-from services.notify import deliveries
+from services.notify import deliveries, delivery_views
 from services.notify.models import Delivery, Kind, Outcome
 
 
@@ -22,12 +22,11 @@ class NotifyServicer(NotifyServiceServicer):
         self._database, self._pager = database, pager
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
-        tenant = current_call().tenant
-        booking = request.booking
-        booking_id = parse_child(booking, "studios/*/bookings/*", "booking", tenant) if booking else None
-        page = self._pager.page(f"deliveries {request.parent} {booking}", request.page_size, request.page_token)
+        wanted = _wanted(request)
+        query = " ".join(f"{column} {value}" for column, value in wanted.items())
+        page = self._pager.page(f"deliveries {request.parent} {query}", request.page_size, request.page_token)
         async with self._database.read() as tx:
-            rows = await deliveries.list_newest(tx, page, booking_id)
+            rows = await delivery_views.list_newest(tx, page, wanted)
         shown, token = page.cut(rows, lambda row: (row.id,))
         return pb.ListDeliveriesResponse(deliveries=[_encode(row) for row in shown], next_page_token=token)
 
@@ -35,6 +34,22 @@ class NotifyServicer(NotifyServiceServicer):
         delivery_id = parse_child(request.name, "studios/*/deliveries/*", "name", current_call().tenant)
         async with self._database.read() as tx:
             return _encode(await deliveries.get(tx, delivery_id))
+
+
+def _wanted(request: pb.ListDeliveriesRequest) -> dict[str, Any]:
+    """Columns of Delivery and the values that the request wants of them."""
+    tenant, wanted = current_call().tenant, dict[str, Any]()
+    if request.booking:
+        wanted["booking_id"] = parse_child(request.booking, "studios/*/bookings/*", "booking", tenant)
+    if request.client:
+        wanted["client_id"] = parse_child(request.client, "studios/*/clients/*", "client", tenant)
+    if request.kind:
+        wanted["kind"] = pb.Delivery.Kind.Name(request.kind).lower()
+    if request.channel:
+        wanted["channel"] = pb.Delivery.Channel.Name(request.channel).lower()
+    if request.state:
+        wanted["state"] = pb.Delivery.State.Name(request.state).lower()
+    return wanted
 
 
 def _encode(row: Delivery) -> pb.Delivery:

@@ -8,7 +8,7 @@ from services.chassis.db.migrations import guard
 from services.chassis.db.urls import role_name
 
 revision = "0004"
-down_revision = "0001"
+down_revision = "0002"
 
 APP_ROLE = role_name("notify", "app")
 _TIME = sa.DateTime(timezone=True)
@@ -96,6 +96,13 @@ def upgrade() -> None:
         sa.Column("client_id", sa.Uuid(), nullable=False),
         sa.Column("dismiss_time", _TIME, nullable=False),
         sa.PrimaryKeyConstraint("tenant_id", "client_id", name="pk_dismissed_warnings"),
+    )
+    op.create_index("ix_deliveries_tenant_id_due_time", "deliveries", ["tenant_id", "due_time"])
+    op.create_index(
+        "ix_deliveries_failed",
+        "deliveries",
+        ["tenant_id", "client_id"],
+        postgresql_where=sa.text("state = 'failed'"),
     )
     for table in ("studios", "senders", "client_preferences", "suppressions", "dismissed_warnings"):
         guard(table, APP_ROLE)

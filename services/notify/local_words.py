@@ -1,0 +1,40 @@
+"""Dates, times and money as people of a language write them. Pure, and independent of the locale of the process."""
+
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from babel.dates import format_datetime
+from babel.numbers import format_currency, get_currency_precision
+
+LANGUAGES = ("en", "de")
+
+_LONG = {"en": "EEEE, d MMMM y, HH:mm", "de": "EEEE, d. MMMM y, HH:mm"}
+_SHORT = {"en": "EEE d MMM, HH:mm", "de": "EEE d. MMM, HH:mm"}
+
+
+def spoken(language: str) -> str:
+    """The language of ours that is nearest: `de-AT` is German, and what we do not speak is English."""
+    head = language.lower().replace("_", "-").partition("-")[0]
+    return head if head in LANGUAGES else LANGUAGES[0]
+
+
+def day_and_time(instant: datetime, zone: str, language: str = "en") -> str:
+    """`Monday, 23 November 2026, 10:00` as a clock in that zone shows it."""
+    return _format(instant, zone, _LONG, language)
+
+
+def short_time(instant: datetime, zone: str, language: str = "en") -> str:
+    """`Mon 23 Nov, 10:00`, in which an SMS pays for few characters."""
+    return _format(instant, zone, _SHORT, language)
+
+
+def money(amount_minor: int, currency: str, language: str = "en") -> str:
+    """`€12.50`, from minor units of an ISO 4217 currency."""
+    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
+    return format_currency(amount, currency, locale=spoken(language))
+
+
+def _format(instant: datetime, zone: str, patterns: dict[str, str], language: str) -> str:
+    language = spoken(language)
+    return format_datetime(instant.astimezone(ZoneInfo(zone)), patterns[language], ZoneInfo(zone), language)
