@@ -1,102 +1,29 @@
 """Preferences by gRPC: who may see and change them, what follows for sending, and what is kept of it."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 from datetime import time, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import grpc
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
-from powerhouse.booking.v1 import client_pb2, client_service_pb2
-from powerhouse.booking.v1.client_service_pb2_grpc import ClientServiceStub
 from powerhouse.notify.v1 import preference_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
-from powerhouse.notify.v1.preference_service_pb2_grpc import PreferenceServiceStub
-from powerhouse.policy.v1.policy_pb2 import Role
-from services.booking.service import SERVICE as BOOKING
 from services.chassis.clock import real_now
 from services.chassis.ids import new_id
-from services.notify import preferences, senders
+from services.notify import preferences
 from services.notify.links import LIFETIME, Links
 from services.notify.models import Channel, Kind
 from services.notify.quiet_hours import QuietHours
-from services.notify.service import SERVICE as NOTIFY
-from tests.support.services import Mesh, Running, fields_of, reason_of
+from tests.integration.notify.studio import Studio
+from tests.support.services import fields_of, reason_of
 
 Preferences = pb.Preferences
 NO_SMS = Preferences.OptOut(channel=Delivery.SMS)
 NO_REMINDER_MAILS = Preferences.OptOut(kind=Delivery.REMINDER, channel=Delivery.EMAIL)
-
-
-@dataclass
-class Studio:
-    """A studio with one client, who has an account."""
-
-    booking: Running
-    notify: Running
-    id: UUID = field(default_factory=new_id)
-    account: UUID = field(default_factory=new_id)
-    client_id: UUID = field(default_factory=new_id)
-
-    @property
-    def name(self) -> str:
-        return f"studios/{self.id}"
-
-    @property
-    def resource(self) -> str:
-        return f"{self.name}/clients/{self.client_id}/preferences"
-
-    @property
-    def links(self) -> Links:
-        return Links(self.notify.resources.settings.secret)
-
-    def token(self, kind: Kind | None = Kind.REMINDER, age: timedelta = timedelta()) -> str:
-        return self.links.token(self.id, self.client_id, kind, real_now() - age)
-
-    def staff(self, role: Any = Role.ROLE_FRONT_DESK) -> Any:
-        return self.notify.as_account(PreferenceServiceStub, roles={self.id: [role]})
-
-    def client(self, account: UUID | None = None) -> Any:
-        return self.notify.as_account(PreferenceServiceStub, account or self.account)
-
-    def anyone(self) -> Any:
-        return self.notify.anonymous(PreferenceServiceStub)
-
-    async def shown(self) -> Preferences:
-        answer: Preferences = await self.staff().GetPreferences(pb.GetPreferencesRequest(name=self.resource))
-        return answer
-
-    async def change(self, stub: Any = None, etag: str = "", **fields: Any) -> Preferences:
-        wanted = Preferences(name=self.resource, etag=etag, **fields)
-        request = pb.UpdatePreferencesRequest(preferences=wanted, request_id=uuid4().hex)
-        answer: Preferences = await (stub or self.staff()).UpdatePreferences(request)
-        return answer
-
-    async def loaded(self) -> preferences.Preferences:
-        async with self.notify.resources.database.transaction(self.id) as tx:
-            return (await preferences.load(tx, [self.client_id]))[self.client_id]
-
-    async def consents(self) -> list[pb.Consent]:
-        parent = f"{self.name}/clients/{self.client_id}"
-        return list((await self.staff().ListConsents(pb.ListConsentsRequest(parent=parent))).consents)
-
-
-@pytest.fixture
-async def studio(mesh: Mesh) -> AsyncIterator[Studio]:
-    async with mesh.running(BOOKING) as booking, mesh.running(NOTIFY) as notify:
-        made = Studio(booking, notify)
-        desk = booking.as_account(ClientServiceStub, roles={made.id: [Role.ROLE_FRONT_DESK]})
-        client = client_pb2.Client(display_name="Ann Adler", account=f"accounts/{made.account}")
-        request = client_service_pb2.CreateClientRequest(parent=made.name, client=client, request_id=uuid4().hex)
-        made.client_id = UUID((await desk.CreateClient(request)).name.rpartition("/")[2])
-        async with notify.resources.database.transaction(made.id) as tx:
-            await senders.put_studio(tx, version=1, display_name="Kiez Pilates", time_zone="Europe/Berlin")
-        yield made
 
 
 async def test_who_has_said_nothing_is_sent_everything(studio: Studio) -> None:
@@ -154,9 +81,7 @@ async def test_others_clients_are_not_there(studio: Studio) -> None:
         assert refusal.value.code() == grpc.StatusCode.PERMISSION_DENIED
         wanted = Preferences(name=name, opt_outs=[NO_SMS])
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
-            await stranger.UpdatePreferences(
-                pb.UpdatePreferencesRequest(preferences=wanted, request_id=uuid4().hex)
-            )
+            await stranger.UpdatePreferences(pb.UpdatePreferencesRequest(preferences=wanted, request_id=uuid4().hex))
         assert refusal.value.code() == grpc.StatusCode.PERMISSION_DENIED
     with pytest.raises(grpc.aio.AioRpcError) as refusal:
         await studio.staff().GetPreferences(

@@ -28,6 +28,7 @@ CONFIRMATION = {
     "link": "http://127.0.0.1:8080",
 }
 
+
 class Tags(HTMLParser):
     """Names of the tags of a document, and its text."""
 
@@ -55,7 +56,8 @@ def test_every_kind_has_sound_words_and_wants_every_value_that_it_says(kind: Kin
     for channel in channels(kind):
         source = house(kind, channel, language)
         check(kind, channel, source, language)
-        said = meta.find_undeclared_variables(Environment(autoescape=True).parse(source.subject + source.html + source.text))
+        tree = Environment(autoescape=True).parse(source.subject + source.html + source.text)
+        said = meta.find_undeclared_variables(tree)
         for missing in values:
             given = {name: value for name, value in values.items() if name != missing}
             with pytest.raises(UndefinedError) if missing in said else nullcontext():
@@ -74,7 +76,9 @@ def test_a_text_message_of_the_house_is_one_segment(kind: Kind) -> None:
 
 
 def test_a_mail_bears_the_studio_and_the_way_out_of_it() -> None:
-    frame = Frame("Kiez <Pilates>", "Oranienstr. 1, 10999 Berlin", "https://x.test/preferences#token=1", "https://x.test/u/1")
+    frame = Frame(
+        "Kiez <Pilates>", "Oranienstr. 1, 10999 Berlin", "https://x.test/preferences#token=1", "https://x.test/u/1"
+    )
     words = render(Kind.REMINDER, sample(Kind.REMINDER, "de"), language="de-AT", frame=frame)
     assert 'lang="de"' in words.html
     for said in ("Kiez &lt;Pilates&gt;", frame.postal_address, frame.preferences_link, frame.unsubscribe_link):
