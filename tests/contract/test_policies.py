@@ -108,7 +108,18 @@ def test_few_methods_are_callable_without_identity() -> None:
         for method in methods()
         if method.GetOptions().Extensions[policy_pb2.method].scope == MethodPolicy.PUBLIC
     )
-    assert public == ["DownloadCalendar", "ExchangeToken", "RequestPasswordReset", "ResetPassword", "SignIn", "SignUp"]
+    assert public == [
+        "DownloadCalendar",
+        "ExchangeToken",
+        "OpenPreferences",
+        "RequestPasswordReset",
+        "ResetPassword",
+        "SavePreferences",
+        "ShowUnsubscribe",
+        "SignIn",
+        "SignUp",
+        "Unsubscribe",
+    ]
 
 
 def test_lists_are_paged() -> None:

@@ -72,7 +72,7 @@ minutes = st.integers(0, 24 * 60 - 1).map(lambda minute: time(minute // 60, minu
 hours = st.tuples(minutes, minutes).filter(lambda pair: pair[0] != pair[1]).map(lambda pair: QuietHours(*pair))
 
 
-@settings(max_examples=5_000, deadline=None)
+@settings(max_examples=1_000, deadline=None)
 @given(
     due=st.integers(0, 15 * 365 * 24 * 60).map(lambda minute: EPOCH + timedelta(minutes=minute)),
     useful=st.integers(1, 48 * 60).map(lambda minute: timedelta(minutes=minute)),
