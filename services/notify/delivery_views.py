@@ -15,6 +15,7 @@ from services.chassis.errors import InvalidArgument
 from services.notify.models import Delivery, DismissedWarning
 
 LONGEST_PERIOD = timedelta(days=400)
+USUAL_PERIOD = timedelta(days=30)
 # A failure that nobody has dismissed ends as a warning after this time: much has happened since.
 WARNING_LIFE = timedelta(days=90)
 

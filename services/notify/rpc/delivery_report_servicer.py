@@ -6,13 +6,13 @@ from powerhouse.notify.v1 import delivery_report_service_pb2 as pb
 from powerhouse.notify.v1.delivery_report_service_pb2_grpc import DeliveryReportServiceServicer
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import InvalidArgument
 from services.chassis.ids import parse_child, parse_name
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp, to_timestamp
 from services.notify import delivery_views
 from services.notify.delivery_views import Warned
+from services.notify.rpc.names import of_client, reachable_client
 
 _CLIENT = "studios/*/clients/*"
 
@@ -21,13 +21,13 @@ class DeliveryReportServicer(DeliveryReportServiceServicer):
     """The contract's comments name the errors."""
 
     def __init__(self, resources: Resources) -> None:
-        self._database, self._pager, self._clock = resources.database, resources.pager, resources.clock
+        self._resources, self._database, self._pager = resources, resources.database, resources.pager
 
     async def GetDeliveryReport(self, request: pb.GetDeliveryReportRequest, context: Any) -> pb.DeliveryReport:
         parse_name(request.parent, "studios/*", "parent")
-        since, until = from_timestamp(request, "start_time"), from_timestamp(request, "end_time")
-        if since is None or until is None:
-            raise InvalidArgument("start_time", "is required")
+        now = self._resources.clock.now()
+        until = from_timestamp(request, "end_time") or now
+        since = from_timestamp(request, "start_time") or until - delivery_views.USUAL_PERIOD
         async with self._database.read() as tx:
             by_channel, by_reason = await delivery_views.figures(tx, since, until)
         return pb.DeliveryReport(
@@ -53,9 +53,9 @@ class DeliveryReportServicer(DeliveryReportServiceServicer):
                 )
                 for row in by_reason
             ],
-            start_time=request.start_time,
-            end_time=request.end_time,
-            as_of_time=to_timestamp(self._clock.now()),
+            start_time=to_timestamp(since),
+            end_time=to_timestamp(until),
+            as_of_time=to_timestamp(now),
         )
 
     async def ListClientWarnings(
@@ -79,7 +79,7 @@ class DeliveryReportServicer(DeliveryReportServiceServicer):
     async def DismissClientWarnings(
         self, request: pb.DismissClientWarningsRequest, context: Any
     ) -> pb.DismissClientWarningsResponse:
-        client_id = parse_child(request.name, _CLIENT, "name", current_call().tenant)
+        client_id = await reachable_client(self._resources, of_client(request.name, _CLIENT, "name"))
 
         async def change(tx: UnitOfWork) -> pb.DismissClientWarningsResponse:
             tx.resource = request.name
