@@ -10,7 +10,7 @@ from powerhouse.notify.v1 import template_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
-from services.notify import message_templates
+from services.notify import stationery
 from services.notify.models import Channel, Kind
 from tests.integration.notify.studio import Studio
 from tests.integration.notify.test_confirmations import Desk, desk  # noqa: F401 - a fixture
@@ -47,7 +47,7 @@ async def preview(studio: Studio, template: Template, **fields: Any) -> pb.Previ
 async def used(studio: Studio, kind: Kind, channel: Channel, language: str) -> str:
     """The text that sending would take."""
     async with studio.notify.resources.database.transaction(studio.id) as tx:
-        return (await message_templates.find(tx, kind, channel, language)).text
+        return (await stationery.load(tx, "")).source(kind, channel, language).text
 
 
 async def test_a_studio_words_a_message_and_goes_back(studio: Studio) -> None:
