@@ -76,8 +76,7 @@ async def update(
     tx: UnitOfWork, client_id: UUID, changes: Mapping[str, Any], *, etag: str, source: consent.Source, principal: str
 ) -> tuple[ClientPreferences, str]:
     """Changes columns of a client's preferences. Raises Aborted/ETAG_MISMATCH."""
-    await tx.session.execute(insert(ClientPreferences).values(_nothing(tx, client_id)).on_conflict_do_nothing())
-    row = await tx.session.get_one(ClientPreferences, (tx.tenant, client_id), with_for_update=True)
+    row = await _lock(tx, client_id)
     check_etag(etag, row.etag)
     if "opt_outs" in changes:
         await _record_consents(tx, row, frozenset(changes["opt_outs"]), source, principal)
@@ -92,13 +91,17 @@ async def update(
 
 async def opt_out(tx: UnitOfWork, client_id: UUID, kind: Kind | None, channel: Channel, principal: str) -> None:
     """One click: no more of this kind by this channel, or of no kind. Doing it again changes nothing."""
-    unwanted = f"{kind or ALL}/{channel}"
-    row, _ = await get(tx, client_id)
-    if unwanted in row.opt_outs:
-        return
-    wanted = sorted({*row.opt_outs, unwanted})
-    source = consent.Source.UNSUBSCRIBE
-    await update(tx, client_id, {"opt_outs": wanted}, etag=row.etag, source=source, principal=principal)
+    row = await _lock(tx, client_id)
+    wanted = sorted({*row.opt_outs, f"{kind or ALL}/{channel}"})
+    if wanted != row.opt_outs:
+        source = consent.Source.UNSUBSCRIBE
+        await update(tx, client_id, {"opt_outs": wanted}, etag="", source=source, principal=principal)
+
+
+async def _lock(tx: UnitOfWork, client_id: UUID) -> ClientPreferences:
+    """The client's row, made when there is none, kept as it is for this transaction."""
+    await tx.session.execute(insert(ClientPreferences).values(_nothing(tx, client_id)).on_conflict_do_nothing())
+    return await tx.session.get_one(ClientPreferences, (tx.tenant, client_id), with_for_update=True)
 
 
 async def _record_consents(

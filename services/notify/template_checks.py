@@ -7,7 +7,7 @@ one can take long, grow large or reach for anything.
 from collections.abc import Iterable
 from html.parser import HTMLParser
 
-from jinja2 import Environment, TemplateError, TemplateSyntaxError, meta, nodes
+from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from services.notify import mail_parts, template_variables
 from services.notify.models import Channel, Kind
@@ -48,7 +48,10 @@ class Unsound(Exception):
 
 def check(kind: Kind, channel: Channel, source: Source, language: str) -> None:
     """Raises Unsound."""
-    said = {field: _variables(kind, field, text) for field, text in _fields(channel, source).items()}
+    try:
+        said = {field: _variables(kind, field, text) for field, text in _fields(channel, source).items()}
+    except RecursionError:
+        raise Unsound("text", "TEMPLATE_FORBIDDEN", "is nested too deeply") from None
     for field in said.keys() - {"subject"}:
         for group in template_variables.REQUIRED[kind]:
             if not group & said[field]:
@@ -74,6 +77,8 @@ def _variables(kind: Kind, field: str, text: str) -> set[str]:
         tree = Environment(autoescape=True).parse(text)
     except TemplateSyntaxError as error:
         raise Unsound(field, "TEMPLATE_SYNTAX", f"line {error.lineno}: {error.message}") from None
+    except ValueError:
+        raise Unsound(field, "TEMPLATE_SYNTAX", "has a number with too many digits") from None
     parts = mail_parts.PARTS if field == "html" else {}
     for node in _all(tree):
         _check_node(field, node, parts)
@@ -110,7 +115,10 @@ def _try(kind: Kind, channel: Channel, source: Source, values: dict[str, str], l
                 raise Unsound("text", "MESSAGE_LENGTH", f"makes a message that is empty or longer than {MAX_SMS}")
             return
         words = render(kind, values, language=language, source=source)
-    except (TemplateError, TypeError) as error:
+    except Unsound:
+        raise
+    except Exception as error:
+        # Whatever it is, it would come again with every message.
         raise Unsound("html" if source.html else "text", "TEMPLATE_FAILS", str(error)[:200]) from None
     if not words.subject:
         raise Unsound("subject", "MESSAGE_LENGTH", "makes a mail without a subject")

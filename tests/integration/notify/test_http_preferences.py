@@ -11,6 +11,7 @@ import httpx
 import pytest
 import uvicorn
 from playwright.async_api import Browser, Page
+from prometheus_client import generate_latest
 
 from embedded.certificates import Certificates
 from gateway.app import create_app
@@ -107,6 +108,18 @@ async def test_an_expired_and_a_forged_link_say_so(front: Front) -> None:
             assert answer.status_code == 400
             assert answer.json()["error"]["details"][0]["reason"] == reason
     assert await front.opt_outs() == []
+
+
+async def test_the_secret_of_a_link_is_written_down_nowhere(front: Front, capfd: pytest.CaptureFixture[str]) -> None:
+    token = front.studio.token()
+    await front.client.get(unsubscribe.link(front.address, token))
+    await front.client.post(unsubscribe.link(front.address, token), **ONE_CLICK)
+    await front.client.post(f"{front.address}/v1/preferences:open", json={"token": token})
+    out, err = capfd.readouterr()
+    assert "/v1/unsubscribe/{token}" in out + err
+    assert token[:40] not in out + err + generate_latest().decode()
+    rows = await front.studio.notify.sql("SELECT a::text AS text FROM audit_entries a")
+    assert not any(token[:40] in row["text"] for row in rows)
 
 
 async def test_a_person_unsubscribes_by_the_button(front: Front, open_page: OpenPage) -> None:

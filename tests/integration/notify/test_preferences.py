@@ -177,6 +177,16 @@ async def test_a_link_of_one_studio_reaches_no_other(studio: Studio) -> None:
     )
 
 
+async def test_clicks_at_the_same_time_are_all_kept(studio: Studio) -> None:
+    kinds = [Kind.REMINDER, Kind.RECEIPT, Kind.FEE_DUE, Kind.CLASS_CHANGED]
+    anyone = studio.anyone()
+    tokens = [studio.token(kind) for kind in kinds for _ in range(3)]
+    await asyncio.gather(*(anyone.Unsubscribe(pb.UnsubscribeRequest(token=token)) for token in tokens))
+    loaded = await studio.loaded()
+    assert all(loaded.refusal(kind, Channel.EMAIL) for kind in kinds)
+    assert len(await studio.consents()) == len(kinds)
+
+
 async def test_looking_at_the_page_unsubscribes_nobody(studio: Studio) -> None:
     page = await studio.anyone().ShowUnsubscribe(pb.ShowUnsubscribeRequest(token=studio.token()))
     assert b"<button>Unsubscribe</button>" in page.data

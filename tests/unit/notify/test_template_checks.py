@@ -1,5 +1,7 @@
 """What is refused when a studio saves its own template."""
 
+from contextlib import suppress
+
 import pytest
 
 from services.notify.models import Channel, Kind
@@ -39,6 +41,26 @@ def refusal(source: Source, channel: Channel = Channel.EMAIL) -> Unsound:
 def test_what_a_template_cannot_say_is_refused_with_its_field(field: str, words: str, reason: str) -> None:
     fault = refusal(Source(**{**vars(GOOD), field: words}))
     assert (fault.field, fault.reason) == (field, reason)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "{{ " + "(" * 9000,
+        "{{ " + "(" * 300 + "start" + ")" * 300 + " }}",
+        "{{ " + "9" * 9000 + " }}",
+        "{% if start %}" * 600 + "{% endif %}" * 600,
+        "{{ " + " ~ ".join(["start"] * 1200) + " }}",
+        "{{ " + "not " * 2000 + "start }}",
+        "{{ start if start > 1 }}",
+        "{{ start if }}",
+        "{% raw %}{{ start }}",
+        "{{ '\\ud800' }}",
+    ],
+)
+def test_what_is_made_to_break_it_raises_nothing_else(words: str) -> None:
+    with suppress(Unsound):
+        check(Kind.REMINDER, Channel.EMAIL, Source(GOOD.subject, GOOD.html, f"{words}{GOOD.text}"), "en")
 
 
 def test_an_unknown_variable_is_named_with_what_there_is() -> None:
