@@ -86,17 +86,20 @@ def _with_life(tx: UnitOfWork, values: dict[str, Any]) -> dict[str, Any]:
 
 
 _BY_CHANNEL = text("""
-SELECT channel,
-       count(*) FILTER (WHERE accept_time IS NOT NULL) AS sent,
-       count(*) FILTER (WHERE state = 'delivered') AS delivered,
-       count(*) FILTER (WHERE state = 'failed') AS failed,
-       count(*) FILTER (WHERE state = 'skipped') AS skipped,
-       count(*) FILTER (WHERE state IN ('pending', 'sending', 'unknown')) AS open,
-       coalesce(percentile_cont(0.5) WITHIN GROUP (ORDER BY extract(epoch FROM accept_time - due_at)), 0) AS p50,
-       coalesce(percentile_cont(0.99) WITHIN GROUP (ORDER BY extract(epoch FROM accept_time - due_at)), 0) AS p99
-FROM deliveries
-WHERE tenant_id = :tenant AND due_time >= :since AND due_time < :until
-GROUP BY channel ORDER BY channel
+SELECT channel, sent, delivered, failed, skipped, open, coalesce(late[1], 0) AS p50, coalesce(late[2], 0) AS p99
+FROM (
+    SELECT channel,
+           count(*) FILTER (WHERE accept_time IS NOT NULL) AS sent,
+           count(*) FILTER (WHERE state = 'delivered') AS delivered,
+           count(*) FILTER (WHERE state = 'failed') AS failed,
+           count(*) FILTER (WHERE state = 'skipped') AS skipped,
+           count(*) FILTER (WHERE state IN ('pending', 'sending', 'unknown')) AS open,
+           percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (
+               ORDER BY extract(epoch FROM accept_time - due_at)::float8) AS late
+    FROM deliveries
+    WHERE tenant_id = :tenant AND due_time >= :since AND due_time < :until
+    GROUP BY channel
+) figures ORDER BY channel
 """)
 _BY_REASON = text("""
 SELECT channel, state, reason, count(*) AS count
