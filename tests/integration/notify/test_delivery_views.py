@@ -161,18 +161,20 @@ async def test_deliveries_are_listed_by_what_one_looks_for(past: Past) -> None:
     changed = await past.add("failed", kind="class_changed", reason="bounced", client=client)
     other = await past.add("skipped", reason="quiet hours")
 
-    async def listed(**fields: Any) -> list[UUID]:
+    async def listed(**fields: Any) -> set[UUID]:
         request = notify_service_pb2.ListDeliveriesRequest(parent=past.studio.name, **fields)
         answer = await past.studio.staff().ListDeliveries(request)
-        return [UUID(each.name.rpartition("/")[2]) for each in answer.deliveries]
+        found = [UUID(each.name.rpartition("/")[2]) for each in answer.deliveries]
+        assert found == sorted(found, reverse=True)
+        return {*found}
 
-    assert await listed() == [other, changed, reminder]
-    assert await listed(booking=f"{past.studio.name}/bookings/{booking}") == [reminder]
-    assert await listed(client=f"{past.studio.name}/clients/{client}") == [changed, reminder]
-    assert await listed(kind=Delivery.CLASS_CHANGED) == [changed]
-    assert await listed(channel=Delivery.SMS) == [reminder]
-    assert await listed(state=Delivery.SKIPPED) == [other]
-    assert await listed(client=f"{past.studio.name}/clients/{client}", state=Delivery.FAILED) == [changed]
+    assert await listed() == {other, changed, reminder}
+    assert await listed(booking=f"{past.studio.name}/bookings/{booking}") == {reminder}
+    assert await listed(client=f"{past.studio.name}/clients/{client}") == {changed, reminder}
+    assert await listed(kind=Delivery.CLASS_CHANGED) == {changed}
+    assert await listed(channel=Delivery.SMS) == {reminder}
+    assert await listed(state=Delivery.SKIPPED) == {other}
+    assert await listed(client=f"{past.studio.name}/clients/{client}", state=Delivery.FAILED) == {changed}
     [story] = (
         await past.studio.staff().GetDelivery(
             notify_service_pb2.GetDeliveryRequest(name=f"{past.studio.name}/deliveries/{changed}")
