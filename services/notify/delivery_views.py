@@ -48,7 +48,7 @@ async def figures(
     tx: UnitOfWork, since: datetime, until: datetime
 ) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
     """By channel, and by reason: of messages due in the half-open period. Raises InvalidArgument for a period."""
-    if not since < until <= since + LONGEST_PERIOD:
+    if not timedelta() < until - since <= LONGEST_PERIOD:
         raise InvalidArgument("end_time", f"must be after start_time, by at most {LONGEST_PERIOD.days} days")
     period = {"tenant": tx.tenant, "since": since, "until": until}
     by_channel = (await tx.session.execute(_BY_CHANNEL, period)).mappings().all()

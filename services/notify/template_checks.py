@@ -115,6 +115,7 @@ def _try(kind: Kind, channel: Channel, source: Source, values: dict[str, str], l
                 raise Unsound("text", "MESSAGE_LENGTH", f"makes a message that is empty or longer than {MAX_SMS}")
             return
         words = render(kind, values, language=language, source=source)
+        _Tags().check(render_fragment(values, source))
     except Unsound:
         raise
     except Exception as error:
@@ -122,7 +123,6 @@ def _try(kind: Kind, channel: Channel, source: Source, values: dict[str, str], l
         raise Unsound("html" if source.html else "text", "TEMPLATE_FAILS", str(error)[:200]) from None
     if not words.subject:
         raise Unsound("subject", "MESSAGE_LENGTH", "makes a mail without a subject")
-    _Tags().check(render_fragment(values, source))
 
 
 class _Tags(HTMLParser):

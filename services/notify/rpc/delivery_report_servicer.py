@@ -1,5 +1,6 @@
 """DeliveryReportService: decode, call the noun, encode."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from powerhouse.notify.v1 import delivery_report_service_pb2 as pb
@@ -15,6 +16,8 @@ from services.notify.delivery_views import Warned
 from services.notify.rpc.names import of_client, reachable_client
 
 _CLIENT = "studios/*/clients/*"
+# From when no arithmetic underflows.
+_LONG_AGO = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class DeliveryReportServicer(DeliveryReportServiceServicer):
@@ -27,7 +30,7 @@ class DeliveryReportServicer(DeliveryReportServiceServicer):
         parse_name(request.parent, "studios/*", "parent")
         now = self._resources.clock.now()
         until = from_timestamp(request, "end_time") or now
-        since = from_timestamp(request, "start_time") or until - delivery_views.USUAL_PERIOD
+        since = from_timestamp(request, "start_time") or max(until, _LONG_AGO) - delivery_views.USUAL_PERIOD
         async with self._database.read() as tx:
             by_channel, by_reason = await delivery_views.figures(tx, since, until)
         return pb.DeliveryReport(

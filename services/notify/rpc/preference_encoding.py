@@ -81,6 +81,8 @@ def _opt_outs(preferences: pb.Preferences) -> list[str]:
 
 
 def _offsets(preferences: pb.Preferences) -> dict[str, list[int]]:
+    if len({offsets.channel for offsets in preferences.offsets}) < len(preferences.offsets):
+        raise InvalidArgument("preferences.offsets", "name a channel twice")
     return {
         Delivery.Channel.Name(offsets.channel).lower(): sorted(offsets.minutes, reverse=True)
         for offsets in preferences.offsets

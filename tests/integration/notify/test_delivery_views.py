@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -112,7 +112,13 @@ async def test_the_figures_of_a_period_by_channel_and_reason(past: Past) -> None
 
 
 async def test_a_period_that_is_none_is_refused(past: Past) -> None:
-    for since, until in ((past.now, past.now), (past.now - timedelta(days=401), past.now)):
+    end = datetime.max.replace(tzinfo=UTC)
+    for since, until in (
+        (past.now, past.now),
+        (past.now - timedelta(days=401), past.now),
+        (past.now, end),
+        (end, past.now),
+    ):
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await past.report(since, until)
         assert fields_of(refusal.value) == ["end_time"]

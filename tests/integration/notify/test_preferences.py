@@ -101,6 +101,7 @@ async def test_others_clients_are_not_there(studio: Studio) -> None:
         ({"quiet_hours": Preferences.QuietHours(start="8:00", end="24:00")}, "INVALID_FIELD"),
         ({"quiet_hours": Preferences.QuietHours(start="08:00", end="08:00")}, "INVALID_FIELD"),
         ({"offsets": [Preferences.Offsets(channel=Delivery.SMS, minutes=[0])]}, "INVALID_FIELD"),
+        ({"offsets": [Preferences.Offsets(channel=Delivery.SMS, minutes=[60])] * 2}, "INVALID_FIELD"),
     ],
 )
 async def test_nonsense_is_refused_by_name(studio: Studio, fields: dict[str, Any], reason: str) -> None:

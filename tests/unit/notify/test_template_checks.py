@@ -3,6 +3,8 @@
 from contextlib import suppress
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.notify.models import Channel, Kind
 from services.notify.template_checks import Unsound, check
@@ -61,6 +63,13 @@ def test_what_a_template_cannot_say_is_refused_with_its_field(field: str, words:
 def test_what_is_made_to_break_it_raises_nothing_else(words: str) -> None:
     with suppress(Unsound):
         check(Kind.REMINDER, Channel.EMAIL, Source(GOOD.subject, GOOD.html, f"{words}{GOOD.text}"), "en")
+
+
+@given(st.text(st.sampled_from("{}%<>/!-[]()|~.=\"' abcdefif0123456789starclyp_&;"), max_size=60))
+def test_nothing_that_is_typed_breaks_the_check(typed: str) -> None:
+    for field in ("subject", "html", "text"):
+        with suppress(Unsound):
+            check(Kind.REMINDER, Channel.EMAIL, Source(**{**vars(GOOD), field: typed + vars(GOOD)[field]}), "en")
 
 
 def test_an_unknown_variable_is_named_with_what_there_is() -> None:
