@@ -13,10 +13,42 @@ _LONG = {"en": "EEEE, d MMMM y, HH:mm", "de": "EEEE, d. MMMM y, HH:mm"}
 _SHORT = {"en": "EEE d MMM, HH:mm", "de": "EEE d. MMM, HH:mm"}
 
 
+# What facts that are values of an enum are called.
+_PHRASES = {
+    "en": {
+        "time": "time",
+        "instructor": "instructor",
+        "room": "room",
+        "restored": "takes place after all",
+        "late_cancel": "late cancellation",
+        "no_show": "absence",
+        "owner": "owner",
+        "manager": "manager",
+        "front_desk": "front desk",
+    },
+    "de": {
+        "time": "Zeit",
+        "instructor": "Kursleitung",
+        "room": "Raum",
+        "restored": "findet doch statt",
+        "late_cancel": "späte Absage",
+        "no_show": "nicht erschienen",
+        "owner": "Inhaber:in",
+        "manager": "Leitung",
+        "front_desk": "Empfang",
+    },
+}
+
+
 def spoken(language: str) -> str:
     """The language of ours that is nearest: `de-AT` is German, and what we do not speak is English."""
     head = language.lower().replace("_", "-").partition("-")[0]
     return head if head in LANGUAGES else LANGUAGES[0]
+
+
+def phrase(key: str, language: str = "en") -> str:
+    """What a change, the reason of a fee or a role is called."""
+    return _PHRASES[spoken(language)][key]
 
 
 def day_and_time(instant: datetime, zone: str, language: str = "en") -> str:

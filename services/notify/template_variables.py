@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.notify.local_words import day_and_time, money, short_time
+from services.notify.local_words import day_and_time, money, phrase, short_time
 from services.notify.models import Channel, Kind
 
 _START = datetime(2026, 11, 24, 17, 30, tzinfo=UTC)
@@ -32,8 +32,8 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     Kind.WAITLIST_PROMOTED: (*_CLASS, "free_cancel_until"),
     Kind.WAITLIST_OFFER: (*_CLASS, "offer_until"),
     Kind.CLASS_CANCELLED: _CLASS,
-    # Those that have not changed are empty.
-    Kind.CLASS_CHANGED: (*_CLASS, "previous_start", "previous_instructor", "previous_room"),
+    # What is different, in words; the time before is empty when that stays.
+    Kind.CLASS_CHANGED: (*_CLASS, "changes", "previous_start"),
     Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
     Kind.RECEIPT: ("name", "amount", "description", "date", "link"),
     Kind.INVITATION: ("name", "role", "link", "expires"),
@@ -58,9 +58,7 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
     Kind.DELIVERY_ALERT: (frozenset({"count"}),),
 }
 # Empty where there is nothing to say.
-OPTIONAL = frozenset(
-    {"name", "dependant", "spot", "free_cancel_until", "previous_start", "previous_instructor", "previous_room"}
-)
+OPTIONAL = frozenset({"name", "dependant", "spot", "free_cancel_until", "previous_start"})
 # Short enough for a text, and urgent enough.
 SMS_KINDS = (
     Kind.REMINDER,
@@ -94,13 +92,12 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
         "free_cancel_until": day_and_time(_START - timedelta(hours=12), _ZONE, language),
         "offer_until": day_and_time(_START - timedelta(hours=6), _ZONE, language),
         "previous_start": day_and_time(_START - timedelta(hours=1), _ZONE, language),
-        "previous_instructor": "Ines Roth",
-        "previous_room": "Grüner Raum" if german else "Green Room",
+        "changes": ", ".join(phrase(change, language) for change in ("time", "room")),
         "amount": money(1250, "EUR", language),
-        "reason": "Nicht erschienen" if german else "No-show",
+        "reason": phrase("no_show", language),
         "description": "10er-Karte" if german else "Class pack of 10",
         "date": day_and_time(_START, _ZONE, language),
-        "role": "Empfang" if german else "front desk",
+        "role": phrase("front_desk", language),
         "expires": day_and_time(_START + timedelta(days=3), "UTC", language),
         "period": "23.11.-20.12.2026" if german else "23 November to 20 December 2026",
         "created": "36",

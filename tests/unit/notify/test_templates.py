@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import Environment, UndefinedError, meta
 
-from services.notify.local_words import LANGUAGES, day_and_time, money, short_time
+from services.notify.local_words import LANGUAGES, day_and_time, money, phrase, short_time
 from services.notify.models import Channel, Kind
 from services.notify.sms_segments import Encoding, measure
 from services.notify.template_checks import check
@@ -142,3 +142,9 @@ def test_dates_and_money_are_written_as_the_language_does() -> None:
     assert money(1250, "EUR") == "€12.50"
     assert money(1250, "EUR", "de") == "12,50\u00a0€"
     assert money(1250, "JPY") == "¥1,250"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_of_an_enum_that_a_message_tells_has_its_words(language: str) -> None:
+    for key in ("time", "instructor", "room", "restored", "late_cancel", "no_show", "owner", "manager", "front_desk"):
+        assert phrase(key, language)
