@@ -14,12 +14,13 @@ from uuid import UUID
 
 from services.chassis.clock import real_now
 from services.chassis.errors import FailedPrecondition
+from services.notify.local_words import LANGUAGES, spoken
 from services.notify.models import Kind
 
 # From the moment that the message was made. People unsubscribe by old mails too.
 LIFETIME = timedelta(days=180)
 
-_BODY = struct.Struct(">16s16sBI")
+_BODY = struct.Struct(">16s16sBBI")
 _MAC = 16
 # The numbers never change: they are in mails that were sent.
 _NUMBERS = {
@@ -42,6 +43,8 @@ class Link:
     tenant: UUID
     client_id: UUID
     kind: Kind | None
+    # Of that mail.
+    language: str
     expire_time: datetime
 
 
@@ -51,10 +54,10 @@ class Links:
     def __init__(self, secret: str) -> None:
         self._secret = hashlib.sha256(b"preference link " + secret.encode()).digest()
 
-    def token(self, tenant: UUID, client_id: UUID, kind: Kind | None, since: datetime) -> str:
+    def token(self, tenant: UUID, client_id: UUID, kind: Kind | None, language: str, since: datetime) -> str:
         """The same for the same mail, however often it is made; `since` is when it was planned."""
-        number = _NUMBERS[kind] if kind else 0
-        body = _BODY.pack(tenant.bytes, client_id.bytes, number, int((since + LIFETIME).timestamp()))
+        number, spoken_in = _NUMBERS[kind] if kind else 0, LANGUAGES.index(spoken(language))
+        body = _BODY.pack(tenant.bytes, client_id.bytes, number, spoken_in, int((since + LIFETIME).timestamp()))
         return base64.urlsafe_b64encode(body + self._mac(body)).decode().rstrip("=")
 
     def read(self, token: str) -> Link:
@@ -66,11 +69,11 @@ class Links:
         body, mac = raw[: _BODY.size], raw[_BODY.size :]
         if len(mac) != _MAC or not hmac.compare_digest(mac, self._mac(body)):
             raise FailedPrecondition("this link is damaged; open the one in your mail again", reason="LINK_INVALID")
-        tenant, client, number, expires = _BODY.unpack(body)
+        tenant, client, number, spoken_in, expires = _BODY.unpack(body)
         expire_time = datetime.fromtimestamp(expires, UTC)
         if expire_time <= real_now():
             raise FailedPrecondition("this link has expired; a newer message has a new one", reason="LINK_EXPIRED")
-        return Link(UUID(bytes=tenant), UUID(bytes=client), _KINDS.get(number), expire_time)
+        return Link(UUID(bytes=tenant), UUID(bytes=client), _KINDS.get(number), LANGUAGES[spoken_in], expire_time)
 
     def _mac(self, body: bytes) -> bytes:
         return hmac.new(self._secret, body, hashlib.sha256).digest()[:_MAC]

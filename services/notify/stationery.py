@@ -50,7 +50,7 @@ class Stationery:
         headers = {"Reply-To": self.brand.reply_to} if self.brand.reply_to else {}
         preferences_link = unsubscribe_link = ""
         if wayout and kind in CLIENT_KINDS:
-            token = wayout.links.token(self.tenant, wayout.client_id, kind, wayout.since)
+            token = wayout.links.token(self.tenant, wayout.client_id, kind, language, wayout.since)
             preferences_link = unsubscribe.preferences_link(wayout.public_url, token)
             unsubscribe_link = unsubscribe.link(wayout.public_url, token)
             headers |= unsubscribe.headers(wayout.public_url, token)

@@ -100,6 +100,7 @@ class PreferenceServicer(PreferenceServiceServicer):
     async def _page(self, link: Link, token: str, *, done: bool) -> HttpBody:
         async with self._database.transaction(link.tenant) as tx:
             brand = await senders.brand(tx, "")
-            language = (await preferences.get(tx, link.client_id))[0].language
+            wanted, _ = await preferences.get(tx, link.client_id)
+        language = wanted.language or link.language
         page = unsubscribe.page(link.kind, brand.display_name, token, language, done=done)
         return HttpBody(content_type="text/html; charset=utf-8", data=page.encode())

@@ -54,8 +54,8 @@ class Studio:
     def links(self) -> Links:
         return Links(self.notify.resources.settings.secret)
 
-    def token(self, kind: Kind | None = Kind.REMINDER, age: timedelta = timedelta()) -> str:
-        return self.links.token(self.id, self.client_id, kind, real_now() - age)
+    def token(self, kind: Kind | None = Kind.REMINDER, age: timedelta = timedelta(), language: str = "en") -> str:
+        return self.links.token(self.id, self.client_id, kind, language, real_now() - age)
 
     def staff(self, role: Any = Role.ROLE_FRONT_DESK) -> Any:
         return self.notify.as_account(NotifyStubs, roles={self.id: [role]})

@@ -158,7 +158,7 @@ async def test_an_expired_link_says_so_and_does_nothing(studio: Studio) -> None:
 async def test_a_link_that_was_not_signed_here_is_refused(studio: Studio) -> None:
     anyone, honest = studio.anyone(), studio.token()
     forged = Links("another secret of thirty-two characters").token(
-        studio.id, studio.client_id, Kind.REMINDER, real_now()
+        studio.id, studio.client_id, Kind.REMINDER, "en", real_now()
     )
     swapped = ("B" if honest[5] == "A" else "A").join((honest[:5], honest[6:]))
     for token in (forged, swapped, honest[:-4], honest + "AAAA", "ä", "x" * 200):
@@ -168,7 +168,7 @@ async def test_a_link_that_was_not_signed_here_is_refused(studio: Studio) -> Non
 
 async def test_a_link_of_one_studio_reaches_no_other(studio: Studio) -> None:
     """The same client id, were it known at two studios, stays two people."""
-    other = studio.links.token(new_id(), studio.client_id, Kind.REMINDER, real_now())
+    other = studio.links.token(new_id(), studio.client_id, Kind.REMINDER, "en", real_now())
     await studio.anyone().Unsubscribe(pb.UnsubscribeRequest(token=other))
     assert not (await studio.shown()).opt_outs
     # Somebody else's studio put into an honest token spoils its signature.
@@ -192,6 +192,8 @@ async def test_looking_at_the_page_unsubscribes_nobody(studio: Studio) -> None:
     page = await studio.anyone().ShowUnsubscribe(pb.ShowUnsubscribeRequest(token=studio.token()))
     assert b"<button>Unsubscribe</button>" in page.data
     assert b"reminders" in page.data
+    german = await studio.anyone().ShowUnsubscribe(pb.ShowUnsubscribeRequest(token=studio.token(language="de-AT")))
+    assert "<button>Abbestellen</button>" in german.data.decode()
     assert not (await studio.shown()).opt_outs
 
 
