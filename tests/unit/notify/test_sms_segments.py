@@ -1,7 +1,7 @@
 """Segments of an SMS."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notify.sms_segments import Encoding, measure, plain
@@ -37,6 +37,7 @@ def test_what_editors_put_in_need_not_cost_a_segment() -> None:
     assert measure(plain(typed)).segments == 1
 
 
+@settings(deadline=None)
 @given(st.text(max_size=400))
 def test_a_segment_is_never_overfull(text: str) -> None:
     measured = measure(text)

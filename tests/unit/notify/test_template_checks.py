@@ -3,7 +3,7 @@
 from contextlib import suppress
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.notify.models import Channel, Kind
@@ -65,6 +65,7 @@ def test_what_is_made_to_break_it_raises_nothing_else(words: str) -> None:
         check(Kind.REMINDER, Channel.EMAIL, Source(GOOD.subject, GOOD.html, f"{words}{GOOD.text}"), "en")
 
 
+@settings(deadline=None)
 @given(st.text(st.sampled_from("{}%<>/!-[]()|~.=\"' abcdefif0123456789starclyp_&;"), max_size=60))
 def test_nothing_that_is_typed_breaks_the_check(typed: str) -> None:
     for field in ("subject", "html", "text"):
