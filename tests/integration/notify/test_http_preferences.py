@@ -122,9 +122,12 @@ async def test_the_secret_of_a_link_is_written_down_nowhere(front: Front, capfd:
     assert not any(token[:40] in row["text"] for row in rows)
 
 
-async def test_a_person_unsubscribes_by_the_button(front: Front, open_page: OpenPage) -> None:
-    page = await open_page(front.link, size=PHONE)
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_a_person_unsubscribes_by_the_button(front: Front, open_page: OpenPage, scheme: Any) -> None:
+    page = await open_page(front.link, size=PHONE, color_scheme=scheme)
     assert await front.opt_outs() == []
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
     await page.get_by_role("button", name="Unsubscribe").click()
     await page.get_by_text("You are unsubscribed").wait_for()
     assert await front.opt_outs() == [(Delivery.REMINDER, Delivery.EMAIL)]
