@@ -22,9 +22,23 @@ from gateway.settings import Settings
 from gateway.upstreams import Upstreams
 
 WEB = Path(__file__).parent / "web"
-# One page under the address that people type and those that mails carry (services/notify/letters.py).
-PAGE = ("/", "/accept-invitation", "/reset-password")
-ASSETS = ("/app.css", "/app.js", "/api.js", "/dom.js", "/studio.js", "/times.js")
+# Files under the addresses that people type and those that mails carry (services/notify/letters.py, unsubscribe.py).
+PAGES = {
+    "/": "index.html",
+    "/accept-invitation": "index.html",
+    "/reset-password": "index.html",
+    "/preferences": "preferences.html",
+}
+ASSETS = (
+    "/app.css",
+    "/app.js",
+    "/api.js",
+    "/dom.js",
+    "/preferences.css",
+    "/preferences.js",
+    "/studio.js",
+    "/times.js",
+)
 # Streams, which compression would hold back, and blobs, which are compressed already.
 NOT_COMPRESSED = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/x-ndjson", "application/octet-stream")
 
@@ -44,12 +58,12 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
 
     async def page(request: Request) -> Response:
         path = request.scope[ROUTE] = request.url.path
-        return FileResponse(WEB / ("index.html" if path in PAGE else path.lstrip("/")))
+        return FileResponse(WEB / PAGES.get(path, path.lstrip("/")))
 
     routes = [
         Route("/healthz", healthz),
         Route("/readyz", readyz),
-        *(Route(path, page) for path in (*PAGE, *ASSETS)),
+        *(Route(path, page) for path in (*PAGES, *ASSETS)),
         *reference_routes(upstreams.router.bindings),
     ]
     if not settings.production:

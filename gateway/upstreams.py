@@ -34,7 +34,14 @@ from powerhouse.booking.v1 import (
     waiver_service_pb2,
 )
 from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.notify.v1 import notify_service_pb2, provider_event_service_pb2
+from powerhouse.notify.v1 import (
+    delivery_report_service_pb2,
+    notify_service_pb2,
+    preference_service_pb2,
+    provider_event_service_pb2,
+    sender_service_pb2,
+    template_service_pb2,
+)
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
 from services.chassis.rpc.policy import Method, read_methods
@@ -68,6 +75,10 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
     "notify": [
         notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
         provider_event_service_pb2.DESCRIPTOR.services_by_name["ProviderEventService"],
+        preference_service_pb2.DESCRIPTOR.services_by_name["PreferenceService"],
+        sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"],
+        template_service_pb2.DESCRIPTOR.services_by_name["TemplateService"],
+        delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
     ],
 }
 CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))

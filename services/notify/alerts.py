@@ -7,18 +7,12 @@ from uuid import UUID
 
 from sqlalchemy import select, text
 
-from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.identity.v1.identity_service_pb2 import ListStaffRecipientsRequest, ListStaffRecipientsResponse
-from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import NO_TENANT
 from services.chassis.resources import Resources
-from services.notify import deliveries
+from services.notify import deliveries, staff
 from services.notify.deliveries import Plan, step
 from services.notify.models import TO_TELL, Channel, Delivery, Kind
-
-Staff = ListStaffRecipientsResponse.Recipient
 
 # Different reasons that a mail lists.
 MOST_REASONS = 5
@@ -28,9 +22,9 @@ _STUDIOS = f"SELECT DISTINCT tenant_id FROM deliveries WHERE {TO_TELL}"  # noqa:
 async def tell_all(work: Resources, tick_at: datetime) -> None:
     """One mail for each studio and person about all that has failed since the last."""
     for row in await work.database.queue(_STUDIOS):
-        staff = await staff_of(work, row["tenant_id"]) if row["tenant_id"] != NO_TENANT else []
+        people = await staff.who_run(work, row["tenant_id"]) if row["tenant_id"] != NO_TENANT else []
         async with work.database.transaction(row["tenant_id"]) as tx:
-            await tell(tx, [UUID(person.account_id) for person in staff], tick_at)
+            await tell(tx, [UUID(person.account_id) for person in people], tick_at)
 
 
 async def tell(tx: UnitOfWork, accounts: Sequence[UUID], tick_at: datetime) -> None:
@@ -59,12 +53,3 @@ async def tell(tx: UnitOfWork, accounts: Sequence[UUID], tick_at: datetime) -> N
                 for account in accounts
             ),
         )
-
-
-async def staff_of(work: Resources, tenant: UUID) -> Sequence[Staff]:
-    """Those who run a studio. Raises AioRpcError when identity cannot be asked now."""
-    identity = work.stubs.get(
-        IdentityServiceStub, identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"], "identity"
-    )
-    request = ListStaffRecipientsRequest(parent=f"studios/{tenant}", roles=[Role.ROLE_OWNER, Role.ROLE_MANAGER])
-    return (await identity.ListStaffRecipients(request)).recipients

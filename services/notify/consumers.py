@@ -4,13 +4,20 @@ from datetime import UTC
 from uuid import UUID
 
 from powerhouse.booking.v1.booking_pb2 import Booking, Fee
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClassChanged, FeeChanged, WaitlistEntryChanged
+from powerhouse.booking.v1.events_pb2 import (
+    BookingChanged,
+    ClassChanged,
+    ClientErased,
+    FeeChanged,
+    WaitlistEntryChanged,
+)
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1.events_pb2 import InvitationCreated, PasswordResetRequested
+from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished, StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
 from services.chassis.rpc.codec import from_timestamp
-from services.notify import class_changes, deliveries, reminders
+from services.notify import class_changes, deliveries, generation_summaries, preferences, reminders, senders
 from services.notify.deliveries import Plan
 from services.notify.models import Channel, Kind
 from services.notify.reminders import BookingState
@@ -125,3 +132,22 @@ async def send_password_link(tx: UnitOfWork, event: Event[PasswordResetRequested
     """Someone forgot a password; of no studio."""
     subject_id = UUID(event.payload.password_reset_id)
     await deliveries.plan(tx, Plan(kind=Kind.PASSWORD_RESET, channel=Channel.EMAIL, subject_id=subject_id))
+
+
+@consumers.on(StudioChanged)
+async def know_studio(tx: UnitOfWork, event: Event[StudioChanged]) -> None:
+    """A studio has another name or zone, or is new."""
+    studio = event.payload
+    await senders.put_studio(tx, version=studio.version, display_name=studio.display_name, time_zone=studio.time_zone)
+
+
+@consumers.on(GenerationRunFinished)
+async def tell_of_generation(tx: UnitOfWork, event: Event[GenerationRunFinished]) -> None:
+    """Classes were made from schedules; the owners are told what came of it."""
+    await generation_summaries.follow(tx, event.payload)
+
+
+@consumers.on(ClientErased)
+async def forget_client(tx: UnitOfWork, event: Event[ClientErased]) -> None:
+    """What a person wanted who was erased is forgotten; that they agreed, or took it back, stays under a bare id."""
+    await preferences.forget(tx, UUID(event.payload.client_id))

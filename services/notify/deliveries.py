@@ -4,7 +4,6 @@ A delivery is planned once per (studio, kind, subject, offset, channel, time_ver
 Its row is its own job; `sending` does it. What the provider tells afterwards comes in through `report`.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,7 +12,6 @@ from uuid import UUID
 from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
-from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
@@ -101,16 +99,6 @@ async def get(tx: UnitOfWork, delivery_id: UUID) -> Delivery:
     if delivery is None:
         raise NotFound("delivery")
     return delivery
-
-
-async def list_newest(tx: UnitOfWork, page: Page, booking_id: UUID | None) -> Sequence[Delivery]:
-    """Deliveries of the studio, newest first; only those about a booking when one is named."""
-    query = select(Delivery).where(Delivery.tenant_id == tx.tenant).order_by(Delivery.id.desc()).limit(page.limit)
-    if booking_id is not None:
-        query = query.where(Delivery.booking_id == booking_id)
-    if page.after is not None:
-        query = query.where(Delivery.id < page.after[0])
-    return (await tx.session.scalars(query)).all()
 
 
 async def skip_waiting(tx: UnitOfWork, reason: str, *which: Any) -> None:

@@ -66,6 +66,7 @@ class Sending(Job):
     due_time: datetime
     useful_until: datetime | None
     calls: int
+    create_time: datetime
     # Real time.
     first_attempt_time: datetime | None
     provider: str
@@ -101,6 +102,7 @@ def read(row: Any) -> Sending:
         due_time=row["due_time"],
         useful_until=row["useful_until"],
         calls=row["attempts"],
+        create_time=row["create_time"],
         first_attempt_time=row["first_attempt_time"],
         provider=row["provider"],
         reason=row["reason"],

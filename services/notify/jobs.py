@@ -6,9 +6,10 @@ from uuid import UUID
 from services.chassis.jobs.registry import Done, Job, Jobs, Outcome, Retry, Work
 from services.notify import (
     alerts,
+    contents,
     deliveries,
+    generation_summaries,
     handing_over,
-    letters,
     provider_events,
     reminder_settings,
     reminders,
@@ -25,7 +26,7 @@ FIRST = UUID(int=0)
 # Deliveries of a kind that one process has in hand at once; what a provider can take is its own gate's business.
 CONCURRENCY = 400
 
-for kind in letters.KINDS:
+for kind in contents.KINDS:
     outbound.on(kind, max_attempts=sending.MAX_RUNS, concurrency=CONCURRENCY)(sending.send)
 
 
@@ -37,6 +38,14 @@ async def rearrange_reminders(work: Work, job: Job) -> Outcome:
     while after is not None:
         async with work.database.transaction(job.tenant) as tx:
             after = await reminders.rearrange_some(tx, after)
+    return Done()
+
+
+@jobs.on(generation_summaries.TELL_JOB, max_attempts=20)
+async def tell_of_generation(work: Work, job: Job) -> Outcome:
+    """Each owner reads what a generation has planned and what it could not."""
+    assert job.tenant
+    await generation_summaries.tell(work, job.tenant, job.args)
     return Done()
 
 

@@ -1,35 +1,163 @@
-"""What each client wants to be sent.
+"""What each client wants to be sent: kinds and channels, reminders' offsets, quiet hours, language.
 
-To be replaced by the real ones: here nobody has said anything yet.
+Sending asks `load` for many clients at once. Every change of what may be sent leaves its consent behind.
 """
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 from uuid import UUID
 
+from sqlalchemy import delete, select
+from sqlalchemy.dialects.postgresql import insert
+
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.notify.models import Channel, Kind
+from services.chassis.errors import check_etag
+from services.notify import consent
+from services.notify.models import Channel, ClientPreferences, DismissedWarning, Kind, Studio
 from services.notify.quiet_hours import QuietHours
+
+# What clients are sent, and so may choose about. The other kinds go to people who work at a studio, or were asked for.
+CLIENT_KINDS = (
+    Kind.BOOKING_CONFIRMATION,
+    Kind.REMINDER,
+    Kind.WAITLIST_PROMOTED,
+    Kind.WAITLIST_OFFER,
+    Kind.CLASS_CANCELLED,
+    Kind.CLASS_CHANGED,
+    Kind.FEE_DUE,
+    Kind.RECEIPT,
+)
+# Mails that can wait for the morning. The others answer what the client has just done, or are news of a class to come.
+WAIT_BY_MAIL = (Kind.REMINDER, Kind.FEE_DUE)
+# As kind: all of them.
+ALL = "*"
+NO_ZONE = "UTC"
+CHANNEL_WORDS = {Channel.EMAIL: "E-mail", Channel.SMS: "SMS", Channel.PUSH: "Push"}
 
 
 @dataclass(frozen=True)
 class Preferences:
-    """A client's preferences as sending needs them."""
+    """A client's preferences as sending needs them: with what holds where the client has said nothing."""
 
     opt_outs: frozenset[str] = frozenset()
     quiet: QuietHours | None = None
     # Of the quiet hours.
-    zone: str = "UTC"
+    zone: str = NO_ZONE
     # Minutes before the start, by channel; a channel that is absent: as the studio does.
     offsets: Mapping[Channel, tuple[int, ...]] = field(default_factory=dict)
     # Empty: the one that the studio knows the client by.
     language: str = ""
 
+    def quiet_for(self, kind: Kind, channel: Channel) -> QuietHours | None:
+        """The quiet hours that such a message keeps; a mail makes no noise, so only what is not urgent does."""
+        return None if channel == Channel.EMAIL and kind not in WAIT_BY_MAIL else self.quiet
+
     def refusal(self, kind: Kind, channel: Channel) -> str | None:
         """Why the client is not sent this; None when it is."""
-        return "client preference" if f"{kind}/{channel}" in self.opt_outs else None
+        if kind in CLIENT_KINDS and {f"{kind}/{channel}", f"{ALL}/{channel}"} & self.opt_outs:
+            return f"{CHANNEL_WORDS[channel]} skipped - client preference"
+        return None
 
 
-async def load(_tx: UnitOfWork, client_ids: Collection[UUID]) -> dict[UUID, Preferences]:
-    """The preferences of clients."""
-    return {client_id: Preferences() for client_id in client_ids}
+async def load(tx: UnitOfWork, client_ids: Collection[UUID]) -> dict[UUID, Preferences]:
+    """The preferences of clients; of each one, in two statements."""
+    zone = await _studio_zone(tx)
+    query = select(ClientPreferences).where(
+        ClientPreferences.tenant_id == tx.tenant, ClientPreferences.client_id.in_(client_ids)
+    )
+    stored = {row.client_id: _of_row(row, zone) for row in await tx.session.scalars(query)}
+    nothing_said = Preferences(zone=zone)
+    return {client_id: stored.get(client_id, nothing_said) for client_id in client_ids}
+
+
+async def get(tx: UnitOfWork, client_id: UUID) -> tuple[ClientPreferences, str]:
+    """What the client has said, with the zone that holds for its quiet hours."""
+    row = await tx.session.get(ClientPreferences, (tx.tenant, client_id))
+    row = row or ClientPreferences(**_nothing(tx, client_id))
+    return row, row.time_zone or await _studio_zone(tx)
+
+
+async def update(
+    tx: UnitOfWork, client_id: UUID, changes: Mapping[str, Any], *, etag: str, source: consent.Source, principal: str
+) -> tuple[ClientPreferences, str]:
+    """Changes columns of a client's preferences. Raises Aborted/ETAG_MISMATCH."""
+    row = await _lock(tx, client_id)
+    check_etag(etag, row.etag)
+    if "opt_outs" in changes:
+        await _record_consents(tx, row, frozenset(changes["opt_outs"]), source, principal)
+    for column, value in changes.items():
+        if getattr(row, column) != value:
+            tx.note_change(column, getattr(row, column), value)
+            setattr(row, column, value)
+    row.touch(tx.now())
+    await tx.session.flush()
+    return row, row.time_zone or await _studio_zone(tx)
+
+
+async def opt_out(tx: UnitOfWork, client_id: UUID, kind: Kind | None, channel: Channel, principal: str) -> None:
+    """One click: no more of this kind by this channel, or of no kind. Doing it again changes nothing."""
+    row = await _lock(tx, client_id)
+    wanted = sorted({*row.opt_outs, f"{kind or ALL}/{channel}"})
+    if wanted != row.opt_outs:
+        source = consent.Source.UNSUBSCRIBE
+        await update(tx, client_id, {"opt_outs": wanted}, etag="", source=source, principal=principal)
+
+
+async def forget(tx: UnitOfWork, client_id: UUID) -> None:
+    """The client is no more."""
+    for table in (ClientPreferences, DismissedWarning):
+        await tx.session.execute(delete(table).where(table.tenant_id == tx.tenant, table.client_id == client_id))
+
+
+async def _lock(tx: UnitOfWork, client_id: UUID) -> ClientPreferences:
+    """The client's row, made when there is none, kept as it is for this transaction."""
+    await tx.session.execute(insert(ClientPreferences).values(_nothing(tx, client_id)).on_conflict_do_nothing())
+    return await tx.session.get_one(ClientPreferences, (tx.tenant, client_id), with_for_update=True)
+
+
+async def _record_consents(
+    tx: UnitOfWork, row: ClientPreferences, wanted: frozenset[str], source: consent.Source, principal: str
+) -> None:
+    before = frozenset(row.opt_outs)
+    for changed in sorted(before ^ wanted):
+        kind, channel = changed.split("/")
+        await consent.add(
+            tx,
+            client_id=row.client_id,
+            kind=kind,
+            channel=Channel(channel),
+            granted=changed in before,
+            source=source,
+            principal=principal,
+        )
+
+
+async def _studio_zone(tx: UnitOfWork) -> str:
+    return await tx.session.scalar(select(Studio.time_zone).where(Studio.tenant_id == tx.tenant)) or NO_ZONE
+
+
+def _of_row(row: ClientPreferences, studio_zone: str) -> Preferences:
+    quiet = QuietHours(row.quiet_start, row.quiet_end) if row.quiet_start and row.quiet_end else None
+    return Preferences(
+        opt_outs=frozenset(row.opt_outs),
+        quiet=quiet,
+        zone=row.time_zone or studio_zone,
+        offsets={Channel(channel): tuple(minutes) for channel, minutes in row.offsets.items()},
+        language=row.language,
+    )
+
+
+def _nothing(tx: UnitOfWork, client_id: UUID) -> dict[str, Any]:
+    """Columns of preferences of which nothing was ever said."""
+    return {
+        "tenant_id": tx.tenant,
+        "client_id": client_id,
+        "opt_outs": [],
+        "offsets": {},
+        "quiet_start": None,
+        "quiet_end": None,
+        "time_zone": "",
+        "language": "",
+        "version": 0,
+    }

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-# How long before quiet hours begin a message leaves that cannot wait for their end: so it may be a little late.
+# How long before quiet hours a message leaves that cannot wait for their end: time enough to be sent a little late.
 BEFOREHAND = timedelta(minutes=15)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
+from typing import cast
 from uuid import UUID
 
 import grpc
@@ -13,8 +14,11 @@ from powerhouse.booking.v1.booking_service_pb2 import BatchGetRecipientsRequest,
 from powerhouse.booking.v1.booking_service_pb2_grpc import BookingServiceStub
 from services.chassis.db.batches import Batches
 from services.chassis.resources import Resources
-from services.notify import preferences
+from services.notify import preferences, stationery, suppressions
+from services.notify.models import Channel
 from services.notify.preferences import Preferences
+from services.notify.settings import NotifySettings
+from services.notify.stationery import Stationery
 
 Recipient = BatchGetRecipientsResponse.Recipient
 
@@ -38,6 +42,10 @@ class Addressee:
 
     recipient: Recipient
     preferences: Preferences
+    # Why an address of this person is not written to, by channel.
+    suppressed: dict[Channel, str]
+    # Of the studio.
+    stationery: Stationery
 
 
 # What came of asking: nobody when booking does not know the subject, or why it could not be asked.
@@ -89,10 +97,19 @@ class Recipients:
             return dict.fromkeys(subjects, error)
         async with self.work.database.transaction(tenant) as tx:
             wanted = await preferences.load(tx, {UUID(recipient.client_id) for recipient in found})
-        return {
-            _subject_of(tenant, recipient): Addressee(recipient, wanted[UUID(recipient.client_id)])
-            for recipient in found
-        }
+            mails = await suppressions.find(tx, Channel.EMAIL, {recipient.email for recipient in found})
+            texts = await suppressions.find(tx, Channel.SMS, {recipient.phone for recipient in found})
+            paper = await stationery.load(tx, cast(NotifySettings, self.work.settings).mail_from)
+        answers: dict[Subject, Answer] = {}
+        for recipient in found:
+            why = {Channel.EMAIL: mails.get(recipient.email), Channel.SMS: texts.get(recipient.phone)}
+            answers[_subject_of(tenant, recipient)] = Addressee(
+                recipient,
+                wanted[UUID(recipient.client_id)],
+                {channel: reason for channel, reason in why.items() if reason},
+                paper,
+            )
+        return answers
 
 
 def _subject_of(tenant: UUID, recipient: Recipient) -> Subject:

@@ -5,7 +5,7 @@ offset that is still to come; what was planned for another start, or for a place
 reason; what was skipped for a reason that has gone is armed again. What has been sent stays.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from uuid import UUID
@@ -71,15 +71,18 @@ async def follow(tx: UnitOfWork, state: BookingState) -> None:
 
 
 async def arrange(tx: UnitOfWork, booking: RemindedBooking, *, since: datetime) -> None:
-    """Makes the reminders of a booking what they must be; none that was due at `since` or before."""
+    """Makes the reminders of a booking what they must be; none anew that was due at `since` or before."""
+    mine = (Delivery.tenant_id == tx.tenant, Delivery.kind == Kind.REMINDER, Delivery.subject_id == booking.id)
+    query = select(Delivery).where(*mine, Delivery.attempts == 0, Delivery.state.in_(_NOT_BEGUN)).with_for_update()
+    known = {_key(row): row for row in await tx.session.scalars(query.execution_options(populate_existing=True))}
+    waiting = {key for key, row in known.items() if row.state == State.PENDING}
     wanted: Mapping[Key, Wanted] = {}
     if booking.confirmed and booking.start_time > tx.now():
         wishes = (await preferences.load(tx, [booking.client_id]))[booking.client_id]
         offsets = await reminder_settings.offsets(tx, booking.class_type_id)
-        wanted = reminders_of(booking, {**offsets, **wishes.offsets}, wishes, since=since, now=tx.now())
-    mine = (Delivery.tenant_id == tx.tenant, Delivery.kind == Kind.REMINDER, Delivery.subject_id == booking.id)
-    query = select(Delivery).where(*mine, Delivery.attempts == 0, Delivery.state.in_(_NOT_BEGUN)).with_for_update()
-    known = {_key(row): row for row in await tx.session.scalars(query.execution_options(populate_existing=True))}
+        wanted = reminders_of(
+            booking, {**offsets, **wishes.offsets}, wishes, since=since, now=tx.now(), waiting=waiting
+        )
     for key, row in known.items():
         _settle(tx, row, wanted.get(key), _why_not(booking, row))
     fresh = [_plan(booking, key, reminder) for key, reminder in wanted.items() if key not in known]
@@ -115,18 +118,18 @@ def reminders_of(
     *,
     since: datetime,
     now: datetime,
+    waiting: Collection[Key] = (),
 ) -> dict[Key, Wanted]:
-    """The reminders of a booking that are due after `since`. Pure."""
+    """The reminders of a booking that are due after `since`, and those that were and wait for the morning. Pure."""
     found = {}
     for channel, minutes in offsets.items():
         for offset in minutes:
-            due = due_time(booking.start_time, booking.time_zone, offset)
-            if due <= since:
+            due, key = due_time(booking.start_time, booking.time_zone, offset), (offset, channel, booking.time_version)
+            if due <= since and key not in waiting:
                 continue
-            # A mail makes no noise.
-            quiet = None if channel == Channel.EMAIL else wishes.quiet
+            quiet = wishes.quiet_for(Kind.REMINDER, channel)
             leaves = send_time(due, booking.start_time, quiet, wishes.zone, earliest=now)
-            found[(offset, channel, booking.time_version)] = Wanted(due, leaves)
+            found[key] = Wanted(due, leaves)
     return found
 
 

@@ -15,7 +15,7 @@ from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.jobs.registry import Outcome, Recorded, Retry, Work
 from services.chassis.telemetry import logger
-from services.notify import letters
+from services.notify import contents, letters
 from services.notify.deliveries import KEY_LIFETIME
 from services.notify.handing_over import End, Notes, Sending
 from services.notify.letters import Letter
@@ -68,7 +68,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
         return await _finish(desk, sending, End(State.SKIPPED, "it would have come too late"))
     try:
         letter = await letters.write(work, desk.recipients, sending)
-    except letters.NotWanted as refusal:
+    except contents.NotWanted as refusal:
         reason = refusal.reason
         if sending.state != State.PENDING:
             reason += "; an earlier attempt may have been accepted"

@@ -1,34 +1,51 @@
-"""Words of a mail from its templates: `<kind>.txt`, whose first line is the subject, and `<kind>.html`.
+"""Words of a message from its template: the studio's own, or the house's in `templates/<language>/<kind>`.
 
-What people typed is tidied first: one line, no control characters, never endless. So no value can start a new header,
-a new paragraph or another direction of writing; in HTML it is escaped as well.
+A mail's `.txt` begins with the line of its subject; its `.html` is what stands inside `layout.html`; a text message is
+`.sms`. What people typed is tidied first: one line, no control characters, never endless. So no value can start a new
+header, a new paragraph or another direction of writing; in HTML it is escaped as well.
 """
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from pathlib import Path
-from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from services.notify.models import Kind
+from services.notify import mail_parts, sms_segments
+from services.notify.local_words import spoken
+from services.notify.models import Channel, Kind
+from services.notify.template_variables import LISTS
 
 # Characters of a name that a mail shows, and of its subject line.
 MAX_NAME = 120
 MAX_SUBJECT = 150
+# Of a value that is a list.
+MAX_LINE, MAX_LINES = 300, 60
 # Controls, separators of lines, unpaired surrogates, and what switches the direction of writing.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_FOLDER = Path(__file__).parent / "templates"
 
-_environment = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=select_autoescape(["html"]),
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    keep_trailing_newline=True,
-)
+
+@dataclass(frozen=True)
+class Source:
+    """A template as it is written. `subject` and `html` are of mails alone."""
+
+    subject: str
+    html: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Frame:
+    """What stands around a mail's words. What is empty is left out."""
+
+    studio: str = ""
+    postal_address: str = ""
+    preferences_link: str = ""
+    unsubscribe_link: str = ""
 
 
 @dataclass(frozen=True)
@@ -40,19 +57,57 @@ class Words:
     html: str
 
 
-def render(kind: Kind, values: Mapping[str, str]) -> Words:
+@cache
+def house(kind: Kind, channel: Channel, language: str) -> Source:
+    """The words that every studio begins with."""
+    folder = _FOLDER / spoken(language)
+    if channel == Channel.SMS:
+        return Source("", "", (folder / f"{kind}.sms").read_text(encoding="utf-8").strip())
+    subject, _, text = (folder / f"{kind}.txt").read_text(encoding="utf-8").partition("\n")
+    return Source(subject, (folder / f"{kind}.html").read_text(encoding="utf-8"), text.strip("\n"))
+
+
+def render(
+    kind: Kind,
+    values: Mapping[str, str],
+    *,
+    language: str = "en",
+    source: Source | None = None,
+    frame: Frame | None = None,
+) -> Words:
     """The words of one mail. A value that a template wants and nobody gave is an error."""
-    tidied = {name: value if name == "link" else tidy(value) for name, value in values.items()}
-    first, _, text = _environment.get_template(f"{kind}.txt").render(tidied).partition("\n")
-    subject = tidy(first, MAX_SUBJECT)
-    html = _environment.get_template(f"{kind}.html").render(tidied, subject=subject)
-    return Words(subject, text.lstrip("\n"), html)
+    source, frame, language = source or house(kind, Channel.EMAIL, language), frame or Frame(), spoken(language)
+    frame = replace(frame, studio=tidy(frame.studio), postal_address=tidy(frame.postal_address, 300))
+    said = _tidied(values, frame.studio)
+    subject = tidy(_compiled(source.subject, escape=False).render(said), MAX_SUBJECT)
+    around = {"subject": subject, "kind": kind, "language": language, "frame": frame}
+    reason = _plain.get_template(f"{language}/reason.txt").render(said, **around).strip()
+    text = _compiled(source.text, escape=False).render(said).strip()
+    html = render_fragment(values, source, frame.studio)
+    return Words(
+        subject,
+        _plain.get_template("layout.txt").render(text=text, reason=reason, **around).strip() + "\n",
+        _escaping.get_template("layout.html").render(content=html, reason=reason, **around),
+    )
 
 
-def render_sms(kind: Kind, values: Mapping[str, str]) -> str:
-    """A text message's words."""
-    tidied = {name: value if name == "link" else tidy(value) for name, value in values.items()}
-    return _environment.get_template(f"{kind}.sms").render(tidied).strip()
+def render_fragment(values: Mapping[str, str], source: Source, studio: str = "") -> str:
+    """What stands inside the layout."""
+    return _compiled(source.html, escape=True).render(_tidied(values, studio))
+
+
+def render_sms(
+    kind: Kind, values: Mapping[str, str], *, language: str = "en", source: Source | None = None, studio: str = ""
+) -> str:
+    """The words of one SMS, on one line, typographic characters made plain where that spares a segment."""
+    source = source or house(kind, Channel.SMS, language)
+    said = _tidied(values, tidy(studio))
+    return sms_segments.plain(" ".join(_compiled(source.text, escape=False).render(said).split()))
+
+
+def page_template(name: str) -> Template:
+    """A page of our own for browsers."""
+    return _escaping.get_template(name)
 
 
 def tidy(value: str, limit: int = MAX_NAME) -> str:
@@ -61,31 +116,35 @@ def tidy(value: str, limit: int = MAX_NAME) -> str:
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
-def short_time(instant: datetime, zone: str) -> str:
-    """`Mon 23 Nov 10:00`, as short as a text message wants it."""
-    local = instant.astimezone(ZoneInfo(zone))
-    return f"{_DAYS[local.weekday()][:3]} {local.day} {_MONTHS[local.month - 1][:3]} {local:%H:%M}"
+def _tidied(values: Mapping[str, str], studio: str) -> dict[str, str]:
+    return {"studio": studio} | {name: _tidied_value(name, value) for name, value in values.items()}
 
 
-def day_and_time(instant: datetime, zone: str) -> str:
-    """`Monday, 23 November 2026, 10:00` as a clock in that zone shows it."""
-    local = instant.astimezone(ZoneInfo(zone))
-    return f"{_DAYS[local.weekday()]}, {local.day} {_MONTHS[local.month - 1]} {local.year}, {local:%H:%M}"
+def _tidied_value(name: str, value: str) -> str:
+    if name in LISTS:
+        return "\n".join(tidy(line, MAX_LINE) for line in value.split("\n")[:MAX_LINES])
+    return value if name == "link" else tidy(value)
 
 
-# strftime's names depend on the locale of the process.
-_DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-_MONTHS = (
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-)
+@lru_cache(maxsize=1024)
+def _compiled(source: str, *, escape: bool) -> Template:
+    """Compiling takes a hundred times as long as writing a message."""
+    return (_escaping if escape else _plain).from_string(source)
+
+
+def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
+    environment = ImmutableSandboxedEnvironment(
+        loader=FileSystemLoader(_FOLDER),
+        autoescape=escape,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.clear()
+    environment.globals.update(mail_parts.PARTS)
+    return environment
+
+
+_escaping = _environment(escape=True)
+_plain = _environment(escape=False)

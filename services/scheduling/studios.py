@@ -6,7 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import select, tuple_
 
-from powerhouse.scheduling.v1.events_pb2 import StudioCreated
+from powerhouse.scheduling.v1.events_pb2 import StudioChanged, StudioCreated
 from services.chassis import blobs
 from services.chassis.blobs import Blob
 from services.chassis.db.paging import Page
@@ -50,6 +50,7 @@ async def create(
         aggregate_id=studio_id,
         version=studio.version,
     )
+    await _tell(tx, studio)
     return studio
 
 
@@ -89,6 +90,7 @@ async def update(tx: UnitOfWork, etag: str, changes: dict[str, Any]) -> Studio:
         setattr(studio, field, value)
     if changes:
         studio.touch(tx.now())
+        await _tell(tx, studio)
     return studio
 
 
@@ -126,6 +128,16 @@ def image_type(head: bytes) -> str | None:
 async def all_ids(tx: UnitOfWork) -> Sequence[UUID]:
     """The ids of all studios, whatever the transaction may see."""
     return (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()
+
+
+async def _tell(tx: UnitOfWork, studio: Studio) -> None:
+    state = StudioChanged(
+        studio_id=str(tx.tenant),
+        version=studio.version,
+        display_name=studio.display_name,
+        time_zone=studio.time_zone,
+    )
+    await tx.publish(state, aggregate="studio", aggregate_id=tx.tenant, version=studio.version)
 
 
 def _found(tx: UnitOfWork, studio: Studio | None) -> Studio:

@@ -143,7 +143,8 @@ def _in(holding: Holding, name: str) -> str:
 
 def _object(holding: Holding, name: str) -> str:
     """Fails for a kind of object that the estate has none of: a new resource needs one in `tests/support/estate.py`."""
-    return holding.objects[name.split("/")[2]]
+    _, _, collection, _, *rest = name.split("/")
+    return "/".join([holding.objects[collection], *rest])
 
 
 async def _outcome(estate: Estate, principal: Principal, method: MethodDescriptor, message: Any) -> Any:

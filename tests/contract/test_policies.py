@@ -111,11 +111,15 @@ def test_few_methods_are_callable_without_identity() -> None:
     assert public == [
         "DownloadCalendar",
         "ExchangeToken",
+        "OpenPreferences",
         "ReceiveProviderEvents",
         "RequestPasswordReset",
         "ResetPassword",
+        "SavePreferences",
+        "ShowUnsubscribe",
         "SignIn",
         "SignUp",
+        "Unsubscribe",
     ]
 
 

@@ -42,7 +42,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 # A stream that does not end, and bytes instead of JSON: tests of their own in tests/integration.
-STREAMS = {"WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo"}
+STREAMS = {"WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo", "Unsubscribe"}
 OPERATIONS = [
     operation["operationId"]
     for path in openapi(Router(CONTRACTS).bindings, {})["paths"].values()
@@ -135,6 +135,8 @@ class Studio:
                 self._make("bookings", {"classSession": session, "client": client})
         deliveries = eventually(lambda: self.owner.get(f"/v1/{self.name}/deliveries")["deliveries"], what="a delivery")
         self._offer("delivery", deliveries[0]["name"])
+        for template in self.owner.get(f"/v1/{self.name}/messageTemplates")["messageTemplates"][:3]:
+            self._offer("messageTemplate", template["name"])
 
     def _describe(self, client: str, number: int) -> None:
         self._make("clientTags", {"displayName": f"Tag {number}"})

@@ -44,7 +44,16 @@ from powerhouse.booking.v1 import (
     waiver_service_pb2_grpc,
 )
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
-from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
+from powerhouse.notify.v1 import (
+    delivery_report_service_pb2_grpc,
+    notify_service_pb2,
+    notify_service_pb2_grpc,
+    preference_service_pb2,
+    preference_service_pb2_grpc,
+    sender_service_pb2_grpc,
+    template_service_pb2,
+    template_service_pb2_grpc,
+)
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import (
     class_schedule_pb2,
@@ -84,7 +93,13 @@ STUBS = {
         erasure_service_pb2_grpc.ErasureServiceStub,
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
-    "notify": notify_service_pb2_grpc.NotifyServiceStub,
+    "notify": together(
+        notify_service_pb2_grpc.NotifyServiceStub,
+        preference_service_pb2_grpc.PreferenceServiceStub,
+        sender_service_pb2_grpc.SenderServiceStub,
+        template_service_pb2_grpc.TemplateServiceStub,
+        delivery_report_service_pb2_grpc.DeliveryReportServiceStub,
+    ),
     "scheduling": together(
         scheduling_service_pb2_grpc.SchedulingServiceStub,
         class_schedule_service_pb2_grpc.ClassScheduleServiceStub,
@@ -210,6 +225,7 @@ async def build(estate: Estate) -> Holding:
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
     )
     holding.add(deliveries.deliveries[0])
+    await _choose(holding)
     return holding
 
 
@@ -340,6 +356,16 @@ async def _fill(holding: Holding) -> None:
 
 def _keyed(common: dict[str, str]) -> Any:
     return {**common, "request_id": str(new_id())}
+
+
+async def _choose(holding: Holding) -> None:
+    """The client wants no text messages, and the studio has its templates."""
+    stub, pb = holding.stub("notify"), preference_service_pb2
+    no_sms = pb.Preferences.OptOut(channel=notify_service_pb2.Delivery.SMS)
+    preferences = pb.Preferences(name=f"{holding.objects['clients']}/preferences", opt_outs=[no_sms])
+    await stub.UpdatePreferences(pb.UpdatePreferencesRequest(preferences=preferences, request_id=str(new_id())))
+    templates = await stub.ListMessageTemplates(template_service_pb2.ListMessageTemplatesRequest(parent=holding.name))
+    holding.add(templates.message_templates[0])
 
 
 async def _transfer(holding: Holding) -> None:

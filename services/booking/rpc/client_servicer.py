@@ -1,6 +1,7 @@
 """ClientService: decode, call the noun, encode."""
 
 from typing import Any
+from uuid import UUID
 
 from powerhouse.booking.v1 import client_service_pb2 as pb
 from powerhouse.booking.v1.client_pb2 import Client, ClientMerge, ClientTag
@@ -83,6 +84,11 @@ class ClientServicer(ClientServiceServicer):
         client_id = child(request.name, "clients", "name")
         async with self._database.read() as tx:
             return encode_client(await clients.get(tx, client_id, only_own()))
+
+    async def GetClientAccount(self, request: pb.GetClientAccountRequest, context: Any) -> pb.GetClientAccountResponse:
+        async with self._database.read() as tx:
+            client = (await clients.get(tx, UUID(request.client_id), None)).client
+        return pb.GetClientAccountResponse(account_id=str(client.account_id or ""))
 
     async def ListClients(self, request: pb.ListClientsRequest, context: Any) -> pb.ListClientsResponse:
         query = f"clients {request.parent} {request.show_archived} {request.client_tag}"

@@ -12,7 +12,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import parse_child, parse_name
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import masked_fields, to_timestamp
-from services.notify import deliveries, reminder_settings
+from services.notify import deliveries, delivery_views, reminder_settings
 from services.notify.models import Channel, Delivery, Kind, Outcome, ReminderSettings
 
 
@@ -23,12 +23,11 @@ class NotifyServicer(NotifyServiceServicer):
         self._database, self._pager = database, pager
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
-        tenant = current_call().tenant
-        booking = request.booking
-        booking_id = parse_child(booking, "studios/*/bookings/*", "booking", tenant) if booking else None
-        page = self._pager.page(f"deliveries {request.parent} {booking}", request.page_size, request.page_token)
+        wanted = _wanted(request)
+        query = " ".join(f"{column} {value}" for column, value in wanted.items())
+        page = self._pager.page(f"deliveries {request.parent} {query}", request.page_size, request.page_token)
         async with self._database.read() as tx:
-            rows = await deliveries.list_newest(tx, page, booking_id)
+            rows = await delivery_views.list_newest(tx, page, wanted)
         shown, token = page.cut(rows, lambda row: (row.id,))
         return pb.ListDeliveriesResponse(deliveries=[_encode(row) for row in shown], next_page_token=token)
 
@@ -89,6 +88,22 @@ def _encode_settings(row: ReminderSettings) -> pb.ReminderSettings:
 
 def _encode_offsets(offsets: dict[str, list[int]]) -> pb.ReminderSettings.Offsets:
     return pb.ReminderSettings.Offsets(**{f"{channel}_minutes": minutes for channel, minutes in offsets.items()})
+
+
+def _wanted(request: pb.ListDeliveriesRequest) -> dict[str, Any]:
+    """Columns of Delivery and the values that the request wants of them."""
+    tenant, wanted = current_call().tenant, dict[str, Any]()
+    if request.booking:
+        wanted["booking_id"] = parse_child(request.booking, "studios/*/bookings/*", "booking", tenant)
+    if request.client:
+        wanted["client_id"] = parse_child(request.client, "studios/*/clients/*", "client", tenant)
+    if request.kind:
+        wanted["kind"] = pb.Delivery.Kind.Name(request.kind).lower()
+    if request.channel:
+        wanted["channel"] = pb.Delivery.Channel.Name(request.channel).lower()
+    if request.state:
+        wanted["state"] = pb.Delivery.State.Name(request.state).lower()
+    return wanted
 
 
 def _encode(row: Delivery) -> pb.Delivery:

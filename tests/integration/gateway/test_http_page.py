@@ -6,19 +6,19 @@ from pathlib import Path
 import pytest
 
 import gateway
-from gateway.app import ASSETS, PAGE
+from gateway.app import ASSETS, PAGES
 from tests.integration.gateway.house import House
 
 WEB = Path(gateway.__file__).parent / "web"
 LETTERS = WEB.parents[1] / "services" / "notify" / "letters.py"
 
 
-@pytest.mark.parametrize("path", PAGE)
+@pytest.mark.parametrize("path", PAGES)
 async def test_every_address_of_the_page_serves_it_under_a_strict_policy(house: House, path: str) -> None:
     answer = await house.client.get(path)
     assert answer.status_code == 200
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
-    assert answer.text == (WEB / "index.html").read_text()
+    assert answer.text == (WEB / PAGES[path]).read_text()
     policy = dict(directive.split(" ", 1) for directive in answer.headers["content-security-policy"].split("; "))
     assert policy["default-src"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
@@ -27,7 +27,7 @@ async def test_every_address_of_the_page_serves_it_under_a_strict_policy(house: 
 
 
 async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(house: House) -> None:
-    assert {path.name for path in WEB.iterdir()} == {"index.html", *(asset.removeprefix("/") for asset in ASSETS)}
+    assert {path.name for path in WEB.iterdir()} == {*PAGES.values(), *(asset.removeprefix("/") for asset in ASSETS)}
     for asset in ASSETS:
         answer = await house.client.get(asset)
         assert answer.status_code == 200
@@ -37,15 +37,17 @@ async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(hou
 
 
 def test_the_page_holds_nothing_that_its_policy_forbids() -> None:
-    document = (WEB / "index.html").read_text()
-    assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", document)
+    for page in {*PAGES.values()}:
+        document = (WEB / page).read_text()
+        assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", document)
     for file in WEB.iterdir():
         assert not re.search(r"innerHTML|\beval\b|https?://", file.read_text()), file.name
 
 
 def test_the_links_of_the_mails_are_addresses_of_the_page() -> None:
     paths = re.findall(r"_with_link\(work, \"([^\"]+)\"", LETTERS.read_text())
-    assert {f"/{path}" for path in paths} == set(PAGE) - {"/"}
+    assert {f"/{path}" for path in paths} == {path for path, file in PAGES.items() if file == "index.html"} - {"/"}
+    assert "/preferences#token=" in (LETTERS.parent / "unsubscribe.py").read_text()
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from tests.integration.notify.channels import Sandboxes, sandboxes
 from tests.integration.notify.desk import ZONE, Desk
 from tests.integration.notify.house import KEY, Post, sandbox_process
 from tests.integration.notify.phones import Phones
+from tests.integration.notify.studio import Studio
 from tests.support.services import Mesh
 
 
@@ -66,3 +67,12 @@ async def twins(all_sandboxes: Sandboxes) -> Sandboxes:
     """The sandboxes of all providers, in good weather."""
     await all_sandboxes.weather()
     return all_sandboxes
+
+
+@pytest.fixture
+async def studio(mesh: Mesh) -> AsyncIterator[Studio]:
+    """A studio with one client, who has an account."""
+    async with mesh.running(BOOKING) as booking, mesh.running(NOTIFY) as notify:
+        made = Studio(booking, notify)
+        await made.open()
+        yield made

@@ -1,13 +1,18 @@
 """Words of mails: what people typed cannot break out of them."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 
 import pytest
-from jinja2 import UndefinedError
+from jinja2 import Environment, UndefinedError, meta
 
-from services.notify.models import Kind
-from services.notify.templates import MAX_NAME, MAX_SUBJECT, day_and_time, render, tidy
+from services.notify.local_words import LANGUAGES, day_and_time, money, phrase, short_time
+from services.notify.models import Channel, Kind
+from services.notify.sms_segments import Encoding, measure
+from services.notify.template_checks import check
+from services.notify.template_variables import SMS_KINDS, channels, sample
+from services.notify.templates import MAX_NAME, MAX_SUBJECT, Frame, house, render, render_sms, tidy
 
 CONFIRMATION = {
     "name": "Ann",
@@ -21,11 +26,6 @@ CONFIRMATION = {
     "time_zone": "Europe/Berlin",
     "free_cancel_until": "Sunday, 22 November 2026, 22:00",
     "link": "http://127.0.0.1:8080",
-}
-VALUES = {
-    Kind.BOOKING_CONFIRMATION: CONFIRMATION,
-    Kind.INVITATION: {"name": "", "role": "front desk", "link": "http://x/#token=1", "expires": "Monday"},
-    Kind.PASSWORD_RESET: {"name": "Ann", "link": "http://x/#token=1", "expires": "Monday"},
 }
 
 
@@ -45,15 +45,48 @@ class Tags(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize("kind", VALUES)
-def test_every_kind_has_words_and_wants_every_value(kind: Kind) -> None:
-    words = render(kind, VALUES[kind])
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_has_sound_words_and_wants_every_value_that_it_says(kind: Kind, language: str) -> None:
+    values = sample(kind, language)
+    words = render(kind, values, language=language)
     assert words.subject
-    assert VALUES[kind]["link"] in words.text
-    assert VALUES[kind]["link"] in words.html
-    for missing in VALUES[kind]:
-        with pytest.raises(UndefinedError):
-            render(kind, {name: value for name, value in VALUES[kind].items() if name != missing})
+    assert values["link"] in words.text
+    assert values["link"] in words.html
+    for channel in channels(kind):
+        source = house(kind, channel, language)
+        check(kind, channel, source, language)
+        tree = Environment(autoescape=True).parse(source.subject + source.html + source.text)
+        said = meta.find_undeclared_variables(tree)
+        for missing in values:
+            given = {name: value for name, value in values.items() if name != missing}
+            with pytest.raises(UndefinedError) if missing in said else nullcontext():
+                if channel == Channel.SMS:
+                    render_sms(kind, given, language=language)
+                else:
+                    render(kind, given, language=language)
+
+
+@pytest.mark.parametrize("kind", SMS_KINDS)
+def test_a_text_message_of_the_house_is_one_segment(kind: Kind) -> None:
+    for language in LANGUAGES:
+        text = render_sms(kind, sample(kind, language), language=language, studio="Kiez Pilates")
+        assert text.startswith("Kiez Pilates: ")
+        assert (measure(text).encoding, measure(text).segments) == (Encoding.GSM_7, 1)
+
+
+def test_a_mail_bears_the_studio_and_the_way_out_of_it() -> None:
+    frame = Frame(
+        "Kiez <Pilates>", "Oranienstr. 1, 10999 Berlin", "https://x.test/preferences#token=1", "https://x.test/u/1"
+    )
+    words = render(Kind.REMINDER, sample(Kind.REMINDER, "de"), language="de-AT", frame=frame)
+    assert 'lang="de"' in words.html
+    for said in ("Kiez &lt;Pilates&gt;", frame.postal_address, frame.preferences_link, frame.unsubscribe_link):
+        assert said in words.html
+    for said in ("Oranienstr. 1", frame.preferences_link, frame.unsubscribe_link):
+        assert said in words.text
+    bare = render(Kind.REMINDER, sample(Kind.REMINDER, "en"))
+    assert "Unsubscribe" not in bare.html + bare.text
 
 
 def test_a_confirmation_says_what_where_when_and_until_when() -> None:
@@ -99,3 +132,19 @@ def test_times_are_told_on_the_clocks_of_the_place() -> None:
     assert day_and_time(instant, "Europe/Berlin") == "Sunday, 29 March 2026, 03:00"
     assert day_and_time(instant, "America/New_York") == "Saturday, 28 March 2026, 21:00"
     assert day_and_time(instant, "Asia/Kathmandu") == "Sunday, 29 March 2026, 06:45"
+
+
+def test_dates_and_money_are_written_as_the_language_does() -> None:
+    instant = datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+    assert day_and_time(instant, "Europe/Berlin", "de-CH") == "Sonntag, 29. März 2026, 03:00"
+    assert day_and_time(instant, "Europe/Berlin", "tlh") == "Sunday, 29 March 2026, 03:00"
+    assert short_time(instant, "Europe/Berlin", "de") == "So. 29. März, 03:00"
+    assert money(1250, "EUR") == "€12.50"
+    assert money(1250, "EUR", "de") == "12,50\u00a0€"
+    assert money(1250, "JPY") == "¥1,250"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_value_of_an_enum_that_a_message_tells_has_its_words(language: str) -> None:
+    for key in ("time", "instructor", "room", "restored", "late_cancel", "no_show", "owner", "manager", "front_desk"):
+        assert phrase(key, language)

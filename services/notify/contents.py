@@ -1,0 +1,256 @@
+"""Contents: whom a delivery goes to and the facts its words are made of, asked of their owners at the moment it is sent.
+
+One function per kind. Nothing personal is kept here: addresses, names and links live for the length of one call.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import cast
+from urllib.parse import quote
+from uuid import UUID
+
+import grpc
+
+from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking, Fee
+from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
+from powerhouse.identity.v1 import identity_service_pb2
+from powerhouse.identity.v1.identity_service_pb2 import GetMailLinkRequest, GetMailLinkResponse
+from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from powerhouse.policy.v1.policy_pb2 import Role
+from services.chassis.ids import NO_TENANT
+from services.chassis.resources import Resources
+from services.chassis.rpc.codec import from_timestamp
+from services.notify import class_facts, generation_summaries, staff, stationery, suppressions
+from services.notify.handing_over import Sending
+from services.notify.local_words import day_and_time, money, phrase
+from services.notify.models import Channel, Kind
+from services.notify.recipients import Addressee, Recipients, Subject
+from services.notify.settings import NotifySettings
+from services.notify.stationery import Stationery
+
+
+class NotWanted(Exception):
+    """There is no one to send it to, or no reason to any more. `reason` is told to the studio."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Content:
+    """Whom to write to, and the facts that the words are made of."""
+
+    email: str
+    phone: str = ""
+    # Why one of these is not written to, by channel.
+    suppressed: dict[Channel, str]
+    language: str
+    values: dict[str, str]
+    stationery: Stationery
+    # The client, with what it wants; None for those who are none.
+    addressee: Addressee | None = None
+    useful_until: datetime | None = None
+
+
+async def collect(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    """The content of a delivery. Raises NotWanted, or AioRpcError when an owner of the facts cannot be asked now."""
+    return await _COLLECTORS[sending.message_kind](work, recipients, sending)
+
+
+async def _about_place(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    """Of a booking that still holds its place in a class that is still to come."""
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
+    recipient = addressee.recipient
+    if recipient.state != Booking.CONFIRMED:
+        raise NotWanted(f"the booking is {Booking.State.Name(recipient.state).lower().replace('_', ' ')}")
+    if recipient.session.availability == BookableSession.CANCELLED:
+        raise NotWanted("the class is cancelled")
+    if recipient.session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
+        raise NotWanted("the class has begun")
+    return _content(work, sending, addressee)
+
+
+async def _reminder(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    content = await _about_place(work, recipients, sending)
+    assert content.addressee
+    if content.addressee.recipient.time_version != sending.time_version:
+        raise NotWanted("the class has moved")
+    return content
+
+
+async def _class_changed(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    content = await _about_place(work, recipients, sending)
+    assert content.addressee
+    before, zone = sending.args.get("previous_start"), content.addressee.recipient.session.time_zone
+    content.values["changes"] = ", ".join(phrase(change, content.language) for change in sending.args["changes"])
+    content.values["previous_start"] = (
+        day_and_time(datetime.fromisoformat(before), zone, content.language) if before else ""
+    )
+    return content
+
+
+async def _class_cancelled(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
+    session = addressee.recipient.session
+    if session.availability != BookableSession.CANCELLED:
+        raise NotWanted("the class is on again")
+    if session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
+        raise NotWanted("the class would have begun")
+    return _content(work, sending, addressee)
+
+
+async def _waitlist_offer(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, waitlist_entry_id=sending.subject_id))
+    recipient = addressee.recipient
+    if recipient.waitlist_state != WaitlistEntry.OFFERED:
+        raise NotWanted("the place is not offered any more")
+    expires = from_timestamp(recipient, "offer_expire_time")
+    if expires is None or expires <= work.clock.now():
+        raise NotWanted("the offer has expired")
+    content = _content(work, sending, addressee)
+    content.values["offer_until"] = day_and_time(expires, recipient.session.time_zone, content.language)
+    return content
+
+
+async def _fee_due(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, fee_id=sending.subject_id))
+    recipient = addressee.recipient
+    if recipient.fee_state != Fee.DUE:
+        raise NotWanted(f"the fee is {Fee.State.Name(recipient.fee_state).lower()}")
+    content = _content(work, sending, addressee)
+    content.values["reason"] = phrase(Fee.Kind.Name(recipient.fee_kind).lower(), content.language)
+    content.values["amount"] = money(recipient.amount_minor, recipient.currency_code, content.language)
+    return content
+
+
+async def _addressee(recipients: Recipients, subject: Subject) -> Addressee:
+    addressee = await recipients.of(subject)
+    if addressee is None:
+        what = "fee" if subject.fee_id else "wait" if subject.waitlist_entry_id else "booking"
+        raise NotWanted(f"the {what} is not there any more")
+    return addressee
+
+
+def _content(work: Resources, sending: Sending, addressee: Addressee) -> Content:
+    """The facts of a class, for a client."""
+    recipient = addressee.recipient
+    language = addressee.preferences.language or recipient.language
+    # A deadline is measured from the delivery's own time: a second attempt must say what the first one said.
+    link, as_of = _studio_link(work, sending), sending.due_time
+    return Content(
+        email=recipient.email,
+        phone=recipient.phone,
+        suppressed=addressee.suppressed,
+        language=language,
+        values=class_facts.values(recipient, language, link=link, as_of=as_of),
+        stationery=addressee.stationery,
+        addressee=addressee,
+        # Of a fee people read after the class.
+        useful_until=recipient.session.start_time.ToDatetime(tzinfo=UTC) if not recipient.fee_id else None,
+    )
+
+
+async def _delivery_alert(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    person = await _who_runs_it(work, sending, sending.subject_id)
+    values = {
+        "count": str(sending.args["count"]),
+        "reasons": ", ".join(f"{reason} ({count})" for reason, count in sending.args["reasons"]),
+    }
+    return await _to_staff(work, sending, person.email, person.display_name, values)
+
+
+async def _generation_summary(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    person = await _who_runs_it(work, sending, UUID(sending.args["account"]))
+    values = generation_summaries.values(sending.args, _STAFF_LANGUAGE)
+    return await _to_staff(work, sending, person.email, person.display_name, values)
+
+
+async def _invitation(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    link = await _mail_link(work, GetMailLinkRequest(invitation_id=str(sending.subject_id)))
+    role = phrase(Role.Name(link.role).removeprefix("ROLE_").lower(), _STAFF_LANGUAGE)
+    values = _with_link(work, "accept-invitation", link) | {"role": role}
+    return await _to_staff(work, sending, link.email, link.display_name, values)
+
+
+async def _password_reset(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    link = await _mail_link(work, GetMailLinkRequest(password_reset_id=str(sending.subject_id)))
+    return await _to_staff(work, sending, link.email, link.display_name, _with_link(work, "reset-password", link))
+
+
+# Of those who are no clients nobody has said which language they read.
+_STAFF_LANGUAGE = "en"
+
+
+async def _to_staff(work: Resources, sending: Sending, email: str, name: str, values: dict[str, str]) -> Content:
+    """For those who are written to by their account, on the studio's paper if it is about one."""
+    mail_from = cast(NotifySettings, work.settings).mail_from
+    suppressed: dict[Channel, str] = {}
+    if sending.tenant_id == NO_TENANT:
+        paper = stationery.plain(mail_from)
+    else:
+        async with work.database.transaction(sending.tenant_id) as tx:
+            paper = await stationery.load(tx, mail_from)
+            if why := (await suppressions.find(tx, Channel.EMAIL, [email])).get(email):
+                suppressed[Channel.EMAIL] = why
+    return Content(
+        email=email,
+        suppressed=suppressed,
+        language=_STAFF_LANGUAGE,
+        values={"name": name, "link": _studio_link(work, sending), **values},
+        stationery=paper,
+    )
+
+
+async def _who_runs_it(work: Resources, sending: Sending, account: UUID) -> staff.Person:
+    people = {person.account_id: person for person in await staff.who_run(work, sending.tenant_id)}
+    person = people.get(str(account))
+    if person is None:
+        raise NotWanted("the account does not run the studio any more")
+    return person
+
+
+_COLLECTORS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Content]]] = {
+    Kind.BOOKING_CONFIRMATION: _about_place,
+    Kind.REMINDER: _reminder,
+    Kind.WAITLIST_PROMOTED: _about_place,
+    Kind.WAITLIST_OFFER: _waitlist_offer,
+    Kind.CLASS_CANCELLED: _class_cancelled,
+    Kind.CLASS_CHANGED: _class_changed,
+    Kind.FEE_DUE: _fee_due,
+    Kind.GENERATION_SUMMARY: _generation_summary,
+    Kind.DELIVERY_ALERT: _delivery_alert,
+    Kind.INVITATION: _invitation,
+    Kind.PASSWORD_RESET: _password_reset,
+}
+# Kinds that can be sent; receipts come with payments.
+KINDS = tuple(_COLLECTORS)
+
+
+async def _mail_link(work: Resources, request: GetMailLinkRequest) -> GetMailLinkResponse:
+    identity = work.stubs.get(
+        IdentityServiceStub, identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"], "identity"
+    )
+    try:
+        return await identity.GetMailLink(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND):
+            raise NotWanted("the link was used, withdrawn or has expired") from None
+        raise
+
+
+def _with_link(work: Resources, path: str, link: GetMailLinkResponse) -> dict[str, str]:
+    """The secret travels behind `#`, which browsers keep to themselves: no log and no Referer ever shows it."""
+    return {
+        "link": f"{_public_url(work)}/{path}#token={quote(link.token, safe='')}",
+        "expires": day_and_time(link.expire_time.ToDatetime(tzinfo=UTC), "UTC", _STAFF_LANGUAGE),
+    }
+
+
+def _studio_link(work: Resources, sending: Sending) -> str:
+    return f"{_public_url(work)}/?studio={sending.tenant_id}"
+
+
+def _public_url(work: Resources) -> str:
+    return work.settings.public_url.rstrip("/")

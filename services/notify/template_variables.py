@@ -1,0 +1,130 @@
+"""What the templates of each kind may say: its variables, which of them it must not leave out, and a sample of each."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+
+from services.notify.local_words import day_and_time, money, phrase, short_time
+from services.notify.models import Channel, Kind
+
+_START = datetime(2026, 11, 24, 17, 30, tzinfo=UTC)
+_ZONE = "Europe/Berlin"
+
+_CLASS = (
+    "name",
+    # Whose place it is, when it is not the reader's own.
+    "dependant",
+    "class_type",
+    "instructor",
+    "room",
+    "location",
+    "spot",
+    # `Tuesday, 24 November 2026, 18:30`, and as short as an SMS wants it.
+    "start",
+    "start_short",
+    "time_zone",
+    "link",
+)
+# Beside `studio`, its name, which every message has.
+VARIABLES: Mapping[Kind, tuple[str, ...]] = {
+    # Until when cancelling is free; empty when that is over.
+    Kind.BOOKING_CONFIRMATION: (*_CLASS, "free_cancel_until"),
+    Kind.REMINDER: (*_CLASS, "free_cancel_until"),
+    Kind.WAITLIST_PROMOTED: (*_CLASS, "free_cancel_until"),
+    Kind.WAITLIST_OFFER: (*_CLASS, "offer_until"),
+    Kind.CLASS_CANCELLED: _CLASS,
+    # What is different, in words; the time before is empty when that stays.
+    Kind.CLASS_CHANGED: (*_CLASS, "changes", "previous_start"),
+    Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
+    Kind.RECEIPT: ("name", "amount", "description", "date", "link"),
+    Kind.INVITATION: ("name", "role", "link", "expires"),
+    Kind.PASSWORD_RESET: ("name", "link", "expires"),
+    # Counts, and what is behind two of them, one a line: dates that clash, schedules of which nothing can be made.
+    Kind.GENERATION_SUMMARY: (
+        "name",
+        "created",
+        "conflicts",
+        "skipped",
+        "attention",
+        "conflict_list",
+        "attention_list",
+        "link",
+    ),
+    Kind.DELIVERY_ALERT: ("name", "count", "reasons", "link"),
+}
+# A message without these is of no use; one of each group is enough.
+REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
+    kind: tuple(
+        group
+        for group in (frozenset({"class_type"}), frozenset({"start", "start_short"}))
+        if "instructor" in names and group & {*names}
+    )
+    for kind, names in VARIABLES.items()
+} | {
+    Kind.FEE_DUE: (frozenset({"amount"}),),
+    Kind.RECEIPT: (frozenset({"amount"}),),
+    Kind.INVITATION: (frozenset({"link"}),),
+    Kind.PASSWORD_RESET: (frozenset({"link"}),),
+    Kind.GENERATION_SUMMARY: (frozenset({"conflicts"}),),
+    Kind.DELIVERY_ALERT: (frozenset({"count"}),),
+}
+# Empty where there is nothing to say.
+OPTIONAL = frozenset(
+    {"name", "dependant", "spot", "free_cancel_until", "previous_start", "conflict_list", "attention_list"}
+)
+# Values of several lines.
+LISTS = frozenset({"conflict_list", "attention_list"})
+# Short enough for a text, and urgent enough.
+SMS_KINDS = (
+    Kind.REMINDER,
+    Kind.WAITLIST_PROMOTED,
+    Kind.WAITLIST_OFFER,
+    Kind.CLASS_CANCELLED,
+    Kind.CLASS_CHANGED,
+)
+
+
+def channels(kind: Kind) -> tuple[Channel, ...]:
+    """Those that have words for it; a push message takes the mail's subject and the text of the SMS."""
+    return (Channel.EMAIL, Channel.SMS) if kind in SMS_KINDS else (Channel.EMAIL,)
+
+
+def sample(kind: Kind, language: str) -> dict[str, str]:
+    """Values as a message of this kind might have them."""
+    german = language == "de"
+    every = {
+        "name": "Ann Adler",
+        "dependant": "",
+        "class_type": "Reformer Flow",
+        "instructor": "Jana Vogt",
+        "room": "Blauer Raum" if german else "Blue Room",
+        "location": "Kreuzberg",
+        "spot": "Reformer 3",
+        "start": day_and_time(_START, _ZONE, language),
+        "start_short": short_time(_START, _ZONE, language),
+        "time_zone": _ZONE,
+        "link": "https://studio.example/?studio=1",
+        "free_cancel_until": day_and_time(_START - timedelta(hours=12), _ZONE, language),
+        "offer_until": day_and_time(_START - timedelta(hours=6), _ZONE, language),
+        "previous_start": day_and_time(_START - timedelta(hours=1), _ZONE, language),
+        "changes": ", ".join(phrase(change, language) for change in ("time", "room")),
+        "amount": money(1250, "EUR", language),
+        "reason": phrase("no_show", language),
+        "description": "10er-Karte" if german else "Class pack of 10",
+        "date": day_and_time(_START, _ZONE, language),
+        "role": phrase("front_desk", language),
+        "expires": day_and_time(_START + timedelta(days=3), "UTC", language),
+        "created": "36",
+        "conflicts": "2",
+        "skipped": "1",
+        "attention": "1",
+        "conflict_list": "\n".join(
+            f"Reformer Flow, {short_time(_START + timedelta(days=day), _ZONE, language)}: Room is taken"
+            for day in (0, 7)
+        ),
+        "attention_list": "Mat Basics: Cannot generate classes - Room deleted. Update schedule.",
+        "count": "3",
+        "reasons": "E-Mail nicht zustellbar (2), Nummer unbekannt (1)"
+        if german
+        else "mail bounced (2), unknown number (1)",
+    }
+    return {name: every[name] for name in VARIABLES[kind]}

@@ -1,0 +1,56 @@
+"""One-click unsubscribing (RFC 8058): headers and links of a mail, and the page of people who follow them."""
+
+from services.notify.local_words import spoken
+from services.notify.models import Kind
+from services.notify.templates import page_template
+
+_WORDS = {
+    "en": {
+        Kind.BOOKING_CONFIRMATION: "booking confirmations",
+        Kind.REMINDER: "reminders",
+        Kind.WAITLIST_PROMOTED: "news from the waitlist",
+        Kind.WAITLIST_OFFER: "offers from the waitlist",
+        Kind.CLASS_CANCELLED: "news of cancelled classes",
+        Kind.CLASS_CHANGED: "news of changed classes",
+        Kind.FEE_DUE: "news of fees",
+        Kind.RECEIPT: "receipts",
+        None: "messages",
+    },
+    "de": {
+        Kind.BOOKING_CONFIRMATION: "Buchungsbestätigungen",
+        Kind.REMINDER: "Erinnerungen",
+        Kind.WAITLIST_PROMOTED: "Nachrichten von der Warteliste",
+        Kind.WAITLIST_OFFER: "Angebote von der Warteliste",
+        Kind.CLASS_CANCELLED: "Nachrichten über abgesagte Kurse",
+        Kind.CLASS_CHANGED: "Nachrichten über geänderte Kurse",
+        Kind.FEE_DUE: "Nachrichten über Gebühren",
+        Kind.RECEIPT: "Quittungen",
+        None: "Nachrichten",
+    },
+}
+
+
+def headers(public_url: str, token: str) -> dict[str, str]:
+    """What lets a mail program offer to unsubscribe, without a page and without signing in."""
+    return {
+        "List-Unsubscribe": f"<{link(public_url, token)}>",
+        "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
+    }
+
+
+def link(public_url: str, token: str) -> str:
+    """Ends mails of the kind that the token names: by POST at once, by GET after a page has asked."""
+    return f"{public_url.rstrip('/')}/v1/unsubscribe/{token}"
+
+
+def preferences_link(public_url: str, token: str) -> str:
+    """Opens the page of preferences. What stands behind `#` browsers keep to themselves: no log shows it."""
+    return f"{public_url.rstrip('/')}/preferences#token={token}"
+
+
+def page(kind: Kind | None, studio: str, token: str, language: str, *, done: bool) -> str:
+    """Asks, or says that it is done. Works without JavaScript."""
+    language = spoken(language)
+    return page_template("unsubscribe.html").render(
+        language=language, kind=_WORDS[language][kind], studio=studio, token=token, done=done
+    )
