@@ -152,7 +152,6 @@ class Delivery(Tenanted, Base):
             "time_version",
             name="uq_deliveries_once",
         ),
-        Index(None, "tenant_id", "subject_id"),
         Index(None, "tenant_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),
         Index(None, "tenant_id", "client_id", "id", postgresql_where=text("client_id IS NOT NULL")),
         Index(

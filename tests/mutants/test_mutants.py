@@ -171,7 +171,7 @@ MUTANTS = [
     ),
     Mutant(
         "every booking takes a place from the counter that is checked",
-        "services/booking/sql/book_v2.sql",
+        "services/booking/sql/book_v3.sql",
         "booked_count = booked_count + v_places",
         "booked_count = booked_count",
         f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
