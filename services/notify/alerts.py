@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import select, text
 
 from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.identity.v1.identity_service_pb2 import ListStaffRecipientsRequest, ListStaffRecipientsResponse
+from powerhouse.identity.v1.identity_service_pb2 import GetStaffRecipientsRequest, GetStaffRecipientsResponse
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -18,7 +18,7 @@ from services.notify import deliveries
 from services.notify.deliveries import Plan, step
 from services.notify.models import TO_TELL, Channel, Delivery, Kind
 
-Staff = ListStaffRecipientsResponse.Recipient
+Staff = GetStaffRecipientsResponse.Recipient
 
 # Different reasons that a mail lists.
 MOST_REASONS = 5
@@ -66,5 +66,5 @@ async def staff_of(work: Resources, tenant: UUID) -> Sequence[Staff]:
     identity = work.stubs.get(
         IdentityServiceStub, identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"], "identity"
     )
-    request = ListStaffRecipientsRequest(parent=f"studios/{tenant}", roles=[Role.ROLE_OWNER, Role.ROLE_MANAGER])
-    return (await identity.ListStaffRecipients(request)).recipients
+    request = GetStaffRecipientsRequest(parent=f"studios/{tenant}", roles=[Role.ROLE_OWNER, Role.ROLE_MANAGER])
+    return (await identity.GetStaffRecipients(request)).recipients
