@@ -23,8 +23,8 @@ outbound = Jobs(deliveries.QUEUE, handing_over.read)
 
 # Before every id.
 FIRST = UUID(int=0)
-# Deliveries of a kind that one process has in hand at once; what a provider can take is its own gate's business.
-CONCURRENCY = 400
+# Deliveries of a kind in hand at once: all of a process. What a provider can take is its own gate's business.
+CONCURRENCY = 1000
 
 for kind in contents.KINDS:
     outbound.on(kind, max_attempts=sending.MAX_RUNS, concurrency=CONCURRENCY)(sending.send)

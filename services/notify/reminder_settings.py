@@ -1,14 +1,15 @@
 """When a studio reminds its clients: of all classes, or otherwise of those of some types."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
+from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import check_etag
-from services.notify.models import Channel, ReminderSettings
+from services.chassis.errors import NotFound, check_etag
+from services.notify.models import Channel, RemindedBooking, ReminderSettings
 
 # Minutes before the start: a mail and a text the day before, a text two hours before.
 DEFAULT: Mapping[str, Sequence[int]] = {Channel.EMAIL: [1440], Channel.SMS: [1440, 120]}
@@ -30,7 +31,11 @@ async def offsets(tx: UnitOfWork, class_type_id: UUID) -> Mapping[Channel, Seque
 
 
 async def update(tx: UnitOfWork, changes: Mapping[str, Mapping[str, Any]], etag: str) -> ReminderSettings:
-    """Changes some of MUTABLE; what is planned already follows. Raises Aborted/ETAG_MISMATCH."""
+    """Changes some of MUTABLE; what is planned already follows.
+
+    Raises Aborted/ETAG_MISMATCH, and NotFound for a class type that nobody has booked yet: no other is known here.
+    """
+    await _require_booked(tx, {UUID(class_type_id) for class_type_id in changes.get("class_types", {})})
     await tx.session.execute(insert(ReminderSettings).values(_default(tx)).on_conflict_do_nothing())
     settings = await tx.session.get_one(ReminderSettings, tx.tenant, with_for_update=True)
     check_etag(etag, settings.etag)
@@ -41,6 +46,15 @@ async def update(tx: UnitOfWork, changes: Mapping[str, Mapping[str, Any]], etag:
     await tx.session.flush()
     await tx.enqueue(REARRANGE_JOB, f"{tx.tenant}/{settings.version}")
     return settings
+
+
+async def _require_booked(tx: UnitOfWork, class_type_ids: Collection[UUID]) -> None:
+    booking = RemindedBooking
+    query = select(booking.class_type_id).where(
+        booking.tenant_id == tx.tenant, booking.class_type_id.in_(class_type_ids)
+    )
+    if class_type_ids and {*class_type_ids} - {*await tx.session.scalars(query.distinct())}:
+        raise NotFound("class_type")
 
 
 def _default(tx: UnitOfWork) -> dict[str, Any]:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from powerhouse.identity.v1 import identity_service_pb2
-from powerhouse.identity.v1.identity_service_pb2 import ListStaffRecipientsRequest, ListStaffRecipientsResponse
+from powerhouse.identity.v1.identity_service_pb2 import GetStaffRecipientsRequest, GetStaffRecipientsResponse
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.resources import Resources
 
-Person = ListStaffRecipientsResponse.Recipient
+Person = GetStaffRecipientsResponse.Recipient
 
 OWNERS = (Role.ROLE_OWNER,)
 OWNERS_AND_MANAGERS = (Role.ROLE_OWNER, Role.ROLE_MANAGER)
@@ -20,5 +20,5 @@ async def who_run(work: Resources, tenant: UUID, roles: Sequence[Role.ValueType]
     identity = work.stubs.get(
         IdentityServiceStub, identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"], "identity"
     )
-    request = ListStaffRecipientsRequest(parent=f"studios/{tenant}", roles=roles)
-    return (await identity.ListStaffRecipients(request)).recipients
+    request = GetStaffRecipientsRequest(parent=f"studios/{tenant}", roles=roles)
+    return (await identity.GetStaffRecipients(request)).recipients

@@ -73,8 +73,8 @@ def encode_audit_entry(entry: audit.Entry) -> account_pb2.AuditEntry:
     )
 
 
-def encode_staff(account: Account) -> identity_service_pb2.ListStaffRecipientsResponse.Recipient:
-    return identity_service_pb2.ListStaffRecipientsResponse.Recipient(
+def encode_staff(account: Account) -> identity_service_pb2.GetStaffRecipientsResponse.Recipient:
+    return identity_service_pb2.GetStaffRecipientsResponse.Recipient(
         account_id=str(account.id), email=account.email, display_name=account.display_name
     )
 

@@ -204,12 +204,12 @@ class IdentityServicer(IdentityServiceServicer):
             audit_entries=[encode_audit_entry(row) for row in rows], next_page_token=next_page
         )
 
-    async def ListStaffRecipients(
-        self, request: pb.ListStaffRecipientsRequest, context: Any
-    ) -> pb.ListStaffRecipientsResponse:
+    async def GetStaffRecipients(
+        self, request: pb.GetStaffRecipientsRequest, context: Any
+    ) -> pb.GetStaffRecipientsResponse:
         async with self._database.read() as tx:
             accounts_found = await role_bindings.staff(tx, request.roles)
-        return pb.ListStaffRecipientsResponse(recipients=[encode_staff(account) for account in accounts_found])
+        return pb.GetStaffRecipientsResponse(recipients=[encode_staff(account) for account in accounts_found])
 
     async def GetMailLink(self, request: pb.GetMailLinkRequest, context: Any) -> pb.GetMailLinkResponse:
         async with self._database.transaction() as tx:

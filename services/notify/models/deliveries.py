@@ -118,7 +118,6 @@ class Delivery(Tenanted, Base):
             "time_version",
             name="uq_deliveries_once",
         ),
-        Index(None, "tenant_id", "subject_id"),
         Index(None, "tenant_id", "due_time"),
         Index("ix_deliveries_failed", "tenant_id", "client_id", postgresql_where=text("state = 'failed'")),
         Index(None, "tenant_id", "booking_id", postgresql_where=text("booking_id IS NOT NULL")),

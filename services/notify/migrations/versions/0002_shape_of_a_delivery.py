@@ -96,6 +96,7 @@ def _widen_deliveries() -> None:
     for name in ("kind", "channel", "state", "accept_time"):
         op.drop_constraint(f"ck_deliveries_{name}", "deliveries")
     op.drop_constraint("uq_deliveries_tenant_id_kind_subject_id_channel", "deliveries")
+    op.drop_index("ix_deliveries_tenant_id_subject_id", "deliveries")
     when = sa.DateTime(timezone=True)
     for column in (
         sa.Column("offset_minutes", sa.Integer(), server_default="0", nullable=False),
