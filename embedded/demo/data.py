@@ -54,6 +54,8 @@ class Studio:
     currency_code: str
     location: str
     address: str
+    # What its texts come from: kept free for stories, so nobody's.
+    sms_number: str
     rooms: Sequence[Room]
     # Name and minutes.
     class_types: Sequence[tuple[str, int]]
@@ -83,6 +85,7 @@ BERLIN = Studio(
     currency_code="EUR",
     location="Kreuzberg",
     address="Oranienstraße 12, 10999 Berlin",
+    sms_number="+491729925904",
     rooms=(Room("Reformer Room", 8, has_spots=True), Room("Mat Room", 14)),
     class_types=(("Reformer Flow", 50), ("Mat Foundations", 55), ("Reformer Strong", 50)),
     instructors=("Jana Vogt", "Milan Petrov", "Leyla Aydın", "Tom Becker"),
@@ -109,6 +112,7 @@ NEW_YORK = Studio(
     currency_code="USD",
     location="Chelsea",
     address="220 W 23rd St, New York, NY 10011",
+    sms_number="+12125550100",
     rooms=(Room("Reformer Loft", 10, has_spots=True), Room("Mat Studio", 16)),
     class_types=(("Reformer Flow", 50), ("Mat Burn", 45)),
     instructors=("Grace Kim", "Daniel Ortiz", "Amara Cole", "Noah Stein"),

@@ -23,6 +23,8 @@ from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from powerhouse.notify.v1 import sender_service_pb2
+from powerhouse.notify.v1.sender_service_pb2_grpc import SenderServiceStub
 from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
 from powerhouse.scheduling.v1.class_schedule_service_pb2_grpc import ClassScheduleServiceStub
 from powerhouse.scheduling.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -75,7 +77,10 @@ class Mesh:
         self.waitlist = stubs.get(
             WaitlistServiceStub, waitlist_service_pb2.DESCRIPTOR.services_by_name["WaitlistService"], "booking"
         )
-        self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking")}
+        self.senders = stubs.get(
+            SenderServiceStub, sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"], "notify"
+        )
+        self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking", "notify")}
 
     async def close(self) -> None:
         await self._stubs.close()

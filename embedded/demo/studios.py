@@ -19,6 +19,7 @@ from powerhouse.booking.v1 import (
     credit_service_pb2,
     waitlist_service_pb2,
 )
+from powerhouse.notify.v1 import sender_service_pb2
 from powerhouse.scheduling.v1 import (
     class_schedule_pb2,
     class_schedule_service_pb2,
@@ -69,6 +70,7 @@ class Builder:
 
     async def build(self, instructor_account: str) -> None:
         """Timetable, clients with packs, and some bookings. The first instructor gets the account, if there is one."""
+        await self._sign()
         parts, clients = await asyncio.gather(self._schedule(instructor_account), self._enrol())
         await self._book(clients)
         await self._recur(*parts)
@@ -162,6 +164,13 @@ class Builder:
         )
         request = generation_service_pb2.GenerateClassSessionsRequest(parent=self.name)
         await self._owner.call(self._mesh.generation.GenerateClassSessions, request)
+
+    async def _sign(self) -> None:
+        """Says in whose name messages go out."""
+        sender = sender_service_pb2.Sender(
+            name=f"{self.name}/sender", sms_number=self._plan.sms_number, postal_address=self._plan.address
+        )
+        await self._owner.call(self._mesh.senders.UpdateSender, sender_service_pb2.UpdateSenderRequest(sender=sender))
 
     async def _enrol(self) -> list[str]:
         """Creates the clients and gives the first of them a pack; the names of those."""

@@ -22,7 +22,8 @@ const WORDS = {
     FEE_DUE: "A fee is due",
     RECEIPT: "Receipt",
     quietTitle: "Quiet hours",
-    quietLabel: "No text or push messages at night",
+    quietLabel: "No texts, push messages or reminders at night",
+    quietHint: "They wait for the morning if that is early enough. Mails that answer what you do, or tell of a class that changes, come at once.",
     from: "From",
     to: "Until",
     zone: "Time zone",
@@ -56,7 +57,8 @@ const WORDS = {
     FEE_DUE: "Gebühr fällig",
     RECEIPT: "Quittung",
     quietTitle: "Ruhezeit",
-    quietLabel: "Nachts keine SMS und kein Push",
+    quietLabel: "Nachts keine SMS, kein Push und keine Erinnerungen",
+    quietHint: "Sie warten bis zum Morgen, wenn das früh genug ist. E-Mails, die auf dein Handeln antworten oder von einer Kursänderung berichten, kommen sofort.",
     from: "Von",
     to: "Bis",
     zone: "Zeitzone",
@@ -93,7 +95,7 @@ function speak(wanted) {
   document.documentElement.lang = language;
   document.title = words.title;
   for (const [id, text] of Object.entries({
-    title: words.title, intro: words.intro, caption: words.caption, "quiet-title": words.quietTitle, "quiet-label": words.quietLabel,
+    title: words.title, intro: words.intro, caption: words.caption, "quiet-title": words.quietTitle, "quiet-label": words.quietLabel, "quiet-hint": words.quietHint,
     "from-label": words.from, "to-label": words.to, "zone-label": words.zone, "language-label": words.language, save: words.save, again: words.again,
   })) $(id).textContent = text;
 }

@@ -1,4 +1,4 @@
-"""Contents: whom a delivery goes to and the facts its words are made of, asked of their owners at the moment it is sent.
+"""Contents: whom a delivery goes to and the facts its words are made of, asked of their owners as it is sent.
 
 One function per kind. Nothing personal is kept here: addresses, names and links live for the length of one call.
 """

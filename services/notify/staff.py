@@ -15,7 +15,9 @@ OWNERS = (Role.ROLE_OWNER,)
 OWNERS_AND_MANAGERS = (Role.ROLE_OWNER, Role.ROLE_MANAGER)
 
 
-async def who_run(work: Resources, tenant: UUID, roles: Sequence[Role.ValueType] = OWNERS_AND_MANAGERS) -> Sequence[Person]:
+async def who_run(
+    work: Resources, tenant: UUID, roles: Sequence[Role.ValueType] = OWNERS_AND_MANAGERS
+) -> Sequence[Person]:
     """Those who run a studio. Raises AioRpcError when identity cannot be asked now."""
     identity = work.stubs.get(
         IdentityServiceStub, identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"], "identity"

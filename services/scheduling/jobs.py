@@ -35,6 +35,17 @@ async def start_generation(work: Work, _tick_at: datetime) -> None:
                 await tx.of(studio_id).enqueue("generate_class_sessions", f"{studio_id} {sunday.isoformat()}")
 
 
+@jobs.on("tell_of_studios", max_attempts=20)
+async def tell_of_studios(work: Work, _job: Job) -> Outcome:
+    """Once, for a migration: those who keep names and zones of studios learn what they missed."""
+    async with work.database.transaction() as tx:
+        studio_ids = await studios.all_ids(tx)
+    for studio_id in studio_ids:
+        async with work.database.transaction(studio_id) as tx:
+            await studios.tell(tx, await studios.get(tx))
+    return Done()
+
+
 @jobs.on("generate_class_sessions", max_attempts=5, concurrency=4)
 async def generate_class_sessions(work: Work, job: Job) -> Outcome:
     """The weekly generation of one studio; the job's id is the run's, so that it is made and told once."""

@@ -50,7 +50,7 @@ async def create(
         aggregate_id=studio_id,
         version=studio.version,
     )
-    await _tell(tx, studio)
+    await tell(tx, studio)
     return studio
 
 
@@ -90,7 +90,7 @@ async def update(tx: UnitOfWork, etag: str, changes: dict[str, Any]) -> Studio:
         setattr(studio, field, value)
     if changes:
         studio.touch(tx.now())
-        await _tell(tx, studio)
+        await tell(tx, studio)
     return studio
 
 
@@ -130,7 +130,8 @@ async def all_ids(tx: UnitOfWork) -> Sequence[UUID]:
     return (await tx.session.scalars(select(StudioId.studio_id).order_by(StudioId.studio_id))).all()
 
 
-async def _tell(tx: UnitOfWork, studio: Studio) -> None:
+async def tell(tx: UnitOfWork, studio: Studio) -> None:
+    """Its state, for those who keep some of it."""
     state = StudioChanged(
         studio_id=str(tx.tenant),
         version=studio.version,

@@ -43,7 +43,7 @@ async def desk(post: Post) -> AsyncIterator[Desk]:
         today = booking.mesh.clock.now().astimezone(ZONE)
         start = (today + timedelta(days=3)).replace(hour=10, minute=0, second=0, microsecond=0)
         made = Desk(booking, post, start, new_id())
-        await made.announce(1)
+        await made.open()
         yield made
 
 

@@ -27,6 +27,7 @@ from services.chassis.ids import new_id
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.chassis.rpc.codec import to_timestamp
+from services.notify import senders
 from tests.integration.notify.house import Post
 from tests.support.services import Running, together
 
@@ -57,6 +58,11 @@ class Desk:
     def phone(self) -> str:
         """A number that only this studio's clients have."""
         return f"+49151{self.post.studio.int % 10**8:08}"
+
+    @property
+    def number(self) -> str:
+        """The one that the studio sends from."""
+        return f"+49152{self.post.studio.int % 10**8:08}"
 
     @property
     def session_name(self) -> str:
@@ -105,6 +111,13 @@ class Desk:
             )
         )
         return str(client.name)
+
+    async def open(self) -> None:
+        """The class is planned, and notify knows the studio's name and the number it sends from."""
+        await self.announce(1)
+        async with self.post.notify.resources.database.transaction(self.post.studio) as tx:
+            await senders.put_studio(tx, version=1, display_name="Kiez Pilates", time_zone=ZONE.key)
+            await senders.update(tx, {"sms_number": self.number}, etag="")
 
     async def carry_all(self) -> None:
         """Brings every event of booking to notify, as the broker would."""

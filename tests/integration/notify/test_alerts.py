@@ -48,7 +48,7 @@ async def test_what_failed_is_told_once_and_together(post: Post) -> None:
     await tick(post)
     await tick(post)
     [mail] = await post.mails(owner)
-    assert mail["subject"] == "Messages that did not arrive: 2"
+    assert mail["subject"] == "2 messages could not be delivered"
     assert "the mail provider answered 422 validation_error (2)" in mail["text"]
     assert "Olga Otter" in mail["text"]
 

@@ -12,8 +12,8 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.notify import stationery
 from services.notify.models import Channel, Kind
+from tests.integration.notify.desk import Desk
 from tests.integration.notify.studio import Studio
-from tests.integration.notify.test_confirmations import Desk, desk  # noqa: F401 - a fixture
 from tests.support.services import fields_of, reason_of
 
 Template = pb.MessageTemplate
@@ -120,7 +120,7 @@ async def test_a_template_of_another_studio_is_not_there(studio: Studio) -> None
         assert refusal.value.code() == code
 
 
-async def test_a_preview_of_a_booking_says_what_its_message_would(desk: Desk) -> None:  # noqa: F811
+async def test_a_preview_of_a_booking_says_what_its_message_would(desk: Desk) -> None:
     booking = await desk.book("ann@example.test", name="Ann Adler")
     studio = Studio(desk.booking, desk.post.notify, id=desk.post.studio)
     templates = await all_of(studio)

@@ -54,14 +54,12 @@ def test_never_in_quiet_hours_never_after_its_use_never_stale(
         assert time_version == 7
         assert wanted.due_time > now
         if wanted.send_time is None:
-            assert channel != Channel.EMAIL
             assert quiet is not None
             continue
         assert now <= wanted.send_time < start
-        if channel == Channel.EMAIL:
+        assert not is_quiet(wanted.send_time, quiet, own_zone)
+        if quiet is None:
             assert wanted.send_time == wanted.due_time
-        else:
-            assert not is_quiet(wanted.send_time, quiet, own_zone)
     due = {(offset, channel) for channel, minutes in offsets.items() for offset in minutes}
     assert {(offset, channel) for offset, channel, _ in found} <= due
 
@@ -71,13 +69,25 @@ def test_a_text_two_hours_before_an_early_class_leaves_before_the_night() -> Non
     start = datetime(2026, 11, 24, 7, 0, tzinfo=UTC)
     wishes = Preferences(quiet=QuietHours(time(22), time(8)), zone="UTC")
     offsets = {Channel.SMS: [120], Channel.EMAIL: [120]}
+    evening = datetime(2026, 11, 23, 21, 45, tzinfo=UTC)
     early, late = start - timedelta(days=2), start - timedelta(hours=8)
     found = reminders_of(booking(start, "UTC", 1), offsets, wishes, since=early, now=early)
     text, mail = found[(120, Channel.SMS, 1)], found[(120, Channel.EMAIL, 1)]
-    assert text.due_time == mail.send_time == datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
-    assert text.send_time == datetime(2026, 11, 23, 21, 45, tzinfo=UTC)
+    assert text.due_time == mail.due_time == datetime(2026, 11, 24, 5, 0, tzinfo=UTC)
+    assert text.send_time == mail.send_time == evening
     # Booked at 23:00, when that is over, it is dropped.
     assert (
         reminders_of(booking(start, "UTC", 1), offsets, wishes, since=late, now=late)[(120, Channel.SMS, 1)].send_time
         is None
     )
+
+
+def test_what_waits_for_the_morning_goes_on_waiting_when_something_else_changes() -> None:
+    """Due at 23:00; at 23:30 it is planned again, without being anew."""
+    start = datetime(2026, 11, 24, 23, 0, tzinfo=UTC)
+    wishes = Preferences(quiet=QuietHours(time(22), time(8)), zone="UTC")
+    offsets, night = {Channel.SMS: [1440]}, start - timedelta(hours=23, minutes=30)
+    key = (1440, Channel.SMS, 1)
+    assert not reminders_of(booking(start, "UTC", 1), offsets, wishes, since=night, now=night)
+    found = reminders_of(booking(start, "UTC", 1), offsets, wishes, since=night, now=night, waiting={key})
+    assert found[key].send_time == datetime(2026, 11, 24, 8, 0, tzinfo=UTC)
