@@ -15,6 +15,8 @@ from uuid import UUID, uuid4
 
 import asyncpg
 import httpx
+from google.protobuf.json_format import MessageToJson
+from google.protobuf.message import Message
 
 from embedded.children import answers
 from embedded.processes import free_port
@@ -23,6 +25,7 @@ from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.notify.v1 import notify_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2_grpc import NotifyServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
+from services.chassis.clock import real_now
 from services.chassis.ids import new_id
 from services.chassis.jobs.timing import Timing
 from services.chassis.jobs.worker import Worker
@@ -144,3 +147,20 @@ class Post:
 
 def new_email() -> str:
     return f"someone-{uuid4().hex[:12]}@example.test"
+
+
+def envelope_of(event: Message, tenant: UUID) -> Envelope:
+    """An event of a studio as its owner publishes it."""
+    return Envelope.of_row(
+        {
+            "event_id": new_id(),
+            "tenant_id": tenant,
+            "type": event.DESCRIPTOR.full_name,
+            "aggregate": "thing",
+            "aggregate_id": new_id(),
+            "version": 1,
+            "create_time": real_now(),
+            "traceparent": None,
+            "payload": MessageToJson(event),
+        }
+    )

@@ -145,7 +145,7 @@ async def test_a_person_chooses_and_sees_that_it_is_kept(front: Front, open_page
     assert await page.title() == "Your messages"
     assert await page.get_by_text("Kiez Pilates").is_visible()
     await page.get_by_role("checkbox", name="Reminder of a class, SMS").uncheck()
-    await page.get_by_role("checkbox", name="No text or push messages at night").check()
+    await page.get_by_role("checkbox", name="No texts, push messages or reminders at night").check()
     await page.get_by_label("From", exact=True).fill("21:30")
     assert not await overflows(page)
     assert await weak_texts(page) == []
@@ -156,7 +156,7 @@ async def test_a_person_chooses_and_sees_that_it_is_kept(front: Front, open_page
     assert shown.quiet_hours == pb.Preferences.QuietHours(start="21:30", end="08:00")
     # And once more, from what is kept now.
     await page.get_by_role("checkbox", name="Reminder of a class, SMS").check()
-    await page.get_by_role("checkbox", name="No text or push messages at night").uncheck()
+    await page.get_by_role("checkbox", name="No texts, push messages or reminders at night").uncheck()
     await page.get_by_label("Language").select_option("de")
     await page.get_by_role("button", name="Save").click()
     await page.get_by_text("Gespeichert.").wait_for()

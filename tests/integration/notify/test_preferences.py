@@ -10,14 +10,18 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError
 
+from powerhouse.booking.v1.events_pb2 import ClientErased
 from powerhouse.notify.v1 import preference_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from services.chassis.clock import real_now
 from services.chassis.ids import new_id
+from services.chassis.messaging import inbox
 from services.notify import preferences
+from services.notify.consumers import consumers
 from services.notify.links import LIFETIME, Links
 from services.notify.models import Channel, Kind
 from services.notify.quiet_hours import QuietHours
+from tests.integration.notify.house import envelope_of
 from tests.integration.notify.studio import Studio
 from tests.support.services import fields_of, reason_of
 
@@ -207,3 +211,13 @@ async def test_one_click_ends_mails_of_its_kind_alone(studio: Studio) -> None:
     assert loaded.refusal(Kind.CLASS_CANCELLED, Channel.EMAIL) is None
     [consent] = await studio.consents()
     assert (consent.source, consent.kind) == (pb.Consent.UNSUBSCRIBE, Delivery.REMINDER)
+
+
+async def test_what_an_erased_person_wanted_is_forgotten(studio: Studio) -> None:
+    await studio.change(opt_outs=[NO_SMS], language="de")
+    erased = envelope_of(ClientErased(client_id=str(studio.client_id)), studio.id)
+    await inbox.apply(studio.notify.resources.database, consumers, [erased])
+    shown = await studio.shown()
+    assert (list(shown.opt_outs), shown.language, shown.etag) == ([], "", "0")
+    [kept] = await studio.consents()
+    assert not kept.granted

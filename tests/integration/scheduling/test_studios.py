@@ -7,10 +7,13 @@ from timetable_house import House, key, last_id, open_house, refused
 
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import scheduling_service_pb2 as pb
-from powerhouse.scheduling.v1.events_pb2 import StudioCreated
+from powerhouse.scheduling.v1.events_pb2 import StudioChanged, StudioCreated
 from powerhouse.scheduling.v1.scheduling_service_pb2_grpc import SchedulingServiceStub
 from powerhouse.scheduling.v1.studio_pb2 import Studio
 from services.chassis.ids import new_id
+from services.chassis.jobs.timing import Timing
+from services.chassis.jobs.worker import Worker
+from services.scheduling.service import SERVICE
 from tests.support.services import Running
 
 INVALID = StatusCode.INVALID_ARGUMENT
@@ -134,3 +137,19 @@ async def test_who_may_not_change_it(house: House, role: "Role.ValueType") -> No
         await house.as_role(role).CancelClassSession(
             pb.CancelClassSessionRequest(name=f"{house.name}/classSessions/{new_id()}", request_id=key())
         )
+
+
+async def test_what_others_keep_of_a_studio_is_told_at_each_change_and_again_to_who_missed_it(house: House) -> None:
+    """A migration wants the latter of studios that were there before."""
+    running, tenant = house.running, house.tenant
+    before = await running.events(StudioChanged, tenant)
+    studio = Studio(name=house.name, display_name="Neu Nord")
+    mask = FieldMask(paths=["display_name"])
+    await house.stub.UpdateStudio(pb.UpdateStudioRequest(studio=studio, update_mask=mask, request_id=key()))
+    first, second = told = await running.events(StudioChanged, tenant)
+    assert before == [first]
+    assert (second.display_name, second.time_zone) == ("Neu Nord", first.time_zone)
+    assert second.version > first.version
+    [job] = await running.sql("SELECT * FROM jobs WHERE kind = 'tell_of_studios'")
+    await Worker(running.resources, SERVICE.jobs, Timing()).run([job["id"]])
+    assert await running.events(StudioChanged, tenant) == [*told, second]
