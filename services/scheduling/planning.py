@@ -50,13 +50,18 @@ class Outcome:
     last: date
 
 
-async def decide(tx: UnitOfWork, studio: Studio, schedule_id: UUID | None = None, new: Target | None = None) -> Outcome:
-    """What would come of all schedules, of one, or of a new one, now. Reads everything and writes nothing."""
+async def decide(
+    tx: UnitOfWork, studio: Studio, targets: Sequence[Target] | None = None, *, schedule_id: UUID | None = None
+) -> Outcome:
+    """What would come now of all schedules, of the given one, or of targets that may not be stored yet.
+
+    Writes nothing.
+    """
     # Every zone is within a day of UTC, and a class may last until the next day.
     first = tx.now().date() - timedelta(days=2)
     last = first + timedelta(weeks=studio.generation_weeks, days=5)
     inputs = await generation_inputs.read(tx, schedule_id, first, last)
-    outcome = Outcome([new] if new else inputs.targets, [], 0, [], first, last)
+    outcome = Outcome(inputs.targets if targets is None else targets, [], 0, [], first, last)
     for target in outcome.targets:
         known = inputs.known.get(target.id, set())
         if reason := target.unserved or _add(outcome, target, known, tx.now(), studio.generation_weeks):
@@ -102,14 +107,17 @@ async def _find_clashes(tx: UnitOfWork, candidates: Sequence[Candidate], inputs:
     for candidate in candidates:
         target = candidate.target
         hours = inputs.hours.get(target.instructor_id)
-        candidate.clashes = list(_clashes(candidate, taken, inputs.closures, hours))
+        candidate.clashes = list(clashes_of(candidate, taken, inputs.closures, hours))
         # What is not planned is in nobody's way.
         if not candidate.clashes:
             taken.add(target.room_id, candidate.start, candidate.end, candidate.id)
             taken.add(target.instructor_id, candidate.start, candidate.end, candidate.id)
 
 
-def _clashes(candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None) -> Iterator[Clash]:
+def clashes_of(
+    candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None
+) -> Iterator[Clash]:
+    """What is in the way of a candidate: a closure, else all of the rest."""
     target = candidate.target
     if closures or hours:
         zone = ZoneInfo(target.time_zone)
