@@ -1,6 +1,7 @@
 """`make bench`: bookings by pgbench, over gRPC and over REST in turn, on one database, with everything on.
 
-Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`. Ends with status 1 when anything was
+Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`; then generates recurring classes and
+writes `var/bench/recurring.json` (`make bench ARGS=recurring` for that alone). Ends with status 1 when anything was
 refused, when an invariant is broken or when bookings and answers do not add up; a missed goal is only printed.
 """
 
@@ -10,7 +11,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import cancel_promote, client_search, list20, loads, plan, report, rush, tools
+from bench import cancel_promote, client_search, list20, loads, plan, recurring, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -47,11 +48,16 @@ GOALS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("only", nargs="?", choices=("booking", "recurring"), help="one benchmark alone")
+    parser.add_argument("--studios", type=int, default=1000, help="with recurring classes")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5, help="of each load in a round")
     arguments = parser.parse_args()
     var = Path(os.environ.get("POWERHOUSE_VAR_DIR") or ROOT / "var") / "bench"
     try:
+        if arguments.only == "recurring":
+            recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
+            return 0
         # Before anything is started.
         tools.pgbench(), tools.wrk()
         with running(var) as stack:
@@ -62,6 +68,7 @@ def main() -> int:
             last = plan.BLOCK * (arguments.rounds + 1) * len(LOADS)
             cancels = cancel_promote.measure(stack, max(1, arguments.rounds // 2), arguments.seconds, last)
             search, latencies = client_search.measure(stack, arguments.rounds)
+        recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1

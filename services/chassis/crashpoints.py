@@ -11,6 +11,7 @@ CRASHPOINTS = (
     "dispatcher_after_announce",  # rows are marked announced, the broker was just told
     "worker_after_claim",  # jobs are marked running, none has run
     "worker_after_handler",  # a job has run, its outcome is not recorded
+    "scheduling_mid_generation",  # a run has written its sessions, the commit is still to come
     "notify_after_provider",  # the mail provider has accepted, notify does not know it yet
 )
 

@@ -1,4 +1,4 @@
-"""Class sessions: scheduling one, and every later change of it."""
+"""Class sessions: scheduling one, and every later change, which makes one of a series an exception of it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -47,8 +47,8 @@ async def create(
     SESSION_OVERLAP.
     """
     await studios.lock(tx)
-    plan = await _load_plan(tx, class_type_id, room_id, instructor_id)
-    _check_plan(plan)
+    plan = await load_plan(tx, class_type_id, room_id, instructor_id)
+    check_plan(plan)
     start = to_instant(local_start, plan.location.time_zone, "class_session.local_start")
     _check_ahead(tx, start)
     session = ClassSession(
@@ -61,7 +61,7 @@ async def create(
         end_at=start + timedelta(minutes=duration_minutes or plan.class_type.duration_minutes),
         capacity=capacity or plan.room.capacity,
     )
-    _check_fits(session.capacity, plan.room)
+    check_fits(session.capacity, plan.room)
     async with _refusing_overlap(tx, session):
         tx.session.add(session)
     entry = Entry(session, plan)
@@ -81,10 +81,10 @@ async def move(tx: UnitOfWork, session_id: UUID, etag: str, *, local_start: str,
     session, plan = entry.session, entry.plan
     zone = plan.location.time_zone
     if room_id is not None and room_id != session.room_id:
-        plan = await _load_plan(tx, session.class_type_id, room_id, session.instructor_id)
+        plan = await load_plan(tx, session.class_type_id, room_id, session.instructor_id)
         catalogue.require_active(plan.room)
         catalogue.require_active(plan.location)
-        _check_fits(session.capacity, plan.room)
+        check_fits(session.capacity, plan.room)
     start = session.start_at
     if local_start or plan.location.time_zone != zone:
         start = to_instant(local_start or to_wall(start, zone), plan.location.time_zone, "local_start")
@@ -98,7 +98,7 @@ async def move(tx: UnitOfWork, session_id: UUID, etag: str, *, local_start: str,
             session.time_version += 1
         session.end_at += start - session.start_at
         session.start_at, session.room_id = start, plan.room.id
-        session.touch(tx.now())
+        _touch(tx, session)
     moved = Entry(session, plan)
     await session_events.publish(tx, moved, ClassSessionChanged.MOVED)
     return moved
@@ -116,7 +116,7 @@ async def substitute(tx: UnitOfWork, session_id: UUID, etag: str, instructor_id:
     tx.note_change("instructor", session.instructor_id, instructor_id)
     async with _refusing_overlap(tx, session):
         session.instructor_id = instructor_id
-        session.touch(tx.now())
+        _touch(tx, session)
     substituted = Entry(session, replace(plan, instructor=instructor))
     await session_events.publish(tx, substituted, ClassSessionChanged.SUBSTITUTED)
     return substituted
@@ -128,7 +128,7 @@ async def change_capacity(tx: UnitOfWork, session_id: UUID, etag: str, capacity:
     session = entry.session
     if capacity == session.capacity:
         return entry
-    _check_fits(capacity, entry.plan.room)
+    check_fits(capacity, entry.plan.room)
     tx.note_change("capacity", session.capacity, capacity)
     session.capacity = capacity
     return await _changed(tx, entry, ClassSessionChanged.CAPACITY_CHANGED)
@@ -148,11 +148,11 @@ async def uncancel(tx: UnitOfWork, session_id: UUID, etag: str) -> Entry:
     """
     entry = await _open_for_change(tx, session_id, etag, cancelled=True)
     session, plan = entry.session, entry.plan
-    _check_plan(plan)
-    _check_fits(session.capacity, plan.room)
+    check_plan(plan)
+    check_fits(session.capacity, plan.room)
     async with _refusing_overlap(tx, session):
         session.cancelled, session.cancel_reason = False, ""
-        session.touch(tx.now())
+        _touch(tx, session)
     await session_events.publish(tx, entry, ClassSessionChanged.UNCANCELLED)
     return entry
 
@@ -173,13 +173,20 @@ async def _open_for_change(tx: UnitOfWork, session_id: UUID, etag: str, *, cance
 
 
 async def _changed(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Change.ValueType) -> Entry:
-    entry.session.touch(tx.now())
+    _touch(tx, entry.session)
     await tx.session.flush()
     await session_events.publish(tx, entry, change)
     return entry
 
 
-async def _load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instructor_id: UUID) -> Plan:
+def _touch(tx: UnitOfWork, session: ClassSession) -> None:
+    """A change by hand: from now on the session is an exception of its series."""
+    session.series_exception = session.schedule_id is not None
+    session.touch(tx.now())
+
+
+async def load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instructor_id: UUID) -> Plan:
+    """What a session would be made of, archived or not. Raises NotFound."""
     query = (
         select(ClassType, Room, Location, Instructor, Studio.currency_code)
         .select_from(Room)
@@ -203,7 +210,8 @@ async def _load_plan(tx: UnitOfWork, class_type_id: UUID, room_id: UUID, instruc
     )
 
 
-def _check_plan(plan: Plan) -> None:
+def check_plan(plan: Plan) -> None:
+    """Raises FailedPrecondition ARCHIVED, CLASS_TYPE_NOT_TAUGHT."""
     for part in (plan.class_type, plan.room, plan.location, plan.instructor):
         catalogue.require_active(part)
     require_teaches(plan.instructor, plan.class_type)
@@ -214,7 +222,8 @@ def _check_ahead(tx: UnitOfWork, start: datetime) -> None:
         raise FailedPrecondition("a session cannot be planned in the past", reason="SESSION_IN_PAST")
 
 
-def _check_fits(capacity: int, room: Room) -> None:
+def check_fits(capacity: int, room: Room) -> None:
+    """Raises FailedPrecondition CAPACITY_ABOVE_ROOM."""
     if capacity > room.capacity:
         raise FailedPrecondition(
             f"the room holds {room.capacity}",

@@ -11,28 +11,37 @@ from services.chassis import blobs
 from services.chassis.blobs import Blob
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import NotFound, check_etag
+from services.chassis.errors import InvalidArgument, NotFound, check_etag
 from services.chassis.ids import new_id
 from services.scheduling.currencies import check_currency
 from services.scheduling.local_time import check_zone
 from services.scheduling.models import Studio, StudioId
 
-MUTABLE = ("display_name", "time_zone")
+MUTABLE = ("display_name", "time_zone", "generation_weeks")
 # Bytes.
 MAX_LOGO = 5 * 1024 * 1024
 
 _LOGO = "studio logo"
+_DEFAULT_GENERATION_WEEKS = 4
 
 
-async def create(tx: UnitOfWork, *, display_name: str, time_zone: str, currency_code: str, account_id: UUID) -> Studio:
-    """Creates a studio; identity makes `account_id` its owner when it hears of it."""
+async def create(
+    tx: UnitOfWork, *, display_name: str, time_zone: str, currency_code: str, generation_weeks: int, account_id: UUID
+) -> Studio:
+    """Creates a studio; identity makes `account_id` its owner when it hears of it. 0 weeks mean 4."""
     check_zone(time_zone, "studio.time_zone")
     check_currency(currency_code, "studio.currency_code")
     studio_id = new_id()
     await tx.enter(studio_id)
     tx.session.add(StudioId(studio_id=studio_id))
     await tx.session.flush()
-    studio = Studio(tenant_id=studio_id, display_name=display_name, time_zone=time_zone, currency_code=currency_code)
+    studio = Studio(
+        tenant_id=studio_id,
+        display_name=display_name,
+        time_zone=time_zone,
+        currency_code=currency_code,
+        generation_weeks=generation_weeks or _DEFAULT_GENERATION_WEEKS,
+    )
     tx.session.add(studio)
     await tx.session.flush()
     await tx.publish(
@@ -73,6 +82,8 @@ async def update(tx: UnitOfWork, etag: str, changes: dict[str, Any]) -> Studio:
     check_etag(etag, studio.etag)
     if "time_zone" in changes:
         check_zone(changes["time_zone"], "studio.time_zone")
+    if changes.get("generation_weeks") == 0:
+        raise InvalidArgument("studio.generation_weeks", "must be 1 to 8")
     for field, value in changes.items():
         tx.note_change(field, getattr(studio, field), value)
         setattr(studio, field, value)

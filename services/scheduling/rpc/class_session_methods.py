@@ -15,7 +15,7 @@ from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp, to_timestamp
 from services.scheduling import class_sessions, session_events, session_previews, studios, timetable
 from services.scheduling.local_time import to_wall
-from services.scheduling.models import ClassType, Instructor, Room, resource_name
+from services.scheduling.models import ClassType, Instructor, Room, resource_name, schedule_name
 from services.scheduling.rpc.methods import Methods, child_id
 from services.scheduling.timetable import Entry
 
@@ -160,6 +160,10 @@ def encode_class_session(entry: Entry) -> ClassSessionMessage:
         etag=session.etag,
         create_time=to_timestamp(session.create_time),
         update_time=to_timestamp(session.update_time),
+        class_schedule=schedule_name(session.tenant_id, session.schedule_id) if session.schedule_id else "",
+        original_date=session.original_date.isoformat() if session.original_date else "",
+        auto_generated=session.auto_generated,
+        series_exception=session.series_exception,
     )
 
 

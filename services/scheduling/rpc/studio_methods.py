@@ -28,6 +28,7 @@ class StudioMethods(Methods):
                 display_name=request.studio.display_name,
                 time_zone=request.studio.time_zone,
                 currency_code=request.studio.currency_code,
+                generation_weeks=request.studio.generation_weeks,
                 account_id=account_id,
             )
             return encode_studio(studio)
@@ -102,4 +103,5 @@ def encode_studio(studio: Studio) -> StudioMessage:
         create_time=to_timestamp(studio.create_time),
         update_time=to_timestamp(studio.update_time),
         logo=studio.logo.hex() if studio.logo else "",
+        generation_weeks=studio.generation_weeks,
     )

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from recurring_house import RecurringHouse
 from timetable_house import House, open_house
 
 from services.scheduling.service import SERVICE
@@ -24,3 +25,9 @@ async def scheduling(mesh: Mesh) -> AsyncIterator[Running]:
 async def house(scheduling: Running) -> House:
     """A studio of its own for each test, in Berlin."""
     return await open_house(scheduling)
+
+
+@pytest.fixture
+async def recurring(house: House) -> RecurringHouse:
+    """The same studio, for classes that recur."""
+    return RecurringHouse(house)
