@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from powerhouse.scheduling.v1 import (
+    availability_service_pb2,
+    availability_service_pb2_grpc,
     class_schedule_service_pb2,
     class_schedule_service_pb2_grpc,
     generation_service_pb2,
@@ -17,6 +19,7 @@ from services.chassis.rpc.server import Servicer
 from services.chassis.service import Service
 from services.chassis.settings import ServiceSettings
 from services.scheduling.jobs import jobs
+from services.scheduling.rpc.availability_servicer import AvailabilityServicer
 from services.scheduling.rpc.class_schedule_servicer import ClassScheduleServicer
 from services.scheduling.rpc.generation_servicer import GenerationServicer
 from services.scheduling.rpc.scheduling_servicer import SchedulingServicer
@@ -28,6 +31,7 @@ def servicers(resources: Resources) -> list[Servicer]:
         _of(scheduling_service_pb2, scheduling_service_pb2_grpc, SchedulingServicer(*parts)),
         _of(class_schedule_service_pb2, class_schedule_service_pb2_grpc, ClassScheduleServicer(*parts)),  # type: ignore[abstract]
         _of(generation_service_pb2, generation_service_pb2_grpc, GenerationServicer(*parts)),
+        _of(availability_service_pb2, availability_service_pb2_grpc, AvailabilityServicer(*parts)),
     ]
 
 

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from edits_house import EditsHouse
 from recurring_house import RecurringHouse
 from timetable_house import House, open_house
 
@@ -31,3 +32,9 @@ async def house(scheduling: Running) -> House:
 async def recurring(house: House) -> RecurringHouse:
     """The same studio, for classes that recur."""
     return RecurringHouse(house)
+
+
+@pytest.fixture
+async def edits(house: House) -> EditsHouse:
+    """The same studio, for what is decided about them."""
+    return EditsHouse(house)
