@@ -8,6 +8,8 @@ from powerhouse.scheduling.v1 import (
     availability_service_pb2_grpc,
     class_schedule_service_pb2,
     class_schedule_service_pb2_grpc,
+    closure_service_pb2,
+    closure_service_pb2_grpc,
     generation_service_pb2,
     generation_service_pb2_grpc,
     scheduling_service_pb2,
@@ -21,6 +23,7 @@ from services.chassis.settings import ServiceSettings
 from services.scheduling.jobs import jobs
 from services.scheduling.rpc.availability_servicer import AvailabilityServicer
 from services.scheduling.rpc.class_schedule_servicer import ClassScheduleServicer
+from services.scheduling.rpc.closure_servicer import ClosureServicer
 from services.scheduling.rpc.generation_servicer import GenerationServicer
 from services.scheduling.rpc.scheduling_servicer import SchedulingServicer
 
@@ -32,6 +35,7 @@ def servicers(resources: Resources) -> list[Servicer]:
         _of(class_schedule_service_pb2, class_schedule_service_pb2_grpc, ClassScheduleServicer(*parts)),  # type: ignore[abstract]
         _of(generation_service_pb2, generation_service_pb2_grpc, GenerationServicer(*parts)),
         _of(availability_service_pb2, availability_service_pb2_grpc, AvailabilityServicer(*parts)),
+        _of(closure_service_pb2, closure_service_pb2_grpc, ClosureServicer(*parts)),
     ]
 
 

@@ -8,6 +8,7 @@ from edits_house import EditsHouse
 from recurring_house import RecurringHouse
 from timetable_house import House, open_house
 
+from services.booking.service import SERVICE as BOOKING
 from services.scheduling.service import SERVICE
 from tests.support.services import Mesh, Running
 
@@ -38,3 +39,9 @@ async def recurring(house: House) -> RecurringHouse:
 async def edits(house: House) -> EditsHouse:
     """The same studio, for what is decided about them."""
     return EditsHouse(house)
+
+
+@pytest.fixture
+async def booking(mesh: Mesh, scheduling: Running) -> AsyncIterator[Running]:
+    async with mesh.running(BOOKING) as running:
+        yield running

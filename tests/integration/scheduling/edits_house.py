@@ -7,11 +7,14 @@ from timetable_house import House, key
 
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import availability_service_pb2 as availability_pb
+from powerhouse.scheduling.v1 import closure_service_pb2 as closures_pb
 from powerhouse.scheduling.v1.availability_service_pb2 import Availability, AvailabilityException
 from powerhouse.scheduling.v1.availability_service_pb2_grpc import AvailabilityServiceStub
+from powerhouse.scheduling.v1.closure_service_pb2 import Closure
+from powerhouse.scheduling.v1.closure_service_pb2_grpc import ClosureServiceStub
 from tests.support.services import together
 
-STUBS = together(AvailabilityServiceStub)
+STUBS = together(AvailabilityServiceStub, ClosureServiceStub)
 
 
 class EditsHouse(RecurringHouse):
@@ -44,4 +47,32 @@ class EditsHouse(RecurringHouse):
             availability_pb.CreateAvailabilityExceptionRequest(
                 parent=self.house.name, availability_exception=new, request_id=key()
             )
+        )
+
+    async def close_days(
+        self, first: str, last: str, *, cancel: bool = False, name: str = "Christmas", location: str = ""
+    ) -> Closure:
+        closure = Closure(display_name=name, start_date=first, end_date=last, location=location)
+        return await self.decide.CreateClosure(
+            closures_pb.CreateClosureRequest(
+                parent=self.house.name, closure=closure, cancel_class_sessions=cancel, request_id=key()
+            )
+        )
+
+    async def preview_closure(self, first: str, last: str, location: str = "") -> closures_pb.PreviewClosureResponse:
+        closure = Closure(display_name="Christmas", start_date=first, end_date=last, location=location)
+        return await self.decide.PreviewClosure(
+            closures_pb.PreviewClosureRequest(parent=self.house.name, closure=closure)
+        )
+
+    async def change_closure(self, closure: Closure, mask: str, *, cancel: bool = False, **fields: Any) -> Closure:
+        request = closures_pb.UpdateClosureRequest(
+            closure=Closure(name=closure.name, **fields), cancel_class_sessions=cancel, request_id=key()
+        )
+        request.update_mask.paths.extend(mask.split(","))
+        return await self.decide.UpdateClosure(request)
+
+    async def open_days(self, closure: Closure, **fields: Any) -> Closure:
+        return await self.decide.DeleteClosure(
+            closures_pb.DeleteClosureRequest(name=closure.name, request_id=key(), **fields)
         )
