@@ -36,7 +36,7 @@ from powerhouse.booking.v1 import (
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
-from powerhouse.scheduling.v1 import scheduling_service_pb2
+from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
 from services.chassis.rpc.policy import Method, read_methods
 from services.chassis.rpc.status import DETAILS_KEY
 from services.chassis.rpc.stubs import Tls, open_channel
@@ -44,7 +44,11 @@ from services.chassis.rpc.stubs import Tls, open_channel
 # The contracts of each service.
 SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
     "identity": [identity_service_pb2.DESCRIPTOR.services_by_name["IdentityService"]],
-    "scheduling": [scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"]],
+    "scheduling": [
+        scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
+        class_schedule_service_pb2.DESCRIPTOR.services_by_name["ClassScheduleService"],
+        generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
+    ],
     "booking": [
         booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],
         client_service_pb2.DESCRIPTOR.services_by_name["ClientService"],

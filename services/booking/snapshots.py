@@ -1,13 +1,14 @@
 """What scheduling tells of its sessions, in events and in the snapshot that a new or emptied projection loads."""
 
 from collections import defaultdict
+from collections.abc import Iterator
 from datetime import UTC
 from uuid import UUID
 
 from sqlalchemy import text
 
 from powerhouse.scheduling.v1 import scheduling_service_pb2
-from powerhouse.scheduling.v1.events_pb2 import ClassSessionState
+from powerhouse.scheduling.v1.events_pb2 import ClassSessionsScheduled, ClassSessionState
 from powerhouse.scheduling.v1.scheduling_service_pb2_grpc import SchedulingServiceStub
 from services.booking import class_sessions
 from services.booking.class_sessions import PlannedSession
@@ -44,6 +45,16 @@ def decode(state: ClassSessionState) -> PlannedSession:
         currency_code=state.currency_code,
         update_time=state.update_time.ToDatetime(tzinfo=UTC),
     )
+
+
+def decode_scheduled(event: ClassSessionsScheduled) -> Iterator[PlannedSession]:
+    """The states of new sessions that have all but their times in common."""
+    state = event.common
+    for dated in event.class_sessions:
+        state.class_session_id = dated.class_session_id
+        state.start_time.CopyFrom(dated.start_time)
+        state.end_time.CopyFrom(dated.end_time)
+        yield decode(state)
 
 
 async def load(resources: Resources) -> int:

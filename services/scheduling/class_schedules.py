@@ -118,7 +118,9 @@ async def update_one(tx: UnitOfWork, schedule_id: UUID, etag: str, changes: dict
     """
     schedule = await catalogue.open_for_change(tx, ClassSchedule, schedule_id, etag)
     changed = catalogue.apply(tx, schedule, changes)
-    plan = await class_sessions.load_plan(tx, schedule.class_type_id, schedule.room_id, schedule.instructor_id)
+    # Nothing is written before it is known to be sound.
+    with tx.session.no_autoflush:
+        plan = await class_sessions.load_plan(tx, schedule.class_type_id, schedule.room_id, schedule.instructor_id)
     if changed & {"rrule", "start_date", "end_date"}:
         rule = recurrence.parse(schedule.rrule, schedule.start_date, schedule.end_date, "class_schedule.rrule")
         schedule.rrule, schedule.end_date = rule.text, rule.until

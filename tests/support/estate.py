@@ -46,7 +46,16 @@ from powerhouse.booking.v1 import (
 from powerhouse.identity.v1 import identity_service_pb2, identity_service_pb2_grpc
 from powerhouse.notify.v1 import notify_service_pb2, notify_service_pb2_grpc
 from powerhouse.policy.v1.policy_pb2 import Role
-from powerhouse.scheduling.v1 import scheduling_service_pb2, scheduling_service_pb2_grpc, studio_pb2
+from powerhouse.scheduling.v1 import (
+    class_schedule_pb2,
+    class_schedule_service_pb2,
+    class_schedule_service_pb2_grpc,
+    generation_service_pb2,
+    generation_service_pb2_grpc,
+    scheduling_service_pb2,
+    scheduling_service_pb2_grpc,
+    studio_pb2,
+)
 from services.booking.service import SERVICE as BOOKING
 from services.chassis.auth.principal import Principal
 from services.chassis.ids import new_id
@@ -76,7 +85,11 @@ STUBS = {
     ),
     "identity": identity_service_pb2_grpc.IdentityServiceStub,
     "notify": notify_service_pb2_grpc.NotifyServiceStub,
-    "scheduling": scheduling_service_pb2_grpc.SchedulingServiceStub,
+    "scheduling": together(
+        scheduling_service_pb2_grpc.SchedulingServiceStub,
+        class_schedule_service_pb2_grpc.ClassScheduleServiceStub,
+        generation_service_pb2_grpc.GenerationServiceStub,
+    ),
 }
 # The week in which the API's examples play.
 NOW = datetime(2026, 11, 20, 8, 15, tzinfo=UTC)
@@ -186,6 +199,7 @@ async def build(estate: Estate) -> Holding:
     logo = scheduling_service_pb2.UploadStudioLogoRequest(name=made.name)
     await holding.stub("scheduling").UploadStudioLogo(_upload(logo))
     await _plan(holding)
+    await _recur(holding)
     await estate.carry()
     await _staff(holding)
     await _book(holding)
@@ -225,6 +239,23 @@ async def _plan(holding: Holding) -> None:
         class_type=kind_name, room=room_name, instructor=teacher_name, local_start="2026-11-24T10:00"
     )
     holding.add(await stub.CreateClassSession(pb.CreateClassSessionRequest(class_session=session, **_keyed(common))))
+
+
+async def _recur(holding: Holding) -> None:
+    stub, common = holding.stub("scheduling"), {"parent": holding.name}
+    schedule = class_schedule_pb2.ClassSchedule(
+        display_name="Flow, Monday mornings",
+        class_type=holding.objects["classTypes"],
+        room=holding.objects["rooms"],
+        instructor=holding.objects["instructors"],
+        rrule="FREQ=WEEKLY;BYDAY=MO",
+        start_date="2026-11-23",
+        local_time="07:00",
+    )
+    request = class_schedule_service_pb2.CreateClassScheduleRequest(class_schedule=schedule, **_keyed(common))
+    holding.add(await stub.CreateClassSchedule(request))
+    generate = generation_service_pb2.GenerateClassSessionsRequest(**_keyed(common))
+    holding.add(await stub.GenerateClassSessions(generate))
 
 
 async def _staff(holding: Holding) -> None:
