@@ -1,6 +1,6 @@
 """What generation reads, for all of a studio's schedules at once: one statement for each kind of row."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from uuid import UUID
@@ -71,8 +71,11 @@ async def keys(tx: UnitOfWork, first: date, last: date) -> Keys:
     return {(row.schedule_id, row.original_date) for row in await tx.session.execute(query)}
 
 
-async def occupied(tx: UnitOfWork, start: datetime, end: datetime) -> Occupied:
-    """When rooms and instructors are taken by sessions that are not cancelled and have a part in [start, end)."""
+async def occupied(tx: UnitOfWork, start: datetime, end: datetime, besides: Collection[UUID] = ()) -> Occupied:
+    """When rooms and instructors are taken by sessions that are not cancelled and have a part in [start, end).
+
+    Those of `besides` are about to leave and take nothing.
+    """
     session = ClassSession
     query = select(session.id, session.room_id, session.instructor_id, session.start_at, session.end_at).where(
         session.tenant_id == tx.tenant,
@@ -83,8 +86,9 @@ async def occupied(tx: UnitOfWork, start: datetime, end: datetime) -> Occupied:
     )
     taken = Occupied()
     for session_id, room_id, instructor_id, start_at, end_at in await tx.session.execute(query):
-        taken.add(room_id, start_at, end_at, session_id)
-        taken.add(instructor_id, start_at, end_at, session_id)
+        if session_id not in besides:
+            taken.add(room_id, start_at, end_at, session_id)
+            taken.add(instructor_id, start_at, end_at, session_id)
     return taken
 
 

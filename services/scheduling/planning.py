@@ -125,29 +125,37 @@ async def _find_clashes(tx: UnitOfWork, outcome: Outcome) -> None:
     instructors = {target.schedule.instructor_id for target in outcome.targets}
     hours = await generation_inputs.hours(tx, list(instructors), first, last)
     for candidate in candidates:
-        candidate.clashes = list(
-            _clashes(candidate, taken, closures, hours.get(candidate.target.schedule.instructor_id))
-        )
+        schedule, plan = candidate.target.schedule, candidate.target.plan
+        span = (candidate.start, candidate.end)
+        found = list(clashes_of(plan, schedule.capacity, span, taken, closures, hours.get(schedule.instructor_id)))
+        # Where the studio is closed, nothing else has to be decided.
+        candidate.clashes = [clash for clash in found if clash.kind == "CLOSURE"] or found
         # What is not planned is in nobody's way.
         if not candidate.clashes:
-            for who in (candidate.target.schedule.room_id, candidate.target.schedule.instructor_id):
-                taken.add(who, candidate.start, candidate.end, candidate.id)
+            for who in (schedule.room_id, schedule.instructor_id):
+                taken.add(who, *span, candidate.id)
 
 
-def _clashes(candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None) -> Iterator[Clash]:
-    schedule, plan = candidate.target.schedule, candidate.target.plan
+def clashes_of(
+    plan: Plan,
+    capacity: int,
+    span: tuple[datetime, datetime],
+    taken: Occupied,
+    closures: Sequence[Closed],
+    hours: Hours | None,
+) -> Iterator[Clash]:
+    """All that is in the way of a session made of `plan`, from and to the two instants; at most one closure."""
     if closures or hours:
         zone = ZoneInfo(plan.location.time_zone)
-        begin, end = wall_of(candidate.start, zone), wall_of(candidate.end, zone)
-        for closure in closures:
-            if closure.touches(plan.location.id, begin, end):
-                yield Clash("CLOSURE", closure=closure.id)
-                return
-    if other := taken.by(schedule.room_id, candidate.start, candidate.end):
+        begin, end = wall_of(span[0], zone), wall_of(span[1], zone)
+        closed = (each for each in closures if each.touches(plan.location.id, begin, end))
+        if closure := next(closed, None):
+            yield Clash("CLOSURE", closure=closure.id)
+    if other := taken.by(plan.room.id, *span):
         yield Clash("ROOM_TAKEN", class_session=other)
-    if other := taken.by(schedule.instructor_id, candidate.start, candidate.end):
+    if other := taken.by(plan.instructor.id, *span):
         yield Clash("INSTRUCTOR_TAKEN", class_session=other)
     if hours and not hours.cover(begin, end):
         yield Clash("INSTRUCTOR_UNAVAILABLE")
-    if schedule.capacity > plan.room.capacity:
+    if capacity > plan.room.capacity:
         yield Clash("CAPACITY_ABOVE_ROOM")

@@ -10,6 +10,8 @@ from powerhouse.scheduling.v1 import (
     class_schedule_service_pb2_grpc,
     closure_service_pb2,
     closure_service_pb2_grpc,
+    conflict_service_pb2,
+    conflict_service_pb2_grpc,
     generation_service_pb2,
     generation_service_pb2_grpc,
     scheduling_service_pb2,
@@ -24,6 +26,7 @@ from services.scheduling.jobs import jobs
 from services.scheduling.rpc.availability_servicer import AvailabilityServicer
 from services.scheduling.rpc.class_schedule_servicer import ClassScheduleServicer
 from services.scheduling.rpc.closure_servicer import ClosureServicer
+from services.scheduling.rpc.conflict_servicer import ConflictServicer
 from services.scheduling.rpc.generation_servicer import GenerationServicer
 from services.scheduling.rpc.scheduling_servicer import SchedulingServicer
 
@@ -36,6 +39,7 @@ def servicers(resources: Resources) -> list[Servicer]:
         _of(generation_service_pb2, generation_service_pb2_grpc, GenerationServicer(*parts)),
         _of(availability_service_pb2, availability_service_pb2_grpc, AvailabilityServicer(*parts)),
         _of(closure_service_pb2, closure_service_pb2_grpc, ClosureServicer(*parts)),
+        _of(conflict_service_pb2, conflict_service_pb2_grpc, ConflictServicer(*parts)),
     ]
 
 

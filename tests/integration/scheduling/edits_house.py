@@ -1,5 +1,6 @@
 """Short ways to close a house, to tell when its people can teach, to decide conflicts and to edit series."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from recurring_house import RecurringHouse
@@ -8,13 +9,16 @@ from timetable_house import House, key
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import availability_service_pb2 as availability_pb
 from powerhouse.scheduling.v1 import closure_service_pb2 as closures_pb
+from powerhouse.scheduling.v1 import conflict_service_pb2 as conflicts_pb
 from powerhouse.scheduling.v1.availability_service_pb2 import Availability, AvailabilityException
 from powerhouse.scheduling.v1.availability_service_pb2_grpc import AvailabilityServiceStub
 from powerhouse.scheduling.v1.closure_service_pb2 import Closure
 from powerhouse.scheduling.v1.closure_service_pb2_grpc import ClosureServiceStub
+from powerhouse.scheduling.v1.conflict_service_pb2 import Resolution, ScheduleConflict
+from powerhouse.scheduling.v1.conflict_service_pb2_grpc import ConflictServiceStub
 from tests.support.services import together
 
-STUBS = together(AvailabilityServiceStub, ClosureServiceStub)
+STUBS = together(AvailabilityServiceStub, ClosureServiceStub, ConflictServiceStub)
 
 
 class EditsHouse(RecurringHouse):
@@ -76,3 +80,34 @@ class EditsHouse(RecurringHouse):
         return await self.decide.DeleteClosure(
             closures_pb.DeleteClosureRequest(name=closure.name, request_id=key(), **fields)
         )
+
+    async def inbox(self, state: str = "STATE_UNSPECIFIED", **fields: Any) -> list[ScheduleConflict]:
+        answer = await self.decide.ListScheduleConflicts(
+            conflicts_pb.ListScheduleConflictsRequest(
+                parent=self.house.name, state=ScheduleConflict.State.Value(state), **fields
+            )
+        )
+        return list(answer.schedule_conflicts)
+
+    async def look(self, conflict: ScheduleConflict) -> ScheduleConflict:
+        return await self.decide.GetScheduleConflict(conflicts_pb.GetScheduleConflictRequest(name=conflict.name))
+
+    async def resolve(self, conflict: ScheduleConflict, etag: str = "", **resolution: Any) -> ScheduleConflict:
+        return await self.decide.ResolveScheduleConflict(
+            conflicts_pb.ResolveScheduleConflictRequest(
+                name=conflict.name, resolution=Resolution(**resolution), etag=etag, request_id=key()
+            )
+        )
+
+    async def resolve_all(self, conflicts: Iterable[ScheduleConflict], **resolution: Any) -> list[tuple[str, str]]:
+        """State and reason of each."""
+        answer = await self.decide.BatchResolveScheduleConflicts(
+            conflicts_pb.BatchResolveScheduleConflictsRequest(
+                parent=self.house.name,
+                schedule_conflicts=[each.name for each in conflicts],
+                resolution=Resolution(**resolution),
+                request_id=key(),
+            )
+        )
+        states = ScheduleConflict.State.Name
+        return [(states(each.schedule_conflict.state), each.reason) for each in answer.results]
