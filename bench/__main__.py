@@ -10,7 +10,7 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import client_search, list20, loads, plan, report, rush, tools
+from bench import client_search, list20, loads, plan, recurring, report, rush, tools
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -46,11 +46,16 @@ GOALS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("only", nargs="?", choices=("recurring",), help="one benchmark alone")
+    parser.add_argument("--studios", type=int, default=1000, help="with recurring classes")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5, help="of each load in a round")
     arguments = parser.parse_args()
     var = Path(os.environ.get("POWERHOUSE_VAR_DIR") or ROOT / "var") / "bench"
     try:
+        if arguments.only == "recurring":
+            recurring.run(var, arguments.studios, arguments.rounds)
+            return 0
         # Before anything is started.
         tools.pgbench(), tools.wrk()
         with running(var) as stack:

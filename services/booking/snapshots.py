@@ -53,7 +53,7 @@ def decode_scheduled(event: ClassSessionsScheduled) -> Iterator[PlannedSession]:
     for dated in event.class_sessions:
         state.class_session_id = dated.class_session_id
         state.start_time.CopyFrom(dated.start_time)
-        state.end_time.CopyFrom(dated.end_time)
+        state.end_time.FromSeconds(dated.start_time.seconds + event.duration_minutes * 60)
         yield decode(state)
 
 

@@ -13,7 +13,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound, check_etag
 from services.chassis.ids import new_id
 from services.scheduling import catalogue, class_sessions, obstacles, studios
-from services.scheduling.clashes import Clash
+from services.scheduling.generation_inputs import Target
 from services.scheduling.local_time import to_instant
 from services.scheduling.models import (
     ClassSchedule,
@@ -25,9 +25,8 @@ from services.scheduling.models import (
     SkippedDate,
     resource_name,
 )
-from services.scheduling.obstacles import Wanted
+from services.scheduling.planning import Candidate
 from services.scheduling.recurrence import instant_of
-from services.scheduling.timetable import Plan
 
 COLLECTION = "scheduleConflicts"
 
@@ -149,18 +148,19 @@ async def _plan(tx: UnitOfWork, case: Case, decision: Decision) -> UUID:
     else:
         start = instant_of(datetime.combine(conflict.original_date, schedule.local_time), ZoneInfo(zone))
     class_sessions.check_ahead(tx, start)
-    wanted = Wanted(plan, start, start + timedelta(minutes=schedule.duration_minutes), schedule.capacity)
-    [found] = await obstacles.find(tx, [wanted])
-    _refuse(tx, plan, wanted.capacity, found, forced=bool(decision.force_reason))
+    end = start + timedelta(minutes=schedule.duration_minutes)
+    candidate = Candidate(Target(schedule, plan), new_id(), conflict.original_date, start, end)
+    await obstacles.find(tx, [candidate])
+    _refuse(tx, candidate, forced=bool(decision.force_reason))
     session = ClassSession(
         tenant_id=tx.tenant,
-        id=new_id(),
+        id=candidate.id,
         class_type_id=plan.class_type.id,
         room_id=plan.room.id,
         instructor_id=plan.instructor.id,
-        start_at=wanted.start,
-        end_at=wanted.end,
-        capacity=wanted.capacity,
+        start_at=start,
+        end_at=end,
+        capacity=schedule.capacity,
         schedule_id=schedule.id,
         original_date=conflict.original_date,
         series_exception=True,
@@ -169,15 +169,16 @@ async def _plan(tx: UnitOfWork, case: Case, decision: Decision) -> UUID:
     return session.id
 
 
-def _refuse(tx: UnitOfWork, plan: Plan, capacity: int, found: Sequence[Clash], *, forced: bool) -> None:
-    """Raises for the worst of the clashes: an overlap whatever the force, the others without it."""
-    for clash in found:
+def _refuse(tx: UnitOfWork, candidate: Candidate, *, forced: bool) -> None:
+    """Raises for the worst of its clashes: an overlap whatever the force, the others without it."""
+    plan = candidate.target.plan
+    for clash in candidate.clashes:
         if clash.kind in obstacles.OVERLAPS:
             what = "room" if clash.kind == "ROOM_TAKEN" else "instructor"
             raise class_sessions.overlap(tx, what, clash.class_session)
     if forced:
         return
-    for clash in found:
+    for clash in candidate.clashes:
         if clash.closure is not None:
             name = resource_name(tx.tenant, Closure.COLLECTION, clash.closure)
             raise FailedPrecondition("it is closed then", reason="STILL_CLOSED", metadata={"closure": name})
@@ -187,7 +188,7 @@ def _refuse(tx: UnitOfWork, plan: Plan, capacity: int, found: Sequence[Clash], *
                 reason="STILL_UNAVAILABLE",
                 metadata={"instructor": plan.instructor.name},
             )
-    class_sessions.check_fits(capacity, plan.room)
+    class_sessions.check_fits(candidate.target.schedule.capacity, plan.room)
 
 
 def _cases(tx: UnitOfWork) -> Select[ScheduleConflict, ClassSchedule, Location]:

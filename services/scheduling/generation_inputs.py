@@ -1,21 +1,19 @@
 """What generation reads, for all of a studio's schedules at once: one statement for each kind of row."""
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, union_all
+from sqlalchemy import and_, or_, select, text, union_all
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.scheduling.clashes import Closed, Hours, Occupied
 from services.scheduling.models import (
-    Availability,
-    AvailabilityException,
     ClassSchedule,
     ClassSession,
     ClassType,
-    Closure,
     Instructor,
     Location,
     Room,
@@ -28,12 +26,21 @@ from services.scheduling.timetable import LONGEST, Plan
 Keys = set[tuple[UUID, date]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Target:
-    """A schedule to generate for, with what its sessions are made of."""
+    """A schedule to generate for, with what its sessions are to be made of. Plain values, since each date asks."""
 
     schedule: ClassSchedule
     plan: Plan
+    id: UUID = field(init=False)
+    room_id: UUID = field(init=False)
+    instructor_id: UUID = field(init=False)
+    # Whether the room is large enough.
+    fits: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.id, self.room_id, self.instructor_id = self.schedule.id, self.plan.room.id, self.plan.instructor.id
+        self.fits = self.schedule.capacity <= self.plan.room.capacity
 
 
 async def targets(tx: UnitOfWork, studio: Studio, schedule_id: UUID | None, today: date) -> list[Target]:
@@ -71,10 +78,12 @@ async def keys(tx: UnitOfWork, first: date, last: date) -> Keys:
     return {(row.schedule_id, row.original_date) for row in await tx.session.execute(query)}
 
 
-async def occupied(tx: UnitOfWork, start: datetime, end: datetime, besides: Collection[UUID] = ()) -> Occupied:
+async def occupied(
+    tx: UnitOfWork, who: Collection[UUID], start: datetime, end: datetime, besides: Collection[UUID] = ()
+) -> Occupied:
     """When rooms and instructors are taken by sessions that are not cancelled and have a part in [start, end).
 
-    Those of `besides` are about to leave and take nothing.
+    Sessions of rooms and instructors that are not in `who` are of no interest, and those of `besides` about to leave.
     """
     session = ClassSession
     query = select(session.id, session.room_id, session.instructor_id, session.start_at, session.end_at).where(
@@ -83,43 +92,46 @@ async def occupied(tx: UnitOfWork, start: datetime, end: datetime, besides: Coll
         session.start_at < end,
         session.end_at > start,
         ~session.cancelled,
+        or_(session.room_id.in_(who), session.instructor_id.in_(who)),
     )
+    if besides:
+        query = query.where(session.id.not_in(besides))
     taken = Occupied()
     for session_id, room_id, instructor_id, start_at, end_at in await tx.session.execute(query):
-        if session_id not in besides:
-            taken.add(room_id, start_at, end_at, session_id)
-            taken.add(instructor_id, start_at, end_at, session_id)
+        taken.add(room_id, start_at, end_at, session_id)
+        taken.add(instructor_id, start_at, end_at, session_id)
     return taken
 
 
-async def closures(tx: UnitOfWork, first: date, last: date) -> list[Closed]:
-    """Those with a day from first to last."""
-    query = select(Closure.id, Closure.location_id, Closure.start_date, Closure.end_date).where(
-        Closure.tenant_id == tx.tenant,
-        Closure.archive_time.is_(None),
-        Closure.end_date >= first,
-        Closure.start_date <= last,
-    )
-    return [Closed(*row) for row in await tx.session.execute(query.order_by(Closure.start_date, Closure.id))]
+_LIMITS = text("""
+    SELECT
+        ARRAY(
+            SELECT ROW (id, location_id, start_date, end_date) FROM closures
+            WHERE tenant_id = :tenant AND archive_time IS NULL AND end_date >= :first AND start_date <= :last
+            ORDER BY start_date, id
+        ),
+        ARRAY(
+            SELECT ROW (id, windows::text) FROM availabilities WHERE tenant_id = :tenant AND windows <> '[]'
+        ),
+        ARRAY(
+            SELECT ROW (instructor_id, kind, start_date, end_date, start_minute, end_minute)
+            FROM availability_exceptions
+            WHERE tenant_id = :tenant AND end_date >= :first AND start_date <= :last
+        )""")
 
 
-async def hours(tx: UnitOfWork, instructor_ids: Sequence[UUID], first: date, last: date) -> dict[UUID, Hours]:
-    """The availability of each of the instructors who have told any."""
+async def limits(tx: UnitOfWork, first: date, last: date) -> tuple[list[Closed], dict[UUID, Hours]]:
+    """Closures with a day from first to last, and the availability of each instructor who has told any."""
+    closures, windows, exceptions = (
+        await tx.session.execute(_LIMITS, {"tenant": tx.tenant, "first": first, "last": last})
+    ).one()
     found: dict[UUID, Hours] = {}
-    weekly = select(Availability.id, Availability.windows).where(
-        Availability.tenant_id == tx.tenant, Availability.id.in_(instructor_ids)
-    )
-    for instructor_id, windows in await tx.session.execute(weekly):
+    for instructor_id, weekly in windows:
         by_weekday: dict[int, list[tuple[int, int]]] = {}
-        for window in windows:
+        for window in json.loads(weekly):
             by_weekday.setdefault(window["weekday"] - 1, []).append((window["start_minute"], window["end_minute"]))
         found[instructor_id] = Hours(by_weekday)
-    exception = AvailabilityException
-    dated = select(exception).where(
-        exception.tenant_id == tx.tenant, exception.end_date >= first, exception.start_date <= last
-    )
-    for each in await tx.session.scalars(dated):
-        of_kind = found.setdefault(each.instructor_id, Hours())
-        days = of_kind.away if each.kind == "AWAY" else of_kind.extra
-        days.append((each.start_date, each.end_date, each.start_minute, each.end_minute))
-    return found
+    for instructor_id, kind, *days in exceptions:
+        hours = found.setdefault(instructor_id, Hours())
+        (hours.away if kind == "AWAY" else hours.extra).append((days[0], days[1], days[2], days[3]))
+    return [Closed(*closure) for closure in closures], found

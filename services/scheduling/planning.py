@@ -62,10 +62,11 @@ async def decide(tx: UnitOfWork, studio: Studio, targets: Sequence[Target]) -> O
             outcome.unserved.append((target, reason))
     if outcome.candidates:
         # Ids in the order of schedules and dates, candidates in that of time: who comes first gets the place.
-        ids = sorted(new_id() for _ in outcome.candidates)
-        for candidate, session_id in zip(outcome.candidates, ids, strict=True):
-            candidate.id = session_id
-        outcome.candidates.sort(key=lambda candidate: (candidate.start, candidate.id))
+        first_id = new_id().int
+        for number, candidate in enumerate(outcome.candidates):
+            candidate.id = UUID(int=first_id + number)
+        # Stable: at the same time the older schedule.
+        outcome.candidates.sort(key=lambda candidate: candidate.start)
         await _find_clashes(tx, outcome)
     return outcome
 
@@ -98,19 +99,19 @@ def _add(outcome: Outcome, target: Target, known: generation_inputs.Keys, now: d
         return "RULE_UNREADABLE"
     length = timedelta(minutes=schedule.duration_minutes)
     for day, start in found:
-        if (schedule.id, day) in known:
+        if (target.id, day) in known:
             outcome.existing += 1
         else:
-            outcome.candidates.append(Candidate(target, schedule.id, day, start, start + length))
+            outcome.candidates.append(Candidate(target, target.id, day, start, start + length))
     return ""
 
 
 def _dates(schedule: ClassSchedule, zone: ZoneInfo, now: datetime, weeks: int) -> Iterator[tuple[date, datetime]]:
-    rule = recurrence.parse(schedule.rrule, schedule.start_date, schedule.end_date, "rrule")
+    rule = recurrence.read(schedule.rrule, schedule.start_date, schedule.end_date, "rrule")
     begin = wall_of(now, zone)
-    end = begin + timedelta(weeks=weeks)
+    end, at = begin + timedelta(weeks=weeks), schedule.local_time
     for day in rule.dates(begin.date(), end.date() + timedelta(days=1)):
-        wall = datetime.combine(day, schedule.local_time)
+        wall = datetime.combine(day, at)
         # The second check is for an hour that happens twice.
         if begin <= wall < end and (start := instant_of(wall, zone)) > now:
             yield day, start
@@ -118,44 +119,37 @@ def _dates(schedule: ClassSchedule, zone: ZoneInfo, now: datetime, weeks: int) -
 
 async def _find_clashes(tx: UnitOfWork, outcome: Outcome) -> None:
     candidates = outcome.candidates
+    who = {each.target.room_id for each in candidates} | {each.target.instructor_id for each in candidates}
+    taken = await generation_inputs.occupied(tx, who, candidates[0].start, max(each.end for each in candidates))
     # A day longer on both sides than any wall time of them.
-    first, last = outcome.first - timedelta(days=1), outcome.last + timedelta(days=1)
-    taken = await generation_inputs.occupied(tx, candidates[0].start, max(each.end for each in candidates))
-    closures = await generation_inputs.closures(tx, first, last)
-    instructors = {target.schedule.instructor_id for target in outcome.targets}
-    hours = await generation_inputs.hours(tx, list(instructors), first, last)
+    one = timedelta(days=1)
+    closures, hours = await generation_inputs.limits(tx, outcome.first - one, outcome.last + one)
     for candidate in candidates:
-        schedule, plan = candidate.target.schedule, candidate.target.plan
-        span = (candidate.start, candidate.end)
-        found = list(clashes_of(plan, schedule.capacity, span, taken, closures, hours.get(schedule.instructor_id)))
-        # Where the studio is closed, nothing else has to be decided.
-        candidate.clashes = [clash for clash in found if clash.kind == "CLOSURE"] or found
+        target = candidate.target
+        candidate.clashes = list(clashes_of(candidate, taken, closures, hours.get(target.instructor_id)))
         # What is not planned is in nobody's way.
         if not candidate.clashes:
-            for who in (schedule.room_id, schedule.instructor_id):
-                taken.add(who, *span, candidate.id)
+            taken.add(target.room_id, candidate.start, candidate.end, candidate.id)
+            taken.add(target.instructor_id, candidate.start, candidate.end, candidate.id)
 
 
 def clashes_of(
-    plan: Plan,
-    capacity: int,
-    span: tuple[datetime, datetime],
-    taken: Occupied,
-    closures: Sequence[Closed],
-    hours: Hours | None,
+    candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None
 ) -> Iterator[Clash]:
-    """All that is in the way of a session made of `plan`, from and to the two instants; at most one closure."""
+    """What is in the way of a candidate: a closure, else all of the rest."""
+    target, plan = candidate.target, candidate.target.plan
     if closures or hours:
         zone = ZoneInfo(plan.location.time_zone)
-        begin, end = wall_of(span[0], zone), wall_of(span[1], zone)
-        closed = (each for each in closures if each.touches(plan.location.id, begin, end))
-        if closure := next(closed, None):
-            yield Clash("CLOSURE", closure=closure.id)
-    if other := taken.by(plan.room.id, *span):
+        begin, end = wall_of(candidate.start, zone), wall_of(candidate.end, zone)
+        for closure in closures:
+            if closure.touches(plan.location.id, begin, end):
+                yield Clash("CLOSURE", closure=closure.id)
+                return
+    if other := taken.by(target.room_id, candidate.start, candidate.end):
         yield Clash("ROOM_TAKEN", class_session=other)
-    if other := taken.by(plan.instructor.id, *span):
+    if other := taken.by(target.instructor_id, candidate.start, candidate.end):
         yield Clash("INSTRUCTOR_TAKEN", class_session=other)
     if hours and not hours.cover(begin, end):
         yield Clash("INSTRUCTOR_UNAVAILABLE")
-    if capacity > plan.room.capacity:
+    if not target.fits:
         yield Clash("CAPACITY_ABOVE_ROOM")

@@ -67,6 +67,15 @@ def parse(text: str, start: date, until: date | None, field: str) -> Rule:
 
     Raises InvalidArgument MALFORMED_RRULE, RRULE_NOT_SUPPORTED, END_BEFORE_START and RULE_NEVER_MATCHES for `field`.
     """
+    rule = read(text, start, until, field)
+    # Each weekday has had its turn within two intervals.
+    if not rule.dates(start, start + timedelta(weeks=2 * rule.interval)):
+        raise InvalidArgument(field, "has no date between its first and its last day", reason="RULE_NEVER_MATCHES")
+    return rule
+
+
+def read(text: str, start: date, until: date | None, field: str) -> Rule:
+    """As `parse`, for a rule of which it is known that it has a date."""
     parts = _parts(text, field)
     _check_supported(parts, field)
     if last := parts.get("UNTIL"):
@@ -78,11 +87,7 @@ def parse(text: str, start: date, until: date | None, field: str) -> Rule:
         raise InvalidArgument(field, "ends before it starts", reason="END_BEFORE_START")
     weekdays = _weekdays(parts["BYDAY"], field) if "BYDAY" in parts else (start.weekday(),)
     (week_start,) = _weekdays(parts.get("WKST", "MO"), field)[:1]
-    rule = Rule(start, until, _interval(parts.get("INTERVAL", "1"), field), weekdays, week_start)
-    # Each weekday has had its turn within two intervals.
-    if not rule.dates(start, start + timedelta(weeks=2 * rule.interval)):
-        raise InvalidArgument(field, "has no date between its first and its last day", reason="RULE_NEVER_MATCHES")
-    return rule
+    return Rule(start, until, _interval(parts.get("INTERVAL", "1"), field), weekdays, week_start)
 
 
 def parse_date(text: str, field: str) -> date:

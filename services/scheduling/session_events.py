@@ -6,10 +6,9 @@ from sqlalchemy import update
 
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.rpc.codec import to_timestamp
 from services.scheduling import timetable
 from services.scheduling.models import Catalogued, ClassSession
-from services.scheduling.timetable import Entry
+from services.scheduling.timetable import Entry, Plan
 
 AGGREGATE = "class_session"
 
@@ -55,26 +54,30 @@ async def republish_users(tx: UnitOfWork, row: Catalogued) -> None:
 
 def state(entry: Entry) -> ClassSessionState:
     """All that a projection needs."""
-    session, plan = entry.session, entry.plan
+    session = entry.session
+    message = plan_state(entry.plan)
+    message.class_session_id = str(session.id)
+    message.version, message.time_version = session.version, session.time_version
+    message.start_time.FromDatetime(session.start_at)
+    message.end_time.FromDatetime(session.end_at)
+    message.capacity, message.cancelled = session.capacity, session.cancelled
+    message.update_time.FromDatetime(session.update_time)
+    return message
+
+
+def plan_state(plan: Plan) -> ClassSessionState:
+    """What all sessions that are made of the same have in common."""
     return ClassSessionState(
-        class_session_id=str(session.id),
-        version=session.version,
-        time_version=session.time_version,
-        class_type_id=str(session.class_type_id),
+        class_type_id=str(plan.class_type.id),
         class_type_display_name=plan.class_type.display_name,
-        room_id=str(session.room_id),
+        room_id=str(plan.room.id),
         room_display_name=plan.room.display_name,
         location_id=str(plan.location.id),
         location_display_name=plan.location.display_name,
-        instructor_id=str(session.instructor_id),
+        instructor_id=str(plan.instructor.id),
         instructor_display_name=plan.instructor.display_name,
         instructor_account_id=str(plan.instructor.account_id or ""),
-        start_time=to_timestamp(session.start_at),
-        end_time=to_timestamp(session.end_at),
         time_zone=plan.location.time_zone,
-        capacity=session.capacity,
         spots=plan.room.spots,
-        cancelled=session.cancelled,
         currency_code=plan.currency_code,
-        update_time=to_timestamp(session.update_time),
     )

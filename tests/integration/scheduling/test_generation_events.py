@@ -76,7 +76,8 @@ async def test_one_message_for_each_schedule(recurring: RecurringHouse) -> None:
         assert ids == sorted(ids)
         for each in event.class_sessions:
             session = sessions.pop(each.class_session_id)
-            assert (each.start_time, each.end_time) == (session.start_time, session.end_time)
+            assert each.start_time == session.start_time
+            assert session.end_time.seconds - session.start_time.seconds == event.duration_minutes * 60
     assert not sessions
     rows = await recurring.house.running.sql(
         "SELECT aggregate, aggregate_id, payload->'classSessions'->0->>'classSessionId' AS first FROM outbox"
