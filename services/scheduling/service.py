@@ -35,7 +35,7 @@ def servicers(resources: Resources) -> list[Servicer]:
     parts = (resources.database, resources.pager, resources.stubs)
     return [
         _of(scheduling_service_pb2, scheduling_service_pb2_grpc, SchedulingServicer(*parts)),
-        _of(class_schedule_service_pb2, class_schedule_service_pb2_grpc, ClassScheduleServicer(*parts)),  # type: ignore[abstract]
+        _of(class_schedule_service_pb2, class_schedule_service_pb2_grpc, ClassScheduleServicer(*parts)),
         _of(generation_service_pb2, generation_service_pb2_grpc, GenerationServicer(*parts)),
         _of(availability_service_pb2, availability_service_pb2_grpc, AvailabilityServicer(*parts)),
         _of(closure_service_pb2, closure_service_pb2_grpc, ClosureServicer(*parts)),

@@ -85,6 +85,12 @@ async def list_planned(tx: UnitOfWork, start: datetime, end: datetime, limit: in
     return await _entries(tx, query.order_by(ClassSession.start_at, ClassSession.id).limit(limit))
 
 
+async def list_of_schedule(tx: UnitOfWork, schedule_id: UUID) -> list[Entry]:
+    """Sessions of a schedule that have not begun, cancelled ones too, by start."""
+    query = _entries_of(tx.tenant).where(ClassSession.schedule_id == schedule_id, ClassSession.start_at > tx.now())
+    return await _entries(tx, query.order_by(ClassSession.start_at, ClassSession.id))
+
+
 async def find_overlap(
     tx: UnitOfWork, condition: ColumnElement[bool], start: datetime, end: datetime, besides: UUID
 ) -> UUID | None:

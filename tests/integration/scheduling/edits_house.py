@@ -8,10 +8,14 @@ from timetable_house import House, key
 
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import availability_service_pb2 as availability_pb
+from powerhouse.scheduling.v1 import class_schedule_service_pb2 as schedules_pb
 from powerhouse.scheduling.v1 import closure_service_pb2 as closures_pb
 from powerhouse.scheduling.v1 import conflict_service_pb2 as conflicts_pb
 from powerhouse.scheduling.v1.availability_service_pb2 import Availability, AvailabilityException
 from powerhouse.scheduling.v1.availability_service_pb2_grpc import AvailabilityServiceStub
+from powerhouse.scheduling.v1.class_schedule_pb2 import ClassSchedule
+from powerhouse.scheduling.v1.class_schedule_service_pb2 import SeriesEdit, SeriesEditPreview
+from powerhouse.scheduling.v1.class_session_pb2 import ClassSession
 from powerhouse.scheduling.v1.closure_service_pb2 import Closure
 from powerhouse.scheduling.v1.closure_service_pb2_grpc import ClosureServiceStub
 from powerhouse.scheduling.v1.conflict_service_pb2 import Resolution, ScheduleConflict
@@ -111,3 +115,29 @@ class EditsHouse(RecurringHouse):
         )
         states = ScheduleConflict.State.Name
         return [(states(each.schedule_conflict.state), each.reason) for each in answer.results]
+
+    async def edit_following(
+        self, schedule: ClassSchedule, from_date: str, etag: str = "", **edit: Any
+    ) -> ClassSchedule:
+        return await self.stub.EditFollowingClassSessions(
+            schedules_pb.EditFollowingClassSessionsRequest(
+                name=schedule.name, from_date=from_date, edit=SeriesEdit(**edit), etag=etag, request_id=key()
+            )
+        )
+
+    async def preview_edit(
+        self, schedule: ClassSchedule, from_date: str = "", etag: str = "", **edit: Any
+    ) -> SeriesEditPreview:
+        return await self.stub.PreviewSeriesEdit(
+            schedules_pb.PreviewSeriesEditRequest(
+                name=schedule.name, from_date=from_date, edit=SeriesEdit(**edit), etag=etag
+            )
+        )
+
+    async def by_date(self, schedule: ClassSchedule | None = None) -> dict[str, ClassSession]:
+        """Sessions of the schedule, or of all, by their original dates."""
+        return {
+            each.original_date: each
+            for each in await self.sessions()
+            if schedule is None or each.class_schedule == schedule.name
+        }
