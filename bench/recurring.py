@@ -77,16 +77,16 @@ class _Held:
 
 @dataclass(frozen=True)
 class Round:
-    """Seconds, and CPU seconds of PostgreSQL and of this process for the first."""
+    """Seconds, and CPU seconds of PostgreSQL and of this process for the first two."""
 
     generate: float
+    generate_cpu: tuple[float, float]
     rerun: float
+    rerun_cpu: tuple[float, float]
     unchecked: float
     # The same insert into a table with the guard, and into one without keys to other tables either.
     guarded: float
     bare: float
-    postgres_cpu: float
-    own_cpu: float
 
 
 def run(var: Path, studios: int, rounds: int) -> list[Figure]:
@@ -101,8 +101,11 @@ def run(var: Path, studios: int, rounds: int) -> list[Figure]:
         "recurring_rerun": [each.unchecked / each.rerun for each in measured],
     }
     dates = studios * DATES
-    cpu_us = [(each.postgres_cpu + each.own_cpu) * 1e6 / dates for each in measured]
-    figures = [figure(name, "unchecked_insert", found, cpu_us) for name, found in ratios.items()]
+    cpu = {
+        "recurring_generate": [sum(each.generate_cpu) * 1e6 / dates for each in measured],
+        "recurring_rerun": [sum(each.rerun_cpu) * 1e6 / dates for each in measured],
+    }
+    figures = [figure(name, "unchecked_insert", found, cpu[name]) for name, found in ratios.items()]
     write(var / "recurring.json", figures)
     print("", *figures_table(figures, GOALS), sep="\n")
     return figures
@@ -138,25 +141,29 @@ async def _measure(admin_url: str, postgres: int, studios: int, rounds: int) -> 
         await admin.execute((Path(__file__).parent / "recurring.sql").read_text(encoding="utf-8"))
         for number in range(rounds):
             await admin.execute(_RESET)
-            before = cpu_seconds({"postgres": postgres, "own": os.getpid()})
-            generate = await _timed(lambda: _generate(database, ids))
-            after = cpu_seconds({"postgres": postgres, "own": os.getpid()})
+            generate, generate_cpu = await _measured(postgres, database, ids)
             await _check(admin, studios)
             if not number:
                 await admin.execute(_STAGE)
             await admin.execute("ANALYZE")
-            rerun = await _timed(lambda: _generate(database, ids))
+            rerun, rerun_cpu = await _measured(postgres, database, ids)
             await _check(admin, studios)
             unchecked = await _insert(admin, "unchecked.class_sessions")
             guarded = await _insert(admin, "unchecked.guarded")
             bare = await _insert(admin, "unchecked.bare")
-            cpu = [after[name] - before[name] for name in ("postgres", "own")]
-            measured.append(Round(generate, rerun, unchecked, guarded, bare, *cpu))
+            measured.append(Round(generate, generate_cpu, rerun, rerun_cpu, unchecked, guarded, bare))
             _print(number, measured[-1], studios)
     finally:
         await database.close()
         await admin.close()
     return measured
+
+
+async def _measured(postgres: int, database: Database, ids: list[UUID]) -> tuple[float, tuple[float, float]]:
+    """Seconds, and CPU seconds of PostgreSQL and of this process."""
+    cpu, own = cpu_seconds({"postgres": postgres})["postgres"], time.process_time()
+    seconds = await _timed(lambda: _generate(database, ids))
+    return seconds, (cpu_seconds({"postgres": postgres})["postgres"] - cpu, time.process_time() - own)
 
 
 async def _generate(database: Database, ids: list[UUID]) -> None:
@@ -199,10 +206,14 @@ async def _timed(work: Callable[[], Awaitable[None]]) -> float:
 def _print(number: int, each: Round, studios: int) -> None:
     dates = studios * DATES
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+    generated, again = _seconds(each.generate, each.generate_cpu), _seconds(each.rerun, each.rerun_cpu)
     print(
-        f"round {number + 1}: {dates / each.generate:.0f} dates/s generated ({each.generate:.1f} s; CPU of PostgreSQL"
-        f" {each.postgres_cpu:.1f} s, ours {each.own_cpu:.1f} s), again {each.rerun:.1f} s, unchecked"
-        f" {each.unchecked:.1f} s (with gist {each.guarded:.1f} s, without foreign keys {each.bare:.1f} s);"
+        f"round {number + 1}: {dates / each.generate:.0f} dates/s generated ({generated}), again ({again}),"
+        f" unchecked {each.unchecked:.1f} s (with gist {each.guarded:.1f} s, without foreign keys {each.bare:.1f} s);"
         f" at most {memory} MiB",
         flush=True,
     )
+
+
+def _seconds(seconds: float, cpu: tuple[float, float]) -> str:
+    return f"{seconds:.1f} s; CPU of PostgreSQL {cpu[0]:.1f} s, ours {cpu[1]:.1f} s"

@@ -1,7 +1,7 @@
 """Conflicts: dates that generation left out, and what the owner decides about them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -13,7 +13,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import DomainError, FailedPrecondition, InvalidArgument, NotFound, check_etag
 from services.chassis.ids import new_id
 from services.scheduling import catalogue, class_sessions, obstacles, studios
-from services.scheduling.generation_inputs import Target
+from services.scheduling.generation_targets import Target
 from services.scheduling.local_time import to_instant
 from services.scheduling.models import (
     ClassSchedule,
@@ -27,6 +27,7 @@ from services.scheduling.models import (
 )
 from services.scheduling.planning import Candidate
 from services.scheduling.recurrence import instant_of
+from services.scheduling.timetable import Plan
 
 COLLECTION = "scheduleConflicts"
 
@@ -149,9 +150,10 @@ async def _plan(tx: UnitOfWork, case: Case, decision: Decision) -> UUID:
         start = instant_of(datetime.combine(conflict.original_date, schedule.local_time), ZoneInfo(zone))
     class_sessions.check_ahead(tx, start)
     end = start + timedelta(minutes=schedule.duration_minutes)
-    candidate = Candidate(Target(schedule, plan), new_id(), conflict.original_date, start, end)
+    target = replace(Target.of(schedule, plan), room_id=plan.room.id, instructor_id=plan.instructor.id)
+    candidate = Candidate(target, new_id(), conflict.original_date, start, end)
     await obstacles.find(tx, [candidate])
-    _refuse(tx, candidate, forced=bool(decision.force_reason))
+    _refuse(tx, candidate, plan, forced=bool(decision.force_reason))
     session = ClassSession(
         tenant_id=tx.tenant,
         id=candidate.id,
@@ -169,9 +171,8 @@ async def _plan(tx: UnitOfWork, case: Case, decision: Decision) -> UUID:
     return session.id
 
 
-def _refuse(tx: UnitOfWork, candidate: Candidate, *, forced: bool) -> None:
+def _refuse(tx: UnitOfWork, candidate: Candidate, plan: Plan, *, forced: bool) -> None:
     """Raises for the worst of its clashes: an overlap whatever the force, the others without it."""
-    plan = candidate.target.plan
     for clash in candidate.clashes:
         if clash.kind in obstacles.OVERLAPS:
             what = "room" if clash.kind == "ROOM_TAKEN" else "instructor"
@@ -188,7 +189,7 @@ def _refuse(tx: UnitOfWork, candidate: Candidate, *, forced: bool) -> None:
                 reason="STILL_UNAVAILABLE",
                 metadata={"instructor": plan.instructor.name},
             )
-    class_sessions.check_fits(candidate.target.schedule.capacity, plan.room)
+    class_sessions.check_fits(candidate.target.capacity, plan.room)
 
 
 def _cases(tx: UnitOfWork) -> Select[ScheduleConflict, ClassSchedule, Location]:

@@ -4,12 +4,13 @@ import json
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import text
+from sqlalchemy import text, update
 
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionsScheduled
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.scheduling import session_events
+from services.scheduling import generation_targets, session_events
+from services.scheduling.models import ClassSchedule, Studio
 from services.scheduling.planning import Candidate, Outcome
 
 _INSERT_SESSIONS = text("""
@@ -56,15 +57,14 @@ _SETTLE_CONFLICTS = text("""
         AND (c.schedule_id, c.original_date) NOT IN (SELECT schedule_id, original_date FROM found)""")
 
 
-async def write(tx: UnitOfWork, outcome: Outcome) -> None:
+async def write(tx: UnitOfWork, studio: Studio, outcome: Outcome) -> None:
     """Inserts sessions with their events, keeps and clears conflicts, marks schedules. Under the studio's lock."""
     planned = sorted((each for each in outcome.candidates if not each.clashes), key=lambda candidate: candidate.id.int)
     if planned:
         await _insert_sessions(tx, planned)
-        await _publish(tx, planned)
+        await _publish(tx, studio, planned)
     await _settle_conflicts(tx, outcome)
-    _mark(tx, outcome)
-    await tx.session.flush()
+    await _mark(tx, outcome)
 
 
 async def _insert_sessions(tx: UnitOfWork, planned: list[Candidate]) -> None:
@@ -82,17 +82,18 @@ async def _insert_sessions(tx: UnitOfWork, planned: list[Candidate]) -> None:
     )
 
 
-async def _publish(tx: UnitOfWork, planned: list[Candidate]) -> None:
+async def _publish(tx: UnitOfWork, studio: Studio, planned: list[Candidate]) -> None:
     """One event for the new sessions of each schedule, known by the first of them."""
+    plans = await generation_targets.plans(tx, studio, {each.target.id for each in planned})
     events = []
     for _, group in groupby(planned, key=lambda candidate: candidate.target.id):
         sessions = list(group)
         target = sessions[0].target
-        common = session_events.plan_state(target.plan)
+        common = session_events.plan_state(plans[target.id])
         common.version = common.time_version = 1
-        common.capacity = target.schedule.capacity
+        common.capacity = target.capacity
         common.update_time.FromDatetime(tx.now())
-        event = ClassSessionsScheduled(common=common, duration_minutes=target.schedule.duration_minutes)
+        event = ClassSessionsScheduled(common=common, duration_minutes=target.duration_minutes)
         for each in sessions:
             event.class_sessions.add(class_session_id=str(each.id)).start_time.FromDatetime(each.start)
         events.append((event, sessions[0].id, 1))
@@ -126,11 +127,13 @@ async def _settle_conflicts(tx: UnitOfWork, outcome: Outcome) -> None:
     )
 
 
-def _mark(tx: UnitOfWork, outcome: Outcome) -> None:
+async def _mark(tx: UnitOfWork, outcome: Outcome) -> None:
     """Says at each schedule what keeps it from being generated, and takes back what was said before."""
     reasons = {target.id: reason for target, reason in outcome.unserved}
     for target in outcome.targets:
-        schedule, reason = target.schedule, reasons.get(target.id, "")
-        if schedule.attention != reason:
-            schedule.attention = reason
-            schedule.touch(tx.now())
+        if target.attention != (reason := reasons.get(target.id, "")):
+            await tx.session.execute(
+                update(ClassSchedule)
+                .where(ClassSchedule.tenant_id == tx.tenant, ClassSchedule.id == target.id)
+                .values(attention=reason, version=ClassSchedule.version + 1, update_time=tx.now())
+            )

@@ -2,80 +2,32 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, text, union_all
+from sqlalchemy import func, or_, select, text, union_all
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.scheduling.clashes import Closed, Hours, Occupied
-from services.scheduling.models import (
-    ClassSchedule,
-    ClassSession,
-    ClassType,
-    Instructor,
-    Location,
-    Room,
-    SkippedDate,
-    Studio,
-)
-from services.scheduling.timetable import LONGEST, Plan
+from services.scheduling.models import ClassSession, SkippedDate
+from services.scheduling.timetable import LONGEST
 
-# A set of the studio's dates that have been dealt with, as (schedule, date).
-Keys = set[tuple[UUID, date]]
+# The studio's dates that have been dealt with, by schedule.
+Known = dict[UUID, set[date]]
 
 
-@dataclass(slots=True)
-class Target:
-    """A schedule to generate for, with what its sessions are to be made of. Plain values, since each date asks."""
-
-    schedule: ClassSchedule
-    plan: Plan
-    id: UUID = field(init=False)
-    room_id: UUID = field(init=False)
-    instructor_id: UUID = field(init=False)
-    # Whether the room is large enough.
-    fits: bool = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.id, self.room_id, self.instructor_id = self.schedule.id, self.plan.room.id, self.plan.instructor.id
-        self.fits = self.schedule.capacity <= self.plan.room.capacity
-
-
-async def targets(tx: UnitOfWork, studio: Studio, schedule_id: UUID | None, today: date) -> list[Target]:
-    """The studio's active schedules that are not over, or the given one of them, by id."""
-    schedule = ClassSchedule
-    query = (
-        select(schedule, ClassType, Room, Location, Instructor)
-        .join(ClassType, and_(ClassType.tenant_id == tx.tenant, ClassType.id == schedule.class_type_id))
-        .join(Room, and_(Room.tenant_id == tx.tenant, Room.id == schedule.room_id))
-        .join(Location, and_(Location.tenant_id == tx.tenant, Location.id == Room.location_id))
-        .join(Instructor, and_(Instructor.tenant_id == tx.tenant, Instructor.id == schedule.instructor_id))
-        .where(schedule.tenant_id == tx.tenant, schedule.archive_time.is_(None))
-        .where(or_(schedule.end_date.is_(None), schedule.end_date >= today))
-        .order_by(schedule.id)
-    )
-    if schedule_id is not None:
-        query = query.where(schedule.id == schedule_id)
-    rows = await tx.session.execute(query)
-    return [
-        Target(found, Plan(class_type, room, location, instructor, studio.currency_code))
-        for found, class_type, room, location, instructor in rows
-    ]
-
-
-async def keys(tx: UnitOfWork, first: date, last: date) -> Keys:
+async def known(tx: UnitOfWork, first: date, last: date) -> Known:
     """Dates from first to last that have their session, cancelled and moved ones too, or were skipped by hand."""
-    query = union_all(
+    both = union_all(
         *(
             select(kind.schedule_id, kind.original_date).where(
                 kind.tenant_id == tx.tenant, kind.original_date.between(first, last), kind.schedule_id.is_not(None)
             )
             for kind in (ClassSession, SkippedDate)
         )
-    )
-    return {(row.schedule_id, row.original_date) for row in await tx.session.execute(query)}
+    ).subquery()
+    query = select(both.c.schedule_id, func.array_agg(both.c.original_date)).group_by(both.c.schedule_id)
+    return {schedule_id: set(days) for schedule_id, days in await tx.session.execute(query)}
 
 
 async def occupied(

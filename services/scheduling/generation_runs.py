@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 
 from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished
 from services.chassis.db.paging import Page
@@ -61,8 +61,8 @@ def record(
         dates=[_date(each) for each in listed],
         unserved=[
             {
-                "schedule": str(target.schedule.id),
-                "display_name": target.schedule.display_name,
+                "schedule": str(target.id),
+                "display_name": target.display_name,
                 "attention": reason,
             }
             for target, reason in outcome.unserved[:_LISTED]
@@ -74,8 +74,8 @@ def record(
 
 async def keep(tx: UnitOfWork, studio: Studio, run: GenerationRun) -> None:
     """Stores the run and has the owner told of it."""
-    tx.session.add(run)
-    await tx.session.flush()
+    columns = {column.name: getattr(run, column.name) for column in GenerationRun.__table__.columns}
+    await tx.session.execute(insert(GenerationRun), columns)
     await tx.publish(_finished(studio, run), aggregate="generation_run", aggregate_id=run.id, version=1)
     log.info(
         "generation_finished",
@@ -107,13 +107,13 @@ async def list_page(tx: UnitOfWork, page: Page) -> Sequence[GenerationRun]:
 
 
 def _date(candidate: Candidate) -> dict[str, Any]:
-    schedule, zone = candidate.target.schedule, candidate.target.plan.location.time_zone
+    target = candidate.target
     clashing = "SKIPPED" if candidate.closed else "CONFLICT"
     return {
-        "schedule": str(schedule.id),
-        "display_name": schedule.display_name,
-        "local_start": to_wall(candidate.start, zone),
-        "time_zone": zone,
+        "schedule": str(target.id),
+        "display_name": target.display_name,
+        "local_start": to_wall(candidate.start, target.time_zone),
+        "time_zone": target.time_zone,
         "outcome": clashing if candidate.clashes else "CREATED",
         "clashes": [clash.as_json() for clash in candidate.clashes],
     }

@@ -1,6 +1,6 @@
 """What generation decides: which dates the schedules have within the horizon, and what stands in the way of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
@@ -11,10 +11,9 @@ from services.chassis.errors import InvalidArgument
 from services.chassis.ids import new_id
 from services.scheduling import generation_inputs, recurrence
 from services.scheduling.clashes import Clash, Closed, Hours, Occupied
-from services.scheduling.generation_inputs import Target
-from services.scheduling.models import ClassSchedule, Studio
+from services.scheduling.generation_targets import Target
+from services.scheduling.models import Studio
 from services.scheduling.recurrence import instant_of, wall_of
-from services.scheduling.timetable import Plan
 
 
 @dataclass(slots=True)
@@ -56,9 +55,10 @@ async def decide(tx: UnitOfWork, studio: Studio, targets: Sequence[Target]) -> O
     first = tx.now().date() - timedelta(days=1)
     last = first + timedelta(weeks=studio.generation_weeks, days=2)
     outcome = Outcome(targets, [], 0, [], first, last)
-    known = await generation_inputs.keys(tx, first, last)
+    known = await generation_inputs.known(tx, first, last)
     for target in targets:
-        if reason := _unserved(target.plan) or _add(outcome, target, known, tx.now(), studio.generation_weeks):
+        done = known.get(target.id, set())
+        if reason := target.unserved or _add(outcome, target, done, tx.now(), studio.generation_weeks):
             outcome.unserved.append((target, reason))
     if outcome.candidates:
         # Ids in the order of schedules and dates, candidates in that of time: who comes first gets the place.
@@ -71,50 +71,28 @@ async def decide(tx: UnitOfWork, studio: Studio, targets: Sequence[Target]) -> O
     return outcome
 
 
-def _unserved(plan: Plan) -> str:
-    """Why nothing can be made of it any more; empty when it can."""
-    parts = (
-        (plan.room, "ROOM_DELETED"),
-        (plan.location, "LOCATION_DELETED"),
-        (plan.instructor, "INSTRUCTOR_DELETED"),
-        (plan.class_type, "CLASS_TYPE_DELETED"),
-    )
-    for part, reason in parts:
-        if part.archive_time is not None:
-            return reason
-    taught = plan.instructor.class_type_ids
-    return "CLASS_TYPE_NOT_TAUGHT" if taught and plan.class_type.id not in taught else ""
-
-
-def _add(outcome: Outcome, target: Target, known: generation_inputs.Keys, now: datetime, weeks: int) -> str:
+def _add(outcome: Outcome, target: Target, known: Collection[date], now: datetime, weeks: int) -> str:
     """Adds the dates that the schedule has within the horizon: from the wall time of now to the same one `weeks` later.
 
     The end is open. Answers why it cannot; one schedule that nobody can read must not stop the others.
     """
-    schedule = target.schedule
     try:
-        zone = ZoneInfo(target.plan.location.time_zone)
-        found = list(_dates(schedule, zone, now, weeks))
+        zone = ZoneInfo(target.time_zone)
+        rule = recurrence.read(target.rrule, target.start_date, target.end_date, "rrule")
     except (InvalidArgument, ZoneInfoNotFoundError):
         return "RULE_UNREADABLE"
-    length = timedelta(minutes=schedule.duration_minutes)
-    for day, start in found:
-        if (target.id, day) in known:
+    begin = wall_of(now, zone)
+    end, length = begin + timedelta(weeks=weeks), timedelta(minutes=target.duration_minutes)
+    for day in rule.dates(begin.date(), end.date() + timedelta(days=1)):
+        wall = datetime.combine(day, target.local_time)
+        if not begin <= wall < end:
+            continue
+        if day in known:
             outcome.existing += 1
-        else:
+        # For an hour that happens twice.
+        elif (start := instant_of(wall, zone)) > now:
             outcome.candidates.append(Candidate(target, target.id, day, start, start + length))
     return ""
-
-
-def _dates(schedule: ClassSchedule, zone: ZoneInfo, now: datetime, weeks: int) -> Iterator[tuple[date, datetime]]:
-    rule = recurrence.read(schedule.rrule, schedule.start_date, schedule.end_date, "rrule")
-    begin = wall_of(now, zone)
-    end, at = begin + timedelta(weeks=weeks), schedule.local_time
-    for day in rule.dates(begin.date(), end.date() + timedelta(days=1)):
-        wall = datetime.combine(day, at)
-        # The second check is for an hour that happens twice.
-        if begin <= wall < end and (start := instant_of(wall, zone)) > now:
-            yield day, start
 
 
 async def _find_clashes(tx: UnitOfWork, outcome: Outcome) -> None:
@@ -137,12 +115,12 @@ def clashes_of(
     candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None
 ) -> Iterator[Clash]:
     """What is in the way of a candidate: a closure, else all of the rest."""
-    target, plan = candidate.target, candidate.target.plan
+    target = candidate.target
     if closures or hours:
-        zone = ZoneInfo(plan.location.time_zone)
+        zone = ZoneInfo(target.time_zone)
         begin, end = wall_of(candidate.start, zone), wall_of(candidate.end, zone)
         for closure in closures:
-            if closure.touches(plan.location.id, begin, end):
+            if closure.touches(target.location_id, begin, end):
                 yield Clash("CLOSURE", closure=closure.id)
                 return
     if other := taken.by(target.room_id, candidate.start, candidate.end):
@@ -151,5 +129,5 @@ def clashes_of(
         yield Clash("INSTRUCTOR_TAKEN", class_session=other)
     if hours and not hours.cover(begin, end):
         yield Clash("INSTRUCTOR_UNAVAILABLE")
-    if not target.fits:
+    if target.capacity > target.room_capacity:
         yield Clash("CAPACITY_ABOVE_ROOM")

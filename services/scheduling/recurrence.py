@@ -8,6 +8,7 @@ time is the same all year. On a day whose clocks skip it the class begins later 
 import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from dateutil.rrule import WEEKLY, rrule
@@ -54,16 +55,22 @@ class Rule:
             return []
         # Begins whole intervals later, so that an old rule takes no longer than a new one.
         step = timedelta(weeks=self.interval)
-        start = self.start + (first - self.start) // step * step
-        found = rrule(
-            WEEKLY,
-            dtstart=datetime.combine(start, time()),
-            until=datetime.combine(last, time()),
-            interval=self.interval,
-            wkst=self.week_start,
-            byweekday=self.weekdays,
-        )
-        return [day.date() for day in found if day.date() >= first]
+        start = first if self.interval == 1 else self.start + (first - self.start) // step * step
+        return [day for day in _expand(start, last, self.interval, self.weekdays, self.week_start) if day >= first]
+
+
+# Of a thousand studios most have the same few rules.
+@lru_cache(maxsize=4096)
+def _expand(start: date, last: date, interval: int, weekdays: tuple[int, ...], week_start: int) -> tuple[date, ...]:
+    found = rrule(
+        WEEKLY,
+        dtstart=datetime.combine(start, time()),
+        until=datetime.combine(last, time()),
+        interval=interval,
+        wkst=week_start,
+        byweekday=weekdays,
+    )
+    return tuple(day.date() for day in found)
 
 
 def parse(text: str, start: date, until: date | None, field: str) -> Rule:

@@ -3,8 +3,9 @@
 Exceptions and cancelled sessions stay as they are, whatever the schedule says.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
@@ -14,10 +15,10 @@ from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.scheduling import class_sessions, obstacles, recurrence, session_events, timetable
 from services.scheduling.clashes import Clash
-from services.scheduling.generation_inputs import Target
+from services.scheduling.generation_targets import Target
 from services.scheduling.models import ClassSchedule, ClassSession, ScheduleConflict, SkippedDate
 from services.scheduling.planning import Candidate
-from services.scheduling.recurrence import Rule, instant_of
+from services.scheduling.recurrence import instant_of
 from services.scheduling.timetable import Entry, Plan
 
 REASON = "Not on the schedule any more"
@@ -27,7 +28,8 @@ REASON = "Not on the schedule any more"
 class Replanning:
     """What becomes of the sessions of a schedule that have not begun."""
 
-    target: Target
+    schedule: ClassSchedule
+    plan: Plan
     # Each with what it is to be.
     changed: list[tuple[Entry, Candidate]]
     # Those whose date the schedule does not have any more.
@@ -40,22 +42,33 @@ async def decide(tx: UnitOfWork, schedule: ClassSchedule, plan: Plan) -> Replann
     """Compares planned sessions with the schedule, which may have been changed. Writes nothing."""
     entries = await timetable.list_of_schedule(tx, schedule.id)
     kept = sum(entry.session.series_exception for entry in entries) + await _count_skipped(tx, schedule)
-    found = Replanning(Target(schedule, plan), [], [], kept)
-    for entry in entries:
-        session = entry.session
-        if session.cancelled or session.series_exception:
-            continue
-        if (candidate := _candidate(tx, found.target, session)) is None:
+    found = Replanning(schedule, plan, [], [], kept)
+    following = [entry for entry in entries if not (entry.session.cancelled or entry.session.series_exception)]
+    starts = _starts(schedule, plan, [entry.session.original_date for entry in following])
+    target, length = Target.of(schedule, plan), timedelta(minutes=schedule.duration_minutes)
+    for entry in following:
+        session, day = entry.session, entry.session.original_date
+        assert day is not None
+        if (start := starts.get(day)) is None:
             found.cancelled.append(entry)
-        elif _differs(session, candidate):
+            continue
+        if start <= tx.now():
+            # At its new time today it would have begun: it keeps the old one.
+            start = session.start_at
+        candidate = Candidate(target, session.id, day, start, start + length)
+        if _differs(session, schedule, candidate):
             found.changed.append((entry, candidate))
+    await _find_clashes(tx, found)
+    return found
+
+
+async def _find_clashes(tx: UnitOfWork, found: Replanning) -> None:
     leaving = {entry.session.id for entry in (*found.cancelled, *(entry for entry, _ in found.changed))}
-    wanted = [candidate for _, candidate in found.changed]
+    wanted = sorted((candidate for _, candidate in found.changed), key=lambda candidate: candidate.start)
     await obstacles.find(tx, wanted, leaving)
-    for one, other in pairwise(sorted(wanted, key=lambda candidate: candidate.start)):
+    for one, other in pairwise(wanted):
         if other.start < one.end:
             other.clashes.append(Clash("ROOM_TAKEN", class_session=one.id))
-    return found
 
 
 async def carry_out(tx: UnitOfWork, replanning: Replanning) -> None:
@@ -74,37 +87,32 @@ async def carry_out(tx: UnitOfWork, replanning: Replanning) -> None:
     await tx.session.flush()
     told = [(entry, ClassSessionChanged.CANCELLED) for entry in replanning.cancelled]
     for entry, candidate in replanning.changed:
-        change = _assign(entry.session, candidate)
+        change = _assign(entry.session, replanning.schedule, candidate)
         entry.session.cancelled = False
         entry.session.touch(tx.now())
-        told.append((Entry(entry.session, replanning.target.plan), change))
+        told.append((Entry(entry.session, replanning.plan), change))
     await tx.session.flush()
     await session_events.publish_all(tx, told)
-    await _follow(tx, replanning.target)
+    await _follow(tx, replanning.schedule, replanning.plan)
     for field, number in (("changed", len(replanning.changed)), ("cancelled", len(replanning.cancelled))):
         if number:
             tx.note_change(f"{field}_class_sessions", 0, number)
 
 
-def _candidate(tx: UnitOfWork, target: Target, session: ClassSession) -> Candidate | None:
-    """The session as the schedule has it now; None when it does not have its date."""
-    schedule, day = target.schedule, session.original_date
-    assert day is not None
-    if schedule.archive_time is not None or not _rule(schedule).has(day):
-        return None
-    start = instant_of(datetime.combine(day, schedule.local_time), ZoneInfo(target.plan.location.time_zone))
-    if start <= tx.now():
-        # At its new time today it would have begun: it keeps the old one.
-        start = session.start_at
-    return Candidate(target, session.id, day, start, start + timedelta(minutes=schedule.duration_minutes))
+def _starts(schedule: ClassSchedule, plan: Plan, days: Collection[date | None]) -> dict[date | None, datetime]:
+    """When the schedule's sessions of these days begin; of those that it has."""
+    wanted = {day for day in days if day is not None}
+    if schedule.archive_time is not None or not wanted:
+        return {}
+    rule = recurrence.read(schedule.rrule, schedule.start_date, schedule.end_date, "rrule")
+    zone = ZoneInfo(plan.location.time_zone)
+    return {
+        day: instant_of(datetime.combine(day, schedule.local_time), zone)
+        for day in rule.dates(min(wanted), max(wanted) + timedelta(days=1))
+    }
 
 
-def _rule(schedule: ClassSchedule) -> Rule:
-    return recurrence.read(schedule.rrule, schedule.start_date, schedule.end_date, "rrule")
-
-
-def _differs(session: ClassSession, candidate: Candidate) -> bool:
-    schedule = candidate.target.schedule
+def _differs(session: ClassSession, schedule: ClassSchedule, candidate: Candidate) -> bool:
     return (
         (session.start_at, session.end_at) != (candidate.start, candidate.end)
         or (session.room_id, session.instructor_id) != (schedule.room_id, schedule.instructor_id)
@@ -112,9 +120,10 @@ def _differs(session: ClassSession, candidate: Candidate) -> bool:
     )
 
 
-def _assign(session: ClassSession, candidate: Candidate) -> ClassSessionChanged.Change.ValueType:
+def _assign(
+    session: ClassSession, schedule: ClassSchedule, candidate: Candidate
+) -> ClassSessionChanged.Change.ValueType:
     """Makes the session what it is to be. Answers the change that says most of it."""
-    schedule = candidate.target.schedule
     if (session.start_at, session.end_at, session.room_id) != (candidate.start, candidate.end, schedule.room_id):
         change = ClassSessionChanged.MOVED
     elif session.instructor_id != schedule.instructor_id:
@@ -141,23 +150,23 @@ async def _count_skipped(tx: UnitOfWork, schedule: ClassSchedule) -> int:
     return await tx.session.scalar(query) or 0
 
 
-async def _follow(tx: UnitOfWork, target: Target) -> None:
+async def _follow(tx: UnitOfWork, schedule: ClassSchedule, plan: Plan) -> None:
     """Dates in the inbox move with the schedule; those that it does not have any more are cleared."""
     conflict = ScheduleConflict
     query = select(conflict).where(
         conflict.tenant_id == tx.tenant,
-        conflict.schedule_id == target.id,
+        conflict.schedule_id == schedule.id,
         conflict.state != "RESOLVED",
         conflict.start_at > tx.now(),
     )
-    schedule, zone = target.schedule, ZoneInfo(target.plan.location.time_zone)
-    for each in await tx.session.scalars(query):
-        start = instant_of(datetime.combine(each.original_date, schedule.local_time), zone)
-        span = (start, start + timedelta(minutes=schedule.duration_minutes))
-        if schedule.archive_time is not None or not _rule(schedule).has(each.original_date):
+    waiting = (await tx.session.scalars(query)).all()
+    starts, length = _starts(schedule, plan, [each.original_date for each in waiting]), schedule.duration_minutes
+    for each in waiting:
+        start = starts.get(each.original_date)
+        if start is None:
             each.state, each.resolution = "RESOLVED", "CLEARED"
-        elif span != (each.start_at, each.end_at):
-            each.start_at, each.end_at = span
+        elif (start, start + timedelta(minutes=length)) != (each.start_at, each.end_at):
+            each.start_at, each.end_at = start, start + timedelta(minutes=length)
         else:
             continue
         each.touch(tx.now())

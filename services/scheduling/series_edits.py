@@ -22,9 +22,8 @@ from services.scheduling import (
     session_events,
     studios,
 )
-from services.scheduling.clashes import Clash
 from services.scheduling.class_schedules import Located, NewSchedule
-from services.scheduling.local_time import to_wall
+from services.scheduling.generation_targets import Target
 from services.scheduling.models import ClassSchedule, ClassSession, ScheduleConflict, SkippedDate
 from services.scheduling.planning import Candidate
 from services.scheduling.timetable import Plan
@@ -37,17 +36,6 @@ _A_DAY = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Obstructed:
-    """A changed session, as it would be, that something is in the way of."""
-
-    session_id: UUID
-    display_name: str
-    local_start: str
-    time_zone: str
-    clashes: list[Clash]
-
-
-@dataclass(frozen=True, slots=True)
 class Preview:
     """What an edit would do."""
 
@@ -55,8 +43,8 @@ class Preview:
     cancelled: int
     kept: int
     new_dates: int
-    # By start.
-    conflicts: list[Obstructed]
+    # Changed sessions, as they would be, that something is in the way of.
+    conflicts: list[Candidate]
     # All that it would change or cancel, as cancelled ones: whoever holds a place in them is affected.
     affected: list[ClassSessionState]
 
@@ -83,7 +71,7 @@ async def preview(
     """
     schedule, plan = await _rewrite(tx, schedule_id, etag, from_date, changes)
     found = await replanning.decide(tx, schedule, plan)
-    targets = [] if schedule.archive_time is not None else [found.target]
+    targets = [] if schedule.archive_time is not None else [Target.of(schedule, plan)]
     outcome = await planning.decide(tx, await studios.get(tx), targets)
     affected = [session_events.state(entry) for entry, _ in found.changed]
     affected += [session_events.state(entry) for entry in found.cancelled]
@@ -94,16 +82,11 @@ async def preview(
         cancelled=len(found.cancelled),
         kept=found.kept,
         new_dates=len(outcome.candidates),
-        conflicts=[_obstructed(candidate) for _, candidate in found.changed if candidate.clashes],
+        conflicts=[candidate for _, candidate in found.changed if candidate.clashes],
         affected=affected,
     )
     await tx.session.rollback()
     return made
-
-
-def _obstructed(candidate: Candidate) -> Obstructed:
-    schedule, zone = candidate.target.schedule, candidate.target.plan.location.time_zone
-    return Obstructed(candidate.id, schedule.display_name, to_wall(candidate.start, zone), zone, candidate.clashes)
 
 
 async def _rewrite(

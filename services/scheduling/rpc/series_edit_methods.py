@@ -12,6 +12,7 @@ from services.chassis.errors import InvalidArgument
 from services.chassis.rpc.call import current_call
 from services.scheduling import series_edits, session_previews
 from services.scheduling.clashes import describe
+from services.scheduling.local_time import to_wall
 from services.scheduling.models import ClassSchedule, ClassType, Instructor, Room, session_name
 from services.scheduling.recurrence import parse_date
 from services.scheduling.rpc.class_schedule_methods import encode_schedule
@@ -72,11 +73,11 @@ def encode_preview(tenant: UUID, schedule: str, preview: Preview, bookings: int)
         conflicts=[
             GeneratedDate(
                 class_schedule=schedule,
-                class_schedule_display_name=each.display_name,
-                local_start=each.local_start,
-                time_zone=each.time_zone,
+                class_schedule_display_name=each.target.display_name,
+                local_start=to_wall(each.start, each.target.time_zone),
+                time_zone=each.target.time_zone,
                 outcome=GeneratedDate.CONFLICT,
-                class_session=session_name(tenant, each.session_id),
+                class_session=session_name(tenant, each.id),
                 clashes=[encode_clash(tenant, clash.as_json()) for clash in each.clashes],
                 message=describe(clash.kind for clash in each.clashes),
             )
