@@ -120,7 +120,7 @@ async def resolve_all(
 ) -> list[tuple[UUID, Case | DomainError]]:
     """Decides each the same way and on its own: what came of it, or why not.
 
-    Raises InvalidArgument NOTHING_TO_RESOLVE.
+    Raises InvalidArgument NOTHING_TO_RESOLVE, and NotFound for a conflict, a room or an instructor that is not there.
     """
     decision.check()
     outcomes: list[tuple[UUID, Case | DomainError]] = []
@@ -128,6 +128,8 @@ async def resolve_all(
         try:
             async with tx.session.begin_nested():
                 outcomes.append((conflict_id, await resolve(tx, conflict_id, "", decision)))
+        except NotFound:
+            raise
         except DomainError as error:
             outcomes.append((conflict_id, error))
     return outcomes

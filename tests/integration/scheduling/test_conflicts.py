@@ -179,9 +179,11 @@ async def test_several_at_once_each_on_its_own(edits: EditsHouse) -> None:
     ben = (await edits.house.add_instructor()).name
     await edits.house.plan("2027-01-08T10:00", room=room, instructor=ben)
     unknown = ScheduleConflict(name=f"{edits.house.name}/scheduleConflicts/{new_id()}")
-    outcomes = await edits.resolve_all([unknown, *conflicts], room=room)
+    async with refused(StatusCode.NOT_FOUND, "NOT_FOUND", resource=unknown.name):
+        await edits.resolve_all([*conflicts, unknown], room=room)
+    assert await edits.inbox() == conflicts
+    outcomes = await edits.resolve_all(conflicts, room=room)
     assert outcomes == [
-        ("STATE_UNSPECIFIED", "NOT_FOUND"),
         ("RESOLVED", ""),
         ("STATE_UNSPECIFIED", "SESSION_OVERLAP"),
         ("RESOLVED", ""),
