@@ -145,7 +145,7 @@ async def test_a_rule_without_some_days_cancels_them_for_good(edits: EditsHouse,
     assert {event.change for event in await edits.house.changes()} == {ClassSessionChanged.CANCELLED}
     assert (await edits.generate()).created_count == 4
     # Back to the days of before: what was cancelled stays so.
-    await edits.update(schedule, "rrule", rrule="FREQ=WEEKLY;BYDAY=MO,WE,FR")
+    await edits.update(schedule, "rrule,local_time", rrule="FREQ=WEEKLY;BYDAY=MO,WE,FR", local_time="12:00")
     assert (await edits.generate()).created_count == 0
     assert [day for day, each in (await edits.by_date()).items() if each.state == SCHEDULED] == MONDAYS
 
