@@ -1,6 +1,7 @@
 """`make bench`: bookings by pgbench, over gRPC and over REST in turn, on one database, with everything on.
 
-Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`. Ends with status 1 when anything was
+Prints ratios, rates and CPU time by process, and writes `var/bench/booking.json`; then generates recurring classes and
+writes `var/bench/recurring.json` (`make bench ARGS=recurring` for that alone). Ends with status 1 when anything was
 refused, when an invariant is broken or when bookings and answers do not add up; a missed goal is only printed.
 """
 
@@ -54,7 +55,7 @@ def main() -> int:
     var = Path(os.environ.get("POWERHOUSE_VAR_DIR") or ROOT / "var") / "bench"
     try:
         if arguments.only == "recurring":
-            recurring.run(var, arguments.studios, arguments.rounds)
+            recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
             return 0
         # Before anything is started.
         tools.pgbench(), tools.wrk()
@@ -63,6 +64,7 @@ def main() -> int:
             _check(stack, rounds)
             rushes = rush.measure(stack, max(1, arguments.rounds // 2))
             search, latencies = client_search.measure(stack, arguments.rounds)
+        recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1

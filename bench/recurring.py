@@ -13,7 +13,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -91,8 +92,7 @@ class Round:
 
 def run(var: Path, studios: int, rounds: int) -> list[Figure]:
     """Measures on a fresh database below `var` and prints. Raises Unusable when anything does not add up."""
-    _hush()
-    with Postgres(var).running() as postgres:
+    with _hushed(), Postgres(var).running() as postgres:
         uvloop.run(_drop(postgres.url))
         _migrate(postgres.url)
         measured = uvloop.run(_measure(postgres.url, postgres.process.pid, studios, rounds))
@@ -119,9 +119,15 @@ def _migrate(admin_url: str) -> None:
         raise Unusable(f"The database could not be migrated:\n{made.stdout}{made.stderr}")
 
 
-def _hush() -> None:
+@contextmanager
+def _hushed() -> Iterator[None]:
     """Without the line of each run: on a terminal it costs more than the run."""
+    before = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
+    try:
+        yield
+    finally:
+        structlog.configure(**before)
 
 
 async def _drop(admin_url: str) -> None:

@@ -34,6 +34,18 @@ class Slot:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """A class that recurs from the second week on. Indices point into the studio's lists."""
+
+    display_name: str
+    rrule: str
+    local_time: str
+    room: int
+    class_type: int
+    instructor: int
+
+
+@dataclass(frozen=True)
 class Studio:
     """One brand with one location."""
 
@@ -47,6 +59,7 @@ class Studio:
     class_types: Sequence[tuple[str, int]]
     instructors: Sequence[str]
     slots: Sequence[Slot]
+    schedules: Sequence[Schedule]
     clients: int
     # How many of them have a class pack and a booking.
     packs: int
@@ -81,6 +94,12 @@ BERLIN = Studio(
         Slot(SATURDAY, time(10), 0, 0),
         Slot(SATURDAY, time(10, 30), 1, 1),
     ),
+    schedules=(
+        Schedule("Sunday Reset", "FREQ=WEEKLY;BYDAY=SU", "10:00", 1, 1, 2),
+        Schedule("Lunch Reformer", "FREQ=WEEKLY;BYDAY=TU,TH", "12:30", 0, 0, 0),
+        # Runs into the class at 17:30: conflicts for the owner to look at.
+        Schedule("Friday Wind-down", "FREQ=WEEKLY;BYDAY=FR", "17:00", 0, 0, 1),
+    ),
     clients=180,
     packs=60,
 )
@@ -98,6 +117,10 @@ NEW_YORK = Studio(
         Slot(WORKDAYS, time(12), 1, 1),
         Slot(WORKDAYS, time(18, 15), 0, 0),
         Slot(SATURDAY, time(9), 0, 0),
+    ),
+    schedules=(
+        Schedule("Sunday Reset", "FREQ=WEEKLY;BYDAY=SU", "09:30", 0, 0, 1),
+        Schedule("Every Other Monday", "FREQ=WEEKLY;INTERVAL=2;BYDAY=MO", "15:00", 1, 1, 3),
     ),
     clients=120,
     packs=40,

@@ -23,7 +23,9 @@ from powerhouse.booking.v1.credit_service_pb2_grpc import CreditServiceStub
 from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
-from powerhouse.scheduling.v1 import scheduling_service_pb2
+from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
+from powerhouse.scheduling.v1.class_schedule_service_pb2_grpc import ClassScheduleServiceStub
+from powerhouse.scheduling.v1.generation_service_pb2_grpc import GenerationServiceStub
 from powerhouse.scheduling.v1.scheduling_service_pb2_grpc import SchedulingServiceStub
 from services.chassis.config import targets
 from services.chassis.rpc.stubs import Stubs, Tls
@@ -49,6 +51,16 @@ class Mesh:
         self.scheduling = stubs.get(
             SchedulingServiceStub,
             scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
+            "scheduling",
+        )
+        self.class_schedules = stubs.get(
+            ClassScheduleServiceStub,
+            class_schedule_service_pb2.DESCRIPTOR.services_by_name["ClassScheduleService"],
+            "scheduling",
+        )
+        self.generation = stubs.get(
+            GenerationServiceStub,
+            generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
             "scheduling",
         )
         self.booking = stubs.get(

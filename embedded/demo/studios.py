@@ -19,7 +19,13 @@ from powerhouse.booking.v1 import (
     credit_service_pb2,
     waitlist_service_pb2,
 )
-from powerhouse.scheduling.v1 import scheduling_service_pb2, studio_pb2
+from powerhouse.scheduling.v1 import (
+    class_schedule_pb2,
+    class_schedule_service_pb2,
+    generation_service_pb2,
+    scheduling_service_pb2,
+    studio_pb2,
+)
 
 # Who wait for a place in the full class.
 WAITING = 3
@@ -63,8 +69,9 @@ class Builder:
 
     async def build(self, instructor_account: str) -> None:
         """Timetable, clients with packs, and some bookings. The first instructor gets the account, if there is one."""
-        _, clients = await asyncio.gather(self._schedule(instructor_account), self._enrol())
+        parts, clients = await asyncio.gather(self._schedule(instructor_account), self._enrol())
         await self._book(clients)
+        await self._recur(*parts)
 
     async def grant(self, client: str, credits: int) -> None:
         """Gives a class pack."""
@@ -74,7 +81,8 @@ class Builder:
         request = credit_service_pb2.GrantClientPackageRequest(parent=self.name, client_package=pack)
         await self._owner.call(self._mesh.credits.GrantClientPackage, request)
 
-    async def _schedule(self, instructor_account: str) -> None:
+    async def _schedule(self, instructor_account: str) -> tuple[list[str], list[str], list[str]]:
+        """Plans the single classes; the names of rooms, class types and instructors."""
         plan, scheduling, pb = self._plan, self._mesh.scheduling, scheduling_service_pb2
         rooms, class_types, instructors = await asyncio.gather(
             self._create_all(
@@ -129,6 +137,31 @@ class Builder:
                 for session in data.planned_sessions(plan, self._first_day)
             ],
         )
+        return rooms, class_types, instructors
+
+    async def _recur(self, rooms: Sequence[str], class_types: Sequence[str], instructors: Sequence[str]) -> None:
+        """Classes that recur, from the second week on: what is booked by then stays as it is."""
+        start = self._first_day + timedelta(days=BOOKED_DAYS)
+        await self._create_all(
+            self._mesh.class_schedules.CreateClassSchedule,
+            [
+                class_schedule_service_pb2.CreateClassScheduleRequest(
+                    parent=self.name,
+                    class_schedule=class_schedule_pb2.ClassSchedule(
+                        display_name=schedule.display_name,
+                        class_type=class_types[schedule.class_type],
+                        room=rooms[schedule.room],
+                        instructor=instructors[schedule.instructor],
+                        rrule=schedule.rrule,
+                        start_date=start.isoformat(),
+                        local_time=schedule.local_time,
+                    ),
+                )
+                for schedule in self._plan.schedules
+            ],
+        )
+        request = generation_service_pb2.GenerateClassSessionsRequest(parent=self.name)
+        await self._owner.call(self._mesh.generation.GenerateClassSessions, request)
 
     async def _enrol(self) -> list[str]:
         """Creates the clients and gives the first of them a pack; the names of those."""

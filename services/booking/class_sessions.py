@@ -11,12 +11,19 @@ from sqlalchemy.dialects.postgresql import insert
 from services.booking import displacements, line_changes, policies, waitlist
 from services.booking.models import BookableSession, BookingDetail, ClassSession, WaitlistEntry
 from services.chassis.db.paging import Page
+from services.chassis.db.records import insert_many
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import InvalidArgument, NotFound, PermissionDenied
 
 LONGEST_RANGE = timedelta(days=62)
 
 _DIGEST = text("SELECT md5(string_agg(s::text, '|' ORDER BY s.id)) FROM class_sessions s WHERE s.tenant_id = :tenant")
+_WITH_PEOPLE = text(
+    "SELECT class_session_id FROM bookings"
+    " WHERE tenant_id = :tenant AND class_session_id = ANY (CAST(:sessions AS uuid[]))"
+    " UNION SELECT class_session_id FROM waitlist_entries"
+    " WHERE tenant_id = :tenant AND class_session_id = ANY (CAST(:sessions AS uuid[]))"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +108,30 @@ async def apply(tx: UnitOfWork, planned: PlannedSession) -> bool:
     await line_changes.restore_all(tx, planned.id)
     await waitlist.fill(tx, planned.id)
     return True
+
+
+async def add(tx: UnitOfWork, planned: Sequence[PlannedSession]) -> None:
+    """Takes over the first state of new sessions, many in one statement; what is known already is as new or newer.
+
+    One that has bookings or a line before it is known belongs to a projection that was emptied: it takes the long way.
+    """
+    await policies.settle(tx)
+    found = await tx.session.scalars(_WITH_PEOPLE, {"tenant": tx.tenant, "sessions": [each.id for each in planned]})
+    with_people = set(found)
+    rows = [
+        {
+            **asdict(each),
+            "tenant_id": tx.tenant,
+            "booked_count": 0,
+            "effective_capacity": each.planned_capacity,
+        }
+        for each in planned
+        if each.id not in with_people
+    ]
+    await insert_many(tx, ClassSession, rows, or_nothing=True)
+    for each in planned:
+        if each.id in with_people:
+            await apply(tx, each)
 
 
 async def list_bookable(

@@ -17,8 +17,7 @@ async def project(tx: UnitOfWork, event: Event[ClassSessionChanged]) -> None:
 @consumers.on(ClassSessionsScheduled)
 async def project_new(tx: UnitOfWork, event: Event[ClassSessionsScheduled]) -> None:
     """The same for many new sessions at once."""
-    for planned in snapshots.decode_scheduled(event.payload):
-        await class_sessions.apply(tx, planned)
+    await class_sessions.add(tx, list(snapshots.decode_scheduled(event.payload)))
 
 
 @consumers.on(StudioCreated)

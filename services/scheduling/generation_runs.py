@@ -33,6 +33,10 @@ _ATTENTION = {
 }
 
 
+_TABLE = GenerationRun.metadata.tables[GenerationRun.__tablename__]
+_KEEP = insert(_TABLE)
+
+
 def attention_message(attention: str) -> str:
     """What the owner reads; empty while nothing is wrong."""
     return f"Cannot generate classes - {_ATTENTION[attention]}. Update schedule." if attention else ""
@@ -74,8 +78,7 @@ def record(
 
 async def keep(tx: UnitOfWork, studio: Studio, run: GenerationRun) -> None:
     """Stores the run and has the owner told of it."""
-    columns = {column.name: getattr(run, column.name) for column in GenerationRun.__table__.columns}
-    await tx.session.execute(insert(GenerationRun), columns)
+    await tx.session.execute(_KEEP, {column.name: getattr(run, column.name) for column in _TABLE.columns})
     await tx.publish(_finished(studio, run), aggregate="generation_run", aggregate_id=run.id, version=1)
     log.info(
         "generation_finished",

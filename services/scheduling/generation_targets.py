@@ -3,16 +3,34 @@
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date, time
-from typing import Any, TypeVarTuple
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, and_, any_, case, func, or_, select
+from sqlalchemy import and_, select, text
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.scheduling.models import ClassSchedule, ClassType, Instructor, Location, Room, Studio
 from services.scheduling.timetable import Plan
 
-Columns = TypeVarTuple("Columns")
+_ACTIVE = text("""
+    SELECT s.id, s.display_name, s.rrule, s.start_date, s.end_date, s.local_time, s.duration_minutes, s.capacity,
+        s.room_id, s.instructor_id, s.attention, r.capacity, l.id, l.time_zone,
+        CASE
+            WHEN r.archive_time IS NOT NULL THEN 'ROOM_DELETED'
+            WHEN l.archive_time IS NOT NULL THEN 'LOCATION_DELETED'
+            WHEN i.archive_time IS NOT NULL THEN 'INSTRUCTOR_DELETED'
+            WHEN c.archive_time IS NOT NULL THEN 'CLASS_TYPE_DELETED'
+            WHEN cardinality(i.class_type_ids) > 0 AND NOT c.id = ANY (i.class_type_ids) THEN 'CLASS_TYPE_NOT_TAUGHT'
+            ELSE ''
+        END
+    FROM class_schedules s
+    JOIN class_types c ON c.tenant_id = :tenant AND c.id = s.class_type_id
+    JOIN rooms r ON r.tenant_id = :tenant AND r.id = s.room_id
+    JOIN locations l ON l.tenant_id = :tenant AND l.id = r.location_id
+    JOIN instructors i ON i.tenant_id = :tenant AND i.id = s.instructor_id
+    WHERE s.tenant_id = :tenant AND s.archive_time IS NULL AND (s.end_date IS NULL OR s.end_date >= :today)
+        AND (CAST(:schedule AS uuid) IS NULL OR s.id = :schedule)
+    ORDER BY s.id""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,49 +71,24 @@ _OF_SCHEDULE = (
 
 async def active(tx: UnitOfWork, schedule_id: UUID | None, today: date) -> list[Target]:
     """The studio's active schedules that are not over, or the given one of them, by id: the older first."""
-    schedule = ClassSchedule
-    columns: list[ColumnElement[Any]] = [getattr(schedule, column) for column in _OF_SCHEDULE]
-    query = (
-        _with_plan(tx, select(*columns, Room.capacity, Location.id, Location.time_zone, _unserved()))
-        .where(schedule.archive_time.is_(None))
-        .where(or_(schedule.end_date.is_(None), schedule.end_date >= today))
-        .order_by(schedule.id)
+    rows: Iterable[tuple[Any, ...]] = await tx.session.execute(
+        _ACTIVE, {"tenant": tx.tenant, "schedule": schedule_id, "today": today}
     )
-    if schedule_id is not None:
-        query = query.where(schedule.id == schedule_id)
-    rows: Iterable[tuple[Any, ...]] = await tx.session.execute(query)
     return [Target(*row) for row in rows]
 
 
 async def plans(tx: UnitOfWork, studio: Studio, schedule_ids: Collection[UUID]) -> dict[UUID, Plan]:
     """What the sessions of these schedules are made of."""
-    query = _with_plan(tx, select(ClassSchedule.id, ClassType, Room, Location, Instructor))
-    rows = await tx.session.execute(query.where(ClassSchedule.id.in_(schedule_ids)))
-    return {
-        schedule_id: Plan(class_type, room, location, instructor, studio.currency_code)
-        for schedule_id, class_type, room, location, instructor in rows
-    }
-
-
-def _with_plan(tx: UnitOfWork, query: Select[*Columns]) -> Select[*Columns]:
     schedule = ClassSchedule
-    return (
-        query.select_from(schedule)
+    query = (
+        select(schedule.id, ClassType, Room, Location, Instructor)
         .join(ClassType, and_(ClassType.tenant_id == tx.tenant, ClassType.id == schedule.class_type_id))
         .join(Room, and_(Room.tenant_id == tx.tenant, Room.id == schedule.room_id))
         .join(Location, and_(Location.tenant_id == tx.tenant, Location.id == Room.location_id))
         .join(Instructor, and_(Instructor.tenant_id == tx.tenant, Instructor.id == schedule.instructor_id))
-        .where(schedule.tenant_id == tx.tenant)
+        .where(schedule.tenant_id == tx.tenant, schedule.id.in_(schedule_ids))
     )
-
-
-def _unserved() -> ColumnElement[str]:
-    taught = Instructor.class_type_ids
-    return case(
-        (Room.archive_time.is_not(None), "ROOM_DELETED"),
-        (Location.archive_time.is_not(None), "LOCATION_DELETED"),
-        (Instructor.archive_time.is_not(None), "INSTRUCTOR_DELETED"),
-        (ClassType.archive_time.is_not(None), "CLASS_TYPE_DELETED"),
-        (and_(func.cardinality(taught) > 0, ~(ClassType.id == any_(taught))), "CLASS_TYPE_NOT_TAUGHT"),
-        else_="",
-    )
+    return {
+        schedule_id: Plan(class_type, room, location, instructor, studio.currency_code)
+        for schedule_id, class_type, room, location, instructor in await tx.session.execute(query)
+    }

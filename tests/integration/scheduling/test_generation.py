@@ -1,11 +1,13 @@
 """Generation: the seed's scenarios, and that nothing is planned twice, lost or brought back."""
 
 import asyncio
-from datetime import timedelta
+from datetime import date, timedelta
 
+import asyncpg
 import pytest
 from grpc import StatusCode
 from recurring_house import RecurringHouse, berlin, counts
+from test_timetable_guards import counted
 from timetable_house import refused
 
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -83,11 +85,11 @@ async def test_a_clash_on_one_date_leaves_the_others(recurring: RecurringHouse) 
     schedule = await recurring.create()
     run = await recurring.generate()
     assert counts(run) == (11, 0, 1, 0, 0)
-    [date] = run.dates
-    assert (date.outcome, date.local_start) == (GeneratedDate.CONFLICT, "2027-01-15T10:00")
-    assert (date.class_schedule, date.class_schedule_display_name) == (schedule.name, schedule.display_name)
-    assert date.message == "Instructor is taken"
-    assert list(date.clashes) == [Clash(kind=Clash.INSTRUCTOR_TAKEN, class_session=busy.name)]
+    [left_out] = run.dates
+    assert (left_out.outcome, left_out.local_start) == (GeneratedDate.CONFLICT, "2027-01-15T10:00")
+    assert (left_out.class_schedule, left_out.class_schedule_display_name) == (schedule.name, schedule.display_name)
+    assert left_out.message == "Instructor is taken"
+    assert list(left_out.clashes) == [Clash(kind=Clash.INSTRUCTOR_TAKEN, class_session=busy.name)]
     assert "2027-01-15T10:00" not in await recurring.starts()
     [conflict] = await recurring.conflicts()
     assert (str(conflict["original_date"]), conflict["state"]) == ("2027-01-15", "OPEN")
@@ -110,7 +112,7 @@ async def test_a_closure_is_skipped_and_nobody_is_bothered(recurring: RecurringH
     await recurring.create()
     run = await recurring.generate()
     assert counts(run) == (10, 0, 0, 2, 0)
-    assert {(date.outcome, date.message) for date in run.dates} == {(GeneratedDate.SKIPPED, "Skipped: Studio closure")}
+    assert {(each.outcome, each.message) for each in run.dates} == {(GeneratedDate.SKIPPED, "Skipped: Studio closure")}
     assert [conflict["state"] for conflict in await recurring.conflicts()] == ["SKIPPED", "SKIPPED"]
     [summary] = await recurring.summaries()
     assert (summary.skipped_count, summary.conflict_count, list(summary.conflicts)) == (2, 0, [])
@@ -189,16 +191,53 @@ async def test_availability_and_the_rooms_size_are_conflicts(recurring: Recurrin
     )
     run = await recurring.preview()
     assert counts(run) == (4, 0, 8, 0, 0)
-    assert {date.message for date in run.dates} == {"", "Instructor is not available"}
+    assert {each.message for each in run.dates} == {"", "Instructor is not available"}
     smaller = pb.UpdateRoomRequest(room=house.room, request_id="1")
     smaller.room.capacity = 7
     await house.stub.UpdateRoom(smaller)
     run = await recurring.preview()
     assert counts(run) == (0, 0, 12, 0, 0)
-    assert {date.message for date in run.dates} == {
+    assert {each.message for each in run.dates} == {
         "Room is too small",
         "Instructor is not available; Room is too small",
     }
+
+
+async def test_dates_on_which_an_instructor_is_away_or_comes_in_addition(recurring: RecurringHouse) -> None:
+    house = recurring.house
+    await recurring.create()
+    exception = (
+        "INSERT INTO availability_exceptions (tenant_id, id, instructor_id, kind, start_date, end_date, start_minute,"
+        " end_minute, version) SELECT tenant_id, gen_random_uuid(), id, $2, $3, $4, $5, $6, 1 FROM instructors"
+        " WHERE tenant_id = $1"
+    )
+
+    async def different(kind: str, first: str, last: str, start: int, end: int) -> None:
+        days = (date.fromisoformat(first), date.fromisoformat(last))
+        await house.running.sql(exception, house.tenant, kind, *days, start, end)
+
+    await different("AWAY", "2027-01-06", "2027-01-08", 0, 1440)
+    # Until the class begins, and from its end on.
+    await different("AWAY", "2027-01-11", "2027-01-11", 0, 600)
+    await different("AWAY", "2027-01-11", "2027-01-11", 650, 1440)
+    await different("AWAY", "2027-01-13", "2027-01-13", 649, 700)
+    run = await recurring.preview()
+    assert counts(run) == (9, 0, 3, 0, 0)
+    away = [each.local_start[:10] for each in run.dates if each.outcome == GeneratedDate.CONFLICT]
+    assert away == ["2027-01-06", "2027-01-08", "2027-01-13"]
+    await house.running.sql(
+        "INSERT INTO availabilities (tenant_id, id, windows, version) SELECT tenant_id, id,"
+        """ '[{"weekday": 1, "start_minute": 0, "end_minute": 1440}]', 1 FROM instructors WHERE tenant_id = $1""",
+        house.tenant,
+    )
+    await different("EXTRA", "2027-01-15", "2027-01-15", 540, 660)
+    assert [each.local_start[:10] for each in (await recurring.preview()).dates if not each.message] == [
+        "2027-01-04",
+        "2027-01-11",
+        "2027-01-15",
+        "2027-01-18",
+        "2027-01-25",
+    ]
 
 
 async def test_who_clashes_only_with_a_rejected_date_is_planned(recurring: RecurringHouse) -> None:
@@ -315,14 +354,14 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(recurring: RecurringHo
     await recurring.create()
     preview = await recurring.preview()
     assert (preview.name, preview.cause) == ("", GenerationRun.PREVIEW)
-    assert [date.outcome for date in preview.dates].count(GeneratedDate.CREATED) == 11
+    assert [each.outcome for each in preview.dates].count(GeneratedDate.CREATED) == 11
     assert len(await recurring.starts()) == 1
     assert (await recurring.runs(), await recurring.conflicts(), await recurring.summaries()) == ([], [], [])
     assert counts(await recurring.generate()) == counts(preview)
     # A schedule that is still a draft.
     draft = await recurring.preview_new()
     assert counts(draft) == (0, 0, 12, 0, 0)
-    assert {date.message for date in draft.dates} == {"Room is taken; Instructor is taken"}
+    assert {each.message for each in draft.dates} == {"Room is taken; Instructor is taken"}
 
 
 async def test_runs_are_kept_newest_first(recurring: RecurringHouse) -> None:
@@ -344,6 +383,44 @@ async def test_runs_are_kept_newest_first(recurring: RecurringHouse) -> None:
     missing = made[0].name[:-1] + ("0" if made[0].name[-1] != "0" else "1")
     async with refused(StatusCode.NOT_FOUND, "NOT_FOUND"):
         await recurring.stub.GetGenerationRun(generation_pb.GetGenerationRunRequest(name=missing))
+
+
+async def test_the_database_knows_one_session_of_a_date(recurring: RecurringHouse) -> None:
+    """With the app code bypassed: at another time and in another room it is still the same date."""
+    await recurring.create()
+    await recurring.generate()
+    copy = (
+        "INSERT INTO class_sessions (tenant_id, id, class_type_id, room_id, instructor_id, start_at, end_at,"
+        " time_version, capacity, cancelled, cancel_reason, version, schedule_id, original_date, auto_generated)"
+        " SELECT tenant_id, gen_random_uuid(), class_type_id, room_id, instructor_id, start_at + interval '5 hours',"
+        " end_at + interval '5 hours', 1, capacity, {cancelled}, '', 1, {schedule}, original_date, {generated}"
+        " FROM class_sessions WHERE tenant_id = $1 LIMIT 1"
+    )
+    house = recurring.house
+    for cancelled in ("true", "false"):
+        with pytest.raises(asyncpg.UniqueViolationError, match="uq_class_sessions_original_date"):
+            await house.running.sql(
+                copy.format(cancelled=cancelled, schedule="schedule_id", generated="true"), house.tenant
+            )
+    with pytest.raises(asyncpg.CheckViolationError, match="ck_class_sessions_series"):
+        await house.running.sql(copy.format(cancelled="false", schedule="NULL", generated="false"), house.tenant)
+
+
+async def test_statements_of_a_run(recurring: RecurringHouse) -> None:
+    """As many for one schedule as for twenty."""
+    await recurring.create()
+    with counted(recurring.house.running) as first:
+        await recurring.generate()
+    for number in range(10):
+        await recurring.create(local_time=f"{number + 11}:00")
+    with counted(recurring.house.running) as many:
+        assert counts(await recurring.generate()) == (120, 12, 0, 0, 0)
+    with counted(recurring.house.running) as again:
+        await recurring.generate()
+    # The studio is set, the key claimed and filled, the call audited: 4. The studio is locked; schedules, dates that
+    # are known, sessions in the way, closures with availability are read; sessions, what they are made of, their
+    # events, conflicts, the run and its event are written: 11. Again, there is nothing to compare and no session.
+    assert [len(each) for each in (first, many, again)] == [15, 15, 10]
 
 
 async def test_who_may(recurring: RecurringHouse) -> None:
