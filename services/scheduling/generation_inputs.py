@@ -47,12 +47,11 @@ async def occupied(
         _OCCUPIED,
         {"tenant": tx.tenant, "from_start": start - LONGEST, "start": start, "until": end, "who": list(who)},
     )
-    if besides:
-        query = query.where(session.id.not_in(besides))
     taken = Occupied()
     for session_id, room_id, instructor_id, start_at, end_at in rows:
-        taken.add(room_id, start_at, end_at, session_id)
-        taken.add(instructor_id, start_at, end_at, session_id)
+        if session_id not in besides:
+            taken.add(room_id, start_at, end_at, session_id)
+            taken.add(instructor_id, start_at, end_at, session_id)
     return taken
 
 
