@@ -23,7 +23,6 @@ from services.scheduling import (
     studios,
 )
 from services.scheduling.class_schedules import Located, NewSchedule
-from services.scheduling.generation_targets import Target
 from services.scheduling.models import ClassSchedule, ClassSession, ScheduleConflict, SkippedDate
 from services.scheduling.planning import Candidate
 from services.scheduling.timetable import Plan
@@ -71,8 +70,7 @@ async def preview(
     """
     schedule, plan = await _rewrite(tx, schedule_id, etag, from_date, changes)
     found = await replanning.decide(tx, schedule, plan)
-    targets = [] if schedule.archive_time is not None else [Target.of(schedule, plan)]
-    outcome = await planning.decide(tx, await studios.get(tx), targets)
+    outcome = await planning.decide(tx, await studios.get(tx), schedule.id)
     affected = [session_events.state(entry) for entry, _ in found.changed]
     affected += [session_events.state(entry) for entry in found.cancelled]
     for state in affected:
