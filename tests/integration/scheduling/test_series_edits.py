@@ -26,8 +26,7 @@ MONDAYS = ["2027-01-04", "2027-01-11", "2027-01-18", "2027-01-25"]
 
 
 @pytest.fixture(autouse=True)
-def sunday_morning(edits: EditsHouse, booking: Running) -> None:
-    """Previews ask booking."""
+def sunday_morning(edits: EditsHouse) -> None:
     edits.house.running.mesh.clock.instant = berlin("2027-01-03T06:00")
 
 
@@ -103,6 +102,7 @@ async def test_many_changes_at_once_are_one_event_each(edits: EditsHouse, schedu
         assert (state.version, state.capacity, state.room_id, state.instructor_id) == (2, 4, room[-36:], ben[-36:])
 
 
+@pytest.mark.usefixtures("booking")
 async def test_this_one_is_an_exception_from_then_on(edits: EditsHouse, schedule: ClassSchedule) -> None:
     days = await edits.by_date()
     ben = (await edits.house.add_instructor()).name
@@ -132,6 +132,7 @@ async def test_this_one_is_an_exception_from_then_on(edits: EditsHouse, schedule
     assert len(await edits.sessions()) == 12
 
 
+@pytest.mark.usefixtures("booking")
 async def test_a_rule_without_some_days_cancels_them_for_good(edits: EditsHouse, schedule: ClassSchedule) -> None:
     preview = await edits.preview_edit(schedule, rrule="FREQ=WEEKLY;BYDAY=MO,TU")
     assert (preview.changed_sessions, preview.cancelled_sessions, preview.new_dates) == (0, 8, 4)
@@ -156,6 +157,7 @@ async def test_first_and_last_day(edits: EditsHouse, schedule: ClassSchedule) ->
     assert planned == ["2027-01-11", "2027-01-13", "2027-01-15"]
 
 
+@pytest.mark.usefixtures("booking")
 async def test_something_in_the_way_changes_nothing_and_the_preview_lists_it_all(
     edits: EditsHouse, schedule: ClassSchedule
 ) -> None:
@@ -190,6 +192,7 @@ async def test_an_exception_of_its_own_may_be_in_the_way(edits: EditsHouse, sche
         await edits.update(schedule, "local_time", local_time="15:00")
 
 
+@pytest.mark.usefixtures("booking")
 async def test_who_cannot_teach_then_is_told_and_not_refused(edits: EditsHouse, schedule: ClassSchedule) -> None:
     await edits.can_teach(edits.house.instructor.name, (1, "09:00", "12:00"), (3, "00:00", "24:00"))
     await edits.close_days("2027-01-11", "2027-01-11", cancel=True)
@@ -210,6 +213,19 @@ async def test_one_may_take_the_place_that_another_leaves(edits: EditsHouse) -> 
     days = await edits.by_date()
     assert len(days) == 27
     assert all(each.local_start == f"{day}T01:00" for day, each in days.items())
+
+
+@pytest.mark.parametrize("changes", [{"local_time": "01:00"}, {"local_time": "01:00", "capacity": 4}])
+async def test_today_stays_where_it_is_and_may_be_in_the_way(edits: EditsHouse, changes: dict[str, Any]) -> None:
+    nights = await edits.create(
+        rrule="FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR,SA,SU", local_time="20:00", duration_minutes=480
+    )
+    await edits.generate()
+    edits.house.running.mesh.clock.instant = berlin("2027-01-04T12:00")
+    before = await edits.by_date()
+    async with refused(*OVERLAP, conflict="room", class_session=before["2027-01-04"].name):
+        await edits.update(nights, ",".join(changes), **changes)
+    assert await edits.by_date() == before
 
 
 async def test_what_has_begun_is_history_and_today_does_not_go_back(edits: EditsHouse, schedule: ClassSchedule) -> None:
@@ -325,6 +341,7 @@ async def test_from_its_first_date_it_is_the_whole_schedule(edits: EditsHouse, s
     assert await edits.edit_following(edited, "2027-01-13", local_time="12:00") == edited
 
 
+@pytest.mark.usefixtures("booking")
 async def test_ending_a_series(edits: EditsHouse, schedule: ClassSchedule) -> None:
     kept = await edits.house.change_capacity((await edits.by_date())["2027-01-20"], 5)
     preview = await edits.preview_edit(schedule, "2027-01-18", end_date="2027-01-17")
