@@ -27,7 +27,7 @@ async def run(tx: UnitOfWork, cause: str, schedule_id: UUID | None = None, run_i
     if run_id is not None and (earlier := await tx.session.get(GenerationRun, (tx.tenant, run_id))):
         return earlier
     await _require_active(tx, schedule_id)
-    outcome = await planning.decide(tx, studio, schedule_id)
+    outcome = await planning.decide(tx, studio, schedule_id=schedule_id)
     await generated_rows.write(tx, studio, outcome)
     crashpoint("scheduling_mid_generation")
     made = generation_runs.record(
@@ -42,7 +42,7 @@ async def preview(tx: UnitOfWork, schedule_id: UUID | None = None) -> Generation
     """What `run` would do now. Writes nothing; raises what it raises."""
     began, studio = monotonic(), await studios.get(tx)
     await _require_active(tx, schedule_id)
-    outcome = await planning.decide(tx, studio, schedule_id)
+    outcome = await planning.decide(tx, studio, schedule_id=schedule_id)
     return generation_runs.record(
         studio, outcome, cause=PREVIEW, schedule_id=schedule_id, now=tx.now(), seconds=monotonic() - began
     )
@@ -51,7 +51,7 @@ async def preview(tx: UnitOfWork, schedule_id: UUID | None = None) -> Generation
 async def preview_new(tx: UnitOfWork, schedule: ClassSchedule, plan: Plan) -> GenerationRun:
     """The same for a schedule that is not there yet."""
     began, studio = monotonic(), await studios.get(tx)
-    outcome = await planning.decide(tx, studio, new=Target.of(schedule, plan))
+    outcome = await planning.decide(tx, studio, [Target.of(schedule, plan)])
     return generation_runs.record(
         studio, outcome, cause=PREVIEW, schedule_id=None, now=tx.now(), seconds=monotonic() - began
     )

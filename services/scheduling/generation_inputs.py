@@ -28,8 +28,22 @@ class Inputs:
     hours: dict[UUID, Hours]
 
 
+_LIMITS_READ = """
+        ARRAY(
+            SELECT ROW (id, location_id, start_date, end_date) FROM closures
+            WHERE tenant_id = :tenant AND archive_time IS NULL AND end_date >= :first AND start_date <= :last
+            ORDER BY start_date, id
+        ),
+        ARRAY(
+            SELECT ROW (id, windows::text) FROM availabilities WHERE tenant_id = :tenant AND windows <> '[]'
+        ),
+        ARRAY(
+            SELECT ROW (instructor_id, kind, start_date, end_date, start_minute, end_minute)
+            FROM availability_exceptions
+            WHERE tenant_id = :tenant AND end_date >= :first AND start_date <= :last
+        )"""
 # Built once: for a thousand studios in a row that costs more than to run it.
-_READ = text("""
+_READ = text(f"""
     SELECT
         ARRAY(
             SELECT ROW (
@@ -55,21 +69,10 @@ _READ = text("""
             ORDER BY s.id
         ),
         known.schedule_ids, known.days,
-        ARRAY(
-            SELECT ROW (id, location_id, start_date, end_date) FROM closures
-            WHERE tenant_id = :tenant AND archive_time IS NULL AND end_date >= :first AND start_date <= :last
-            ORDER BY start_date, id
-        ),
-        ARRAY(
-            SELECT ROW (id, windows::text) FROM availabilities WHERE tenant_id = :tenant AND windows <> '[]'
-        ),
-        ARRAY(
-            SELECT ROW (instructor_id, kind, start_date, end_date, start_minute, end_minute)
-            FROM availability_exceptions
-            WHERE tenant_id = :tenant AND end_date >= :first AND start_date <= :last
-        )
+        {_LIMITS_READ}
     FROM (
-        SELECT coalesce(array_agg(schedule_id), '{}') AS schedule_ids, coalesce(array_agg(original_date), '{}') AS days
+        SELECT coalesce(array_agg(schedule_id), '{{}}') AS schedule_ids,
+            coalesce(array_agg(original_date), '{{}}') AS days
         FROM (
             SELECT schedule_id, original_date FROM class_sessions
             WHERE tenant_id = :tenant AND original_date BETWEEN :first AND :last AND schedule_id IS NOT NULL
@@ -77,7 +80,8 @@ _READ = text("""
             SELECT schedule_id, original_date FROM skipped_dates
             WHERE tenant_id = :tenant AND original_date BETWEEN :first AND :last
         ) dates
-    ) known""")
+    ) known""")  # noqa: S608 - constants only
+_LIMITS = text(f"SELECT {_LIMITS_READ}")
 # By start and end, since row level security keeps `&&` from its index; none is longer than 8 hours (CHECK).
 _OCCUPIED = text("""
     SELECT id, room_id, instructor_id, start_at, end_at FROM class_sessions
@@ -98,6 +102,13 @@ async def read(tx: UnitOfWork, schedule_id: UUID | None, first: date, last: date
         closures=[Closed(*closure) for closure in closures],
         hours=_hours(windows, exceptions),
     )
+
+
+async def limits(tx: UnitOfWork, first: date, last: date) -> tuple[list[Closed], dict[UUID, Hours]]:
+    """Closures with a day from first to last, and the availability of each instructor who has told any."""
+    row = await tx.session.execute(_LIMITS, {"tenant": tx.tenant, "first": first, "last": last})
+    closures, windows, exceptions = row.one()
+    return [Closed(*closure) for closure in closures], _hours(windows, exceptions)
 
 
 async def occupied(

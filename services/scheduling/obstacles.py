@@ -24,7 +24,7 @@ async def find(tx: UnitOfWork, candidates: Sequence[Candidate], besides: Collect
     taken = await generation_inputs.occupied(tx, who, start, end, besides)
     # Every zone is within a day of UTC.
     one = timedelta(days=1)
-    limits = await generation_inputs.read(tx, candidates[0].target.id, start.date() - one, end.date() + one)
+    closures, hours = await generation_inputs.limits(tx, start.date() - one, end.date() + one)
     for each in candidates:
-        closed = [clash for clash in clashes_of(each, taken, limits.closures, None) if clash.kind == "CLOSURE"]
-        each.clashes = [*closed, *clashes_of(each, taken, (), limits.hours.get(each.target.instructor_id))]
+        closed = [clash for clash in clashes_of(each, taken, closures, None) if clash.kind == "CLOSURE"]
+        each.clashes = [*closed, *clashes_of(each, taken, (), hours.get(each.target.instructor_id))]

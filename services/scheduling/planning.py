@@ -50,13 +50,18 @@ class Outcome:
     last: date
 
 
-async def decide(tx: UnitOfWork, studio: Studio, schedule_id: UUID | None = None, new: Target | None = None) -> Outcome:
-    """What would come of all schedules, of one, or of a new one, now. Reads everything and writes nothing."""
+async def decide(
+    tx: UnitOfWork, studio: Studio, targets: Sequence[Target] | None = None, *, schedule_id: UUID | None = None
+) -> Outcome:
+    """What would come now of all schedules, of the given one, or of targets that may not be stored yet.
+
+    Writes nothing.
+    """
     # Every zone is within a day of UTC, and a class may last until the next day.
     first = tx.now().date() - timedelta(days=2)
     last = first + timedelta(weeks=studio.generation_weeks, days=5)
     inputs = await generation_inputs.read(tx, schedule_id, first, last)
-    outcome = Outcome([new] if new else inputs.targets, [], 0, [], first, last)
+    outcome = Outcome(inputs.targets if targets is None else targets, [], 0, [], first, last)
     for target in outcome.targets:
         known = inputs.known.get(target.id, set())
         if reason := target.unserved or _add(outcome, target, known, tx.now(), studio.generation_weeks):

@@ -70,7 +70,7 @@ async def preview(
     """
     schedule, plan = await _rewrite(tx, schedule_id, etag, from_date, changes)
     found = await replanning.decide(tx, schedule, plan)
-    outcome = await planning.decide(tx, await studios.get(tx), schedule.id)
+    outcome = await planning.decide(tx, await studios.get(tx), schedule_id=schedule.id)
     affected = [session_events.state(entry) for entry, _ in found.changed]
     affected += [session_events.state(entry) for entry in found.cancelled]
     for state in affected:
