@@ -43,7 +43,14 @@ from powerhouse.notify.v1 import (
     template_service_pb2,
 )
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
-from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
+from powerhouse.scheduling.v1 import (
+    availability_service_pb2,
+    class_schedule_service_pb2,
+    closure_service_pb2,
+    conflict_service_pb2,
+    generation_service_pb2,
+    scheduling_service_pb2,
+)
 from services.chassis.rpc.policy import Method, read_methods
 from services.chassis.rpc.status import DETAILS_KEY
 from services.chassis.rpc.stubs import Tls, open_channel
@@ -55,6 +62,9 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         scheduling_service_pb2.DESCRIPTOR.services_by_name["SchedulingService"],
         class_schedule_service_pb2.DESCRIPTOR.services_by_name["ClassScheduleService"],
         generation_service_pb2.DESCRIPTOR.services_by_name["GenerationService"],
+        availability_service_pb2.DESCRIPTOR.services_by_name["AvailabilityService"],
+        closure_service_pb2.DESCRIPTOR.services_by_name["ClosureService"],
+        conflict_service_pb2.DESCRIPTOR.services_by_name["ConflictService"],
     ],
     "booking": [
         booking_service_pb2.DESCRIPTOR.services_by_name["BookingService"],

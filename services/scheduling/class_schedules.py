@@ -51,7 +51,7 @@ class NewSchedule:
 async def create(tx: UnitOfWork, new: NewSchedule) -> Located:
     """Its sessions come with the next generation. Raises as `make`, and FailedPrecondition TOO_MANY_CLASS_SCHEDULES."""
     await studios.lock(tx)
-    await _check_room_for_one_more(tx)
+    await check_room_for_one_more(tx)
     schedule, plan = await make(tx, new)
     tx.session.add(schedule)
     await tx.session.flush()
@@ -155,7 +155,7 @@ async def archive(tx: UnitOfWork, schedule_id: UUID, etag: str) -> Located:
 async def restore(tx: UnitOfWork, schedule_id: UUID) -> Located:
     """Brings an archived one back. Raises FailedPrecondition NOT_ARCHIVED, TOO_MANY_CLASS_SCHEDULES."""
     await studios.lock(tx)
-    await _check_room_for_one_more(tx)
+    await check_room_for_one_more(tx)
     await catalogue.restore(tx, ClassSchedule, schedule_id)
     return await get(tx, schedule_id)
 
@@ -165,7 +165,8 @@ def _check(schedule: ClassSchedule, plan: Plan) -> None:
     class_sessions.check_fits(schedule.capacity, plan.room)
 
 
-async def _check_room_for_one_more(tx: UnitOfWork) -> None:
+async def check_room_for_one_more(tx: UnitOfWork) -> None:
+    """Raises FailedPrecondition TOO_MANY_CLASS_SCHEDULES."""
     query = select(func.count()).where(ClassSchedule.tenant_id == tx.tenant, ClassSchedule.archive_time.is_(None))
     if (await tx.session.scalar(query) or 0) >= MOST:
         raise FailedPrecondition(

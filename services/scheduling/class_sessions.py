@@ -1,6 +1,6 @@
 """Class sessions: scheduling one, and every later change, which makes one of a series an exception of it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -50,7 +50,7 @@ async def create(
     plan = await load_plan(tx, class_type_id, room_id, instructor_id)
     check_plan(plan)
     start = to_instant(local_start, plan.location.time_zone, "class_session.local_start")
-    _check_ahead(tx, start)
+    check_ahead(tx, start)
     session = ClassSession(
         tenant_id=tx.tenant,
         id=new_id(),
@@ -62,6 +62,11 @@ async def create(
         capacity=capacity or plan.room.capacity,
     )
     check_fits(session.capacity, plan.room)
+    return await add(tx, session, plan)
+
+
+async def add(tx: UnitOfWork, session: ClassSession, plan: Plan) -> Entry:
+    """Plans a session that was decided on. Under the studio's lock. Raises AlreadyExists SESSION_OVERLAP."""
     async with _refusing_overlap(tx, session):
         tx.session.add(session)
     entry = Entry(session, plan)
@@ -90,7 +95,7 @@ async def move(tx: UnitOfWork, session_id: UUID, etag: str, *, local_start: str,
         start = to_instant(local_start or to_wall(start, zone), plan.location.time_zone, "local_start")
     if (start, plan.room.id) == (session.start_at, session.room_id):
         return entry
-    _check_ahead(tx, start)
+    check_ahead(tx, start)
     tx.note_change("start_time", session.start_at, start)
     tx.note_change("room", session.room_id, plan.room.id)
     async with _refusing_overlap(tx, session):
@@ -139,6 +144,15 @@ async def cancel(tx: UnitOfWork, session_id: UUID, etag: str, reason: str) -> En
     entry = await _open_for_change(tx, session_id, etag)
     entry.session.cancelled, entry.session.cancel_reason = True, reason
     return await _changed(tx, entry, ClassSessionChanged.CANCELLED)
+
+
+async def cancel_all(tx: UnitOfWork, entries: Sequence[Entry], reason: str) -> None:
+    """Cancels several that have not begun, by hand and at once. Under the studio's lock."""
+    for entry in entries:
+        entry.session.cancelled, entry.session.cancel_reason = True, reason
+        _touch(tx, entry.session)
+    await tx.session.flush()
+    await session_events.publish_all(tx, [(entry, ClassSessionChanged.CANCELLED) for entry in entries])
 
 
 async def uncancel(tx: UnitOfWork, session_id: UUID, etag: str) -> Entry:
@@ -217,7 +231,8 @@ def check_plan(plan: Plan) -> None:
     require_teaches(plan.instructor, plan.class_type)
 
 
-def _check_ahead(tx: UnitOfWork, start: datetime) -> None:
+def check_ahead(tx: UnitOfWork, start: datetime) -> None:
+    """Raises FailedPrecondition SESSION_IN_PAST."""
     if start <= tx.now():
         raise FailedPrecondition("a session cannot be planned in the past", reason="SESSION_IN_PAST")
 
@@ -230,6 +245,15 @@ def check_fits(capacity: int, room: Room) -> None:
             reason="CAPACITY_ABOVE_ROOM",
             metadata={"room": room.name, "room_capacity": str(room.capacity)},
         )
+
+
+def overlap(tx: UnitOfWork, what: str, other: UUID | None) -> AlreadyExists:
+    """The refusal that names whose time it is, `room` or `instructor`, and the session that has it."""
+    return AlreadyExists(
+        f"the {what} has another class session at that time",
+        reason="SESSION_OVERLAP",
+        metadata={"conflict": what, "class_session": session_name(tx.tenant, other) if other else ""},
+    )
 
 
 def _refused(session: ClassSession, message: str, reason: str) -> FailedPrecondition:
@@ -258,8 +282,4 @@ async def _refusing_overlap(tx: UnitOfWork, session: ClassSession) -> AsyncItera
         else:
             raise
         other = await timetable.find_overlap(tx, condition, start, end, besides=session_id)
-        raise AlreadyExists(
-            f"the {what} has another class session at that time",
-            reason="SESSION_OVERLAP",
-            metadata={"conflict": what, "class_session": session_name(tx.tenant, other) if other else ""},
-        ) from error
+        raise overlap(tx, what, other) from error

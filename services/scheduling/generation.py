@@ -3,17 +3,15 @@
 Under the studio's lock, so that runs and all other writers take turns: read everything, decide in memory, write it all.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
 from uuid import UUID
 
 from services.chassis.clock import monotonic
 from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.scheduling import catalogue, generated_rows, generation_runs, generation_targets, planning, studios
+from services.scheduling import catalogue, generated_rows, generation_runs, planning, studios
 from services.scheduling.generation_targets import Target
-from services.scheduling.models import ClassSchedule, GenerationRun, Studio
+from services.scheduling.models import ClassSchedule, GenerationRun
 from services.scheduling.timetable import Plan
 
 PREVIEW, ON_DEMAND, WEEKLY = "PREVIEW", "ON_DEMAND", "WEEKLY"
@@ -28,7 +26,8 @@ async def run(tx: UnitOfWork, cause: str, schedule_id: UUID | None = None, run_i
     studio = await studios.lock(tx)
     if run_id is not None and (earlier := await tx.session.get(GenerationRun, (tx.tenant, run_id))):
         return earlier
-    outcome = await planning.decide(tx, studio, await _targets(tx, schedule_id))
+    await _require_active(tx, schedule_id)
+    outcome = await planning.decide(tx, studio, schedule_id=schedule_id)
     await generated_rows.write(tx, studio, outcome)
     crashpoint("scheduling_mid_generation")
     made = generation_runs.record(
@@ -41,27 +40,23 @@ async def run(tx: UnitOfWork, cause: str, schedule_id: UUID | None = None, run_i
 
 async def preview(tx: UnitOfWork, schedule_id: UUID | None = None) -> GenerationRun:
     """What `run` would do now. Writes nothing; raises what it raises."""
-    studio = await studios.get(tx)
-    return await _preview(tx, studio, await _targets(tx, schedule_id), schedule_id)
-
-
-async def preview_new(tx: UnitOfWork, schedule: ClassSchedule, plan: Plan) -> GenerationRun:
-    """The same for a schedule that is not there yet."""
-    return await _preview(tx, await studios.get(tx), [Target.of(schedule, plan)], None)
-
-
-async def _preview(
-    tx: UnitOfWork, studio: Studio, targets: Sequence[Target], schedule_id: UUID | None
-) -> GenerationRun:
-    began = monotonic()
-    outcome = await planning.decide(tx, studio, targets)
+    began, studio = monotonic(), await studios.get(tx)
+    await _require_active(tx, schedule_id)
+    outcome = await planning.decide(tx, studio, schedule_id=schedule_id)
     return generation_runs.record(
         studio, outcome, cause=PREVIEW, schedule_id=schedule_id, now=tx.now(), seconds=monotonic() - began
     )
 
 
-async def _targets(tx: UnitOfWork, schedule_id: UUID | None) -> list[Target]:
+async def preview_new(tx: UnitOfWork, schedule: ClassSchedule, plan: Plan) -> GenerationRun:
+    """The same for a schedule that is not there yet."""
+    began, studio = monotonic(), await studios.get(tx)
+    outcome = await planning.decide(tx, studio, [Target.of(schedule, plan)])
+    return generation_runs.record(
+        studio, outcome, cause=PREVIEW, schedule_id=None, now=tx.now(), seconds=monotonic() - began
+    )
+
+
+async def _require_active(tx: UnitOfWork, schedule_id: UUID | None) -> None:
     if schedule_id is not None:
         catalogue.require_active(await catalogue.get(tx, ClassSchedule, schedule_id))
-    # Wherever its location is, a schedule that ended the day before yesterday is over.
-    return await generation_targets.active(tx, schedule_id, tx.now().date() - timedelta(days=2))

@@ -1,36 +1,16 @@
-"""Schedules as generation sees them: plain values, in one statement for all of a studio."""
+"""Schedules as generation sees them: plain values, and what their sessions are made of."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, select, text
+from sqlalchemy import and_, select
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.scheduling.models import ClassSchedule, ClassType, Instructor, Location, Room, Studio
 from services.scheduling.timetable import Plan
-
-_ACTIVE = text("""
-    SELECT s.id, s.display_name, s.rrule, s.start_date, s.end_date, s.local_time, s.duration_minutes, s.capacity,
-        s.room_id, s.instructor_id, s.attention, r.capacity, l.id, l.time_zone,
-        CASE
-            WHEN r.archive_time IS NOT NULL THEN 'ROOM_DELETED'
-            WHEN l.archive_time IS NOT NULL THEN 'LOCATION_DELETED'
-            WHEN i.archive_time IS NOT NULL THEN 'INSTRUCTOR_DELETED'
-            WHEN c.archive_time IS NOT NULL THEN 'CLASS_TYPE_DELETED'
-            WHEN cardinality(i.class_type_ids) > 0 AND NOT c.id = ANY (i.class_type_ids) THEN 'CLASS_TYPE_NOT_TAUGHT'
-            ELSE ''
-        END
-    FROM class_schedules s
-    JOIN class_types c ON c.tenant_id = :tenant AND c.id = s.class_type_id
-    JOIN rooms r ON r.tenant_id = :tenant AND r.id = s.room_id
-    JOIN locations l ON l.tenant_id = :tenant AND l.id = r.location_id
-    JOIN instructors i ON i.tenant_id = :tenant AND i.id = s.instructor_id
-    WHERE s.tenant_id = :tenant AND s.archive_time IS NULL AND (s.end_date IS NULL OR s.end_date >= :today)
-        AND (CAST(:schedule AS uuid) IS NULL OR s.id = :schedule)
-    ORDER BY s.id""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +47,6 @@ _OF_SCHEDULE = (
     *("id", "display_name", "rrule", "start_date", "end_date", "local_time", "duration_minutes", "capacity"),
     *("room_id", "instructor_id", "attention"),
 )
-
-
-async def active(tx: UnitOfWork, schedule_id: UUID | None, today: date) -> list[Target]:
-    """The studio's active schedules that are not over, or the given one of them, by id: the older first."""
-    rows: Iterable[tuple[Any, ...]] = await tx.session.execute(
-        _ACTIVE, {"tenant": tx.tenant, "schedule": schedule_id, "today": today}
-    )
-    return [Target(*row) for row in rows]
 
 
 async def plans(tx: UnitOfWork, studio: Studio, schedule_ids: Collection[UUID]) -> dict[UUID, Plan]:

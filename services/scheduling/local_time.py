@@ -1,7 +1,7 @@
 """Wall time at a location and the instant it means. Pure."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -11,6 +11,8 @@ _FORM = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}(:[0-9]{2})?")
 _OFFSET = re.compile(r"(Z|[+-][0-9]{2}:?[0-9]{2})$", re.IGNORECASE)
 # Years in which every zone has its rules and no arithmetic overflows.
 _YEARS = range(1970, 3000)
+# A closure or an absence lasts less.
+_LONGEST = timedelta(days=366)
 # Files of a machine's zone folder that name no place.
 _NO_ZONES = {"localtime", "posixrules", "Factory"}
 
@@ -19,6 +21,14 @@ def check_zone(name: str, field: str) -> None:
     """Raises InvalidArgument for `field` when `name` is no IANA zone."""
     if name not in _zones():
         raise InvalidArgument(field, "is not an IANA time zone such as Europe/Zurich", reason="UNKNOWN_TIME_ZONE")
+
+
+def check_days(field: str, start_date: date, end_date: date) -> None:
+    """Raises InvalidArgument END_BEFORE_START and RANGE_TOO_LONG for `field`."""
+    if end_date < start_date:
+        raise InvalidArgument(field, "is before the first day", reason="END_BEFORE_START")
+    if end_date - start_date >= _LONGEST:
+        raise InvalidArgument(field, f"is {_LONGEST.days} days after the first day, or more", reason="RANGE_TOO_LONG")
 
 
 def to_instant(wall: str, zone: str, field: str) -> datetime:

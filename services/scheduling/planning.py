@@ -11,6 +11,7 @@ from services.chassis.errors import InvalidArgument
 from services.chassis.ids import new_id
 from services.scheduling import generation_inputs, recurrence
 from services.scheduling.clashes import Clash, Closed, Hours, Occupied
+from services.scheduling.generation_inputs import Inputs
 from services.scheduling.generation_targets import Target
 from services.scheduling.models import Studio
 from services.scheduling.recurrence import instant_of, wall_of
@@ -49,16 +50,21 @@ class Outcome:
     last: date
 
 
-async def decide(tx: UnitOfWork, studio: Studio, targets: Sequence[Target]) -> Outcome:
-    """What would come of the targets now. Reads everything and writes nothing."""
-    # Every zone is within a day of UTC.
-    first = tx.now().date() - timedelta(days=1)
-    last = first + timedelta(weeks=studio.generation_weeks, days=2)
-    outcome = Outcome(targets, [], 0, [], first, last)
-    known = await generation_inputs.known(tx, first, last)
-    for target in targets:
-        done = known.get(target.id, set())
-        if reason := target.unserved or _add(outcome, target, done, tx.now(), studio.generation_weeks):
+async def decide(
+    tx: UnitOfWork, studio: Studio, targets: Sequence[Target] | None = None, *, schedule_id: UUID | None = None
+) -> Outcome:
+    """What would come now of all schedules, of the given one, or of targets that may not be stored yet.
+
+    Writes nothing.
+    """
+    # Every zone is within a day of UTC, and a class may last until the next day.
+    first = tx.now().date() - timedelta(days=2)
+    last = first + timedelta(weeks=studio.generation_weeks, days=5)
+    inputs = await generation_inputs.read(tx, schedule_id, first, last)
+    outcome = Outcome(inputs.targets if targets is None else targets, [], 0, [], first, last)
+    for target in outcome.targets:
+        known = inputs.known.get(target.id, set())
+        if reason := target.unserved or _add(outcome, target, known, tx.now(), studio.generation_weeks):
             outcome.unserved.append((target, reason))
     if outcome.candidates:
         # Ids in the order of schedules and dates, candidates in that of time: who comes first gets the place.
@@ -67,7 +73,7 @@ async def decide(tx: UnitOfWork, studio: Studio, targets: Sequence[Target]) -> O
             candidate.id = UUID(int=first_id + number)
         # Stable: at the same time the older schedule.
         outcome.candidates.sort(key=lambda candidate: candidate.start)
-        await _find_clashes(tx, outcome)
+        await _find_clashes(tx, outcome.candidates, inputs)
     return outcome
 
 
@@ -95,23 +101,23 @@ def _add(outcome: Outcome, target: Target, known: Collection[date], now: datetim
     return ""
 
 
-async def _find_clashes(tx: UnitOfWork, outcome: Outcome) -> None:
-    candidates = outcome.candidates
+async def _find_clashes(tx: UnitOfWork, candidates: Sequence[Candidate], inputs: Inputs) -> None:
     who = {each.target.room_id for each in candidates} | {each.target.instructor_id for each in candidates}
     taken = await generation_inputs.occupied(tx, who, candidates[0].start, max(each.end for each in candidates))
-    # A day longer on both sides than any wall time of them.
-    one = timedelta(days=1)
-    closures, hours = await generation_inputs.limits(tx, outcome.first - one, outcome.last + one)
     for candidate in candidates:
         target = candidate.target
-        candidate.clashes = list(_clashes(candidate, taken, closures, hours.get(target.instructor_id)))
+        hours = inputs.hours.get(target.instructor_id)
+        candidate.clashes = list(clashes_of(candidate, taken, inputs.closures, hours))
         # What is not planned is in nobody's way.
         if not candidate.clashes:
             taken.add(target.room_id, candidate.start, candidate.end, candidate.id)
             taken.add(target.instructor_id, candidate.start, candidate.end, candidate.id)
 
 
-def _clashes(candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None) -> Iterator[Clash]:
+def clashes_of(
+    candidate: Candidate, taken: Occupied, closures: Sequence[Closed], hours: Hours | None
+) -> Iterator[Clash]:
+    """What is in the way of a candidate: a closure, else all of the rest."""
     target = candidate.target
     if closures or hours:
         zone = ZoneInfo(target.time_zone)

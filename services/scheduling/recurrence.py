@@ -43,6 +43,10 @@ class Rule:
         week_start = f";WKST={_WEEKDAYS[self.week_start]}" if self.week_start else ""
         return f"FREQ=WEEKLY;{interval}BYDAY={','.join(_WEEKDAYS[day] for day in self.weekdays)}{week_start}"
 
+    def has(self, day: date) -> bool:
+        """Whether it is one of its dates."""
+        return bool(self.dates(day, day + timedelta(days=1)))
+
     def dates(self, first: date, end: date) -> list[date]:
         """Its dates in [first, end), in order."""
         first = max(first, self.start)

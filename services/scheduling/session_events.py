@@ -1,5 +1,7 @@
 """What scheduling tells the mesh of its sessions: the whole state after each change."""
 
+from collections.abc import Sequence
+
 from sqlalchemy import update
 
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionChanged, ClassSessionState
@@ -21,6 +23,21 @@ async def publish(tx: UnitOfWork, entry: Entry, change: ClassSessionChanged.Chan
     )
 
 
+async def publish_all(tx: UnitOfWork, changed: Sequence[tuple[Entry, ClassSessionChanged.Change.ValueType]]) -> None:
+    """The same for many in one round trip."""
+    await tx.publish_all(
+        [
+            (
+                ClassSessionChanged(change=change, class_session=state(entry)),
+                entry.session.id,
+                entry.session.version,
+            )
+            for entry, change in changed
+        ],
+        aggregate=AGGREGATE,
+    )
+
+
 async def republish_users(tx: UnitOfWork, row: Catalogued) -> None:
     """Something shown of the row has changed: a new version and state of every session that uses it and is not over."""
     await tx.session.flush()
@@ -32,17 +49,7 @@ async def republish_users(tx: UnitOfWork, row: Catalogued) -> None:
         .execution_options(synchronize_session=False)
     )
     entries = await timetable.list_some(tx, changed.all())
-    await tx.publish_all(
-        [
-            (
-                ClassSessionChanged(change=ClassSessionChanged.DETAILS_CHANGED, class_session=state(entry)),
-                entry.session.id,
-                entry.session.version,
-            )
-            for entry in entries
-        ],
-        aggregate=AGGREGATE,
-    )
+    await publish_all(tx, [(entry, ClassSessionChanged.DETAILS_CHANGED) for entry in entries])
 
 
 def state(entry: Entry) -> ClassSessionState:

@@ -74,6 +74,23 @@ async def list_some(tx: UnitOfWork, session_ids: Sequence[UUID]) -> list[Entry]:
     return await _entries(tx, _entries_of(tx.tenant).where(ClassSession.id.in_(session_ids)).order_by(ClassSession.id))
 
 
+async def list_planned(tx: UnitOfWork, start: datetime, end: datetime, limit: int) -> list[Entry]:
+    """Sessions that are not cancelled, have not begun and have a part in [start, end), by start; the first of them."""
+    query = _entries_of(tx.tenant).where(
+        ~ClassSession.cancelled,
+        ClassSession.start_at > max(start - LONGEST, tx.now()),
+        ClassSession.start_at < end,
+        ClassSession.end_at > start,
+    )
+    return await _entries(tx, query.order_by(ClassSession.start_at, ClassSession.id).limit(limit))
+
+
+async def list_of_schedule(tx: UnitOfWork, schedule_id: UUID) -> list[Entry]:
+    """Sessions of a schedule that have not begun, cancelled ones too, by start."""
+    query = _entries_of(tx.tenant).where(ClassSession.schedule_id == schedule_id, ClassSession.start_at > tx.now())
+    return await _entries(tx, query.order_by(ClassSession.start_at, ClassSession.id))
+
+
 async def find_overlap(
     tx: UnitOfWork, condition: ColumnElement[bool], start: datetime, end: datetime, besides: UUID
 ) -> UUID | None:

@@ -56,9 +56,15 @@ from powerhouse.notify.v1 import (
 )
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import (
+    availability_service_pb2,
+    availability_service_pb2_grpc,
     class_schedule_pb2,
     class_schedule_service_pb2,
     class_schedule_service_pb2_grpc,
+    closure_service_pb2,
+    closure_service_pb2_grpc,
+    conflict_service_pb2,
+    conflict_service_pb2_grpc,
     generation_service_pb2,
     generation_service_pb2_grpc,
     scheduling_service_pb2,
@@ -104,6 +110,9 @@ STUBS = {
         scheduling_service_pb2_grpc.SchedulingServiceStub,
         class_schedule_service_pb2_grpc.ClassScheduleServiceStub,
         generation_service_pb2_grpc.GenerationServiceStub,
+        availability_service_pb2_grpc.AvailabilityServiceStub,
+        closure_service_pb2_grpc.ClosureServiceStub,
+        conflict_service_pb2_grpc.ConflictServiceStub,
     ),
 }
 # The week in which the API's examples play.
@@ -270,8 +279,22 @@ async def _recur(holding: Holding) -> None:
     )
     request = class_schedule_service_pb2.CreateClassScheduleRequest(class_schedule=schedule, **_keyed(common))
     holding.add(await stub.CreateClassSchedule(request))
+    # Another one in the same room at the same time.
+    request = class_schedule_service_pb2.CreateClassScheduleRequest(class_schedule=schedule, **_keyed(common))
+    await stub.CreateClassSchedule(request)
     generate = generation_service_pb2.GenerateClassSessionsRequest(**_keyed(common))
     holding.add(await stub.GenerateClassSessions(generate))
+    conflicts = await stub.ListScheduleConflicts(conflict_service_pb2.ListScheduleConflictsRequest(**common))
+    holding.add(conflicts.schedule_conflicts[0])
+    closure = closure_service_pb2.Closure(display_name="New Year", start_date="2027-01-01", end_date="2027-01-01")
+    holding.add(await stub.CreateClosure(closure_service_pb2.CreateClosureRequest(closure=closure, **_keyed(common))))
+    away = availability_service_pb2.AvailabilityException(
+        instructor=holding.objects["instructors"], kind="AWAY", start_date="2027-01-02", end_date="2027-01-03"
+    )
+    create = availability_service_pb2.CreateAvailabilityExceptionRequest(availability_exception=away, **_keyed(common))
+    holding.add(await stub.CreateAvailabilityException(create))
+    weekly = holding.objects["instructors"].replace("/instructors/", "/availabilities/")
+    holding.add(await stub.GetAvailability(availability_service_pb2.GetAvailabilityRequest(name=weekly)))
 
 
 async def _staff(holding: Holding) -> None:

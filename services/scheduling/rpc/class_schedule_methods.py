@@ -11,7 +11,7 @@ from powerhouse.scheduling.v1.generation_pb2 import GenerationRun as GenerationR
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import parse_name
 from services.chassis.rpc.codec import masked_fields, to_timestamp
-from services.scheduling import class_schedules, generation
+from services.scheduling import class_schedules, generation, series_edits
 from services.scheduling.class_schedules import Located, NewSchedule
 from services.scheduling.generation_runs import attention_message
 from services.scheduling.models import ClassSchedule, ClassType, Instructor, Room, resource_name, schedule_name
@@ -62,7 +62,7 @@ class ClassScheduleMethods(Methods):
         changes = dict(_DECODE[field](given) for field in fields)
 
         async def change(tx: UnitOfWork) -> ClassScheduleMessage:
-            return encode_schedule(await class_schedules.update_one(tx, schedule_id, given.etag, changes))
+            return encode_schedule(await series_edits.edit(tx, schedule_id, given.etag, None, changes))
 
         return await self._database.write(change)
 

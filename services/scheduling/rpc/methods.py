@@ -73,3 +73,9 @@ class Methods:
 def child_id(name: str, kind: type[Any], field: str) -> UUID:
     """The id in the name of a catalogue resource of the call's studio. Raises InvalidArgument for `field`."""
     return parse_child(name, f"studios/*/{kind.COLLECTION}/*", field, current_call().tenant)
+
+
+def only_own() -> UUID | None:
+    """The account to which the call is narrowed; None when it may touch the whole studio."""
+    call = current_call()
+    return None if call.whole_studio else call.account()

@@ -4,9 +4,11 @@ from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 import pytest
+from edits_house import EditsHouse
 from recurring_house import RecurringHouse
 from timetable_house import House, open_house
 
+from services.booking.service import SERVICE as BOOKING
 from services.scheduling.service import SERVICE
 from tests.support.services import Mesh, Running
 
@@ -31,3 +33,15 @@ async def house(scheduling: Running) -> House:
 async def recurring(house: House) -> RecurringHouse:
     """The same studio, for classes that recur."""
     return RecurringHouse(house)
+
+
+@pytest.fixture
+async def edits(house: House) -> EditsHouse:
+    """The same studio, for what is decided about them."""
+    return EditsHouse(house)
+
+
+@pytest.fixture
+async def booking(mesh: Mesh, scheduling: Running) -> AsyncIterator[Running]:
+    async with mesh.running(BOOKING) as running:
+        yield running
