@@ -65,7 +65,7 @@ async def list_newest(tx: UnitOfWork, page: Page, booking_id: UUID | None) -> Se
     return (await tx.session.scalars(query)).all()
 
 
-async def begin(tx: UnitOfWork, delivery_id: UUID) -> bool:
+async def begin(tx: UnitOfWork, delivery_id: UUID, provider: str) -> bool:
     """Commits to one more call of the provider; False when there is nothing left to call it for.
 
     A delivery whose outcome is still open when its attempts are used up, or when the provider has forgotten its key,
@@ -82,7 +82,7 @@ async def begin(tx: UnitOfWork, delivery_id: UUID) -> bool:
     if delivery.state == State.SENDING and first is not None and now - first > KEY_LIFETIME:
         _fail(delivery, "no answer from the mail provider while it could still be asked safely")
         return False
-    delivery.state = State.SENDING
+    delivery.state, delivery.provider = State.SENDING, provider
     delivery.attempts += 1
     delivery.first_attempt_time = first or now
     return True

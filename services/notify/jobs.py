@@ -11,6 +11,7 @@ from services.chassis.ids import NO_TENANT
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import logger
 from services.notify import deliveries, letters, provider_events
+from services.notify.models import State
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotSent, Rejected
 from services.notify.providers.choice import providers_of
 from services.notify.providers.keys import key_of
@@ -53,17 +54,20 @@ async def send_delivery(work: Work, job: Job) -> Outcome:
         async with work.database.transaction(tenant) as tx:
             await deliveries.fail(tx, delivery_id, f"whom to write to could not be asked: {error.code().name}")
         return Failed("NOBODY_TO_ASK")
+    # Whoever was called before may have taken it, and then nobody else is called, whatever is answered now.
+    open_before = delivery.state == State.SENDING
+    provider = providers_of(settings).mail.choose(delivery.provider, may_have_it=open_before)
     async with work.database.transaction(tenant) as tx:
-        if not await deliveries.begin(tx, delivery_id):
+        if provider is None:
+            await deliveries.fail(tx, delivery_id, "the mail provider never said whether it took it; not sent again")
+        if provider is None or not await deliveries.begin(tx, delivery_id, provider.name):
             return Failed("GIVEN_UP")
-    provider = providers_of(settings).mail.choose()
-    assert provider
     try:
         provider_message_id = await provider.send(mail, key_of(tenant, delivery_id))
     except NotSent as answer:
         log.warning("mail_not_sent", delivery=str(delivery_id), answer=type(answer).__name__, reason=answer.reason)
         async with work.database.transaction(tenant) as tx:
-            return await _record_refusal(tx, delivery_id, answer)
+            return await _record_refusal(tx, delivery_id, answer, open_before)
     crashpoint("notify_after_provider")
     async with work.database.transaction(tenant) as tx:
         await deliveries.accept(tx, delivery_id, provider_message_id)
@@ -71,14 +75,15 @@ async def send_delivery(work: Work, job: Job) -> Outcome:
     return Done()
 
 
-async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent) -> Outcome:
+async def _record_refusal(tx: UnitOfWork, delivery_id: UUID, answer: NotSent, open_before: bool) -> Outcome:
     if isinstance(answer, AcceptedBefore):
         await deliveries.accept(tx, delivery_id, "", answer.reason)
         return Done()
     if isinstance(answer, Rejected):
         await deliveries.fail(tx, delivery_id, answer.reason)
         return Failed("REJECTED")
-    record = deliveries.put_back if isinstance(answer, Deferred) else deliveries.keep_trying
+    certain = isinstance(answer, Deferred) and not open_before
+    record = deliveries.put_back if certain else deliveries.keep_trying
     again = await record(tx, delivery_id, answer.reason)
     return Retry("PROVIDER", answer.retry_after) if again else Failed("PROVIDER")
 
