@@ -1,7 +1,8 @@
 """Bad weather: what a sandbox does wrong, how often, and for whom.
 
-`PUT /sandbox/faults` with {"<fault>": count} or {"<fault>": {"count": n, "seconds": s, "share": p}} replaces what was
-set before; {} is good weather. "twilio:reject_500" strikes one provider only. `share` is the part of calls it strikes.
+`PUT /sandbox/faults` with {"<fault>": count} or {"<fault>": {"count": n, "after": m, "seconds": s, "share": p}}
+replaces what was set before; {} is good weather. "twilio:reject_500" strikes one provider only. `share` is the part of
+calls it strikes, after the first `after` of them.
 """
 
 import asyncio
@@ -29,9 +30,10 @@ SOMEBODY_IN_BETWEEN = "<html><body><h1>502 Bad Gateway</h1></body></html>"
 
 @dataclass
 class Knob:
-    """How often a fault still happens, and its seconds: of delay, of Retry-After."""
+    """How often a fault still happens, after how many calls it begins, and its seconds: of delay, of Retry-After."""
 
     count: int = 0
+    after: int = 0
     seconds: float = 1
     share: float = 1
 
@@ -64,6 +66,9 @@ class Faults:
         """Whether it strikes this call; counts it if so."""
         for name in (f"{provider}:{fault}", fault):
             knob = self._knobs.get(name)
+            if knob and knob.after:
+                knob.after -= 1
+                continue
             if knob and knob.count and (knob.share == 1 or self._dice.random() < knob.share):
                 knob.count -= 1
                 return knob
@@ -100,9 +105,10 @@ def _knob(name: str, value: object) -> Knob:
     settings: dict[str, Any] = value if isinstance(value, dict) else {"count": value}
     try:
         knob = Knob(**settings)
-        sound = isinstance(knob.count, int) and knob.count >= 0 and 0 <= knob.seconds <= 600 and 0 <= knob.share <= 1
+        counts = all(isinstance(each, int) and each >= 0 for each in (knob.count, knob.after))
+        sound = counts and 0 <= knob.seconds <= 600 and 0 <= knob.share <= 1
     except TypeError:
         sound = False
     if not sound:
-        raise ValueError(f"`{name}` wants a count of 0 or more, seconds from 0 to 600, a share from 0 to 1.")
+        raise ValueError(f"`{name}` wants counts of 0 or more, seconds from 0 to 600, a share from 0 to 1.")
     return knob

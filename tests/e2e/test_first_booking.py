@@ -113,9 +113,9 @@ def test_as_somebody_who_just_signed_up(running: Product) -> None:
         lambda: [
             delivery
             for delivery in owner.get(f"/v1/{owner.studio}/deliveries", booking=booking["name"])["deliveries"]
-            if delivery["state"] == "ACCEPTED"
+            if delivery["state"] == "DELIVERED"
         ],
-        what="the delivery's story",
+        what="the provider's word that it arrived",
     )
     assert story[0]["providerMessageId"] == mail["id"]
     # A client learns nothing of somebody else's booking, not even that it exists.

@@ -211,7 +211,7 @@ def test_faults_strike_whom_and_how_often_they_are_told_to() -> None:
     ]
     struck = sum(bool(faults.happens("reject_429", "resend")) for _ in range(1000))
     assert 60 < struck < 140
-    assert faults.left() == {"reject_429": {"count": 1000 - struck, "seconds": 1, "share": 0.1}}
+    assert faults.left() == {"reject_429": {"count": 1000 - struck, "after": 0, "seconds": 1, "share": 0.1}}
     for nonsense in ({"explode": 1}, {"pigeon:slow": 1}, {"slow": -1}, {"slow": {"share": 2}}, {"slow": {"x": 1}}):
         with pytest.raises(ValueError, match="`"):
             faults.set(nonsense)
