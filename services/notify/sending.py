@@ -131,15 +131,16 @@ async def _note_answer(desk: Desk, sending: Sending, provider: MailProvider | Sm
     if isinstance(answer, Rejected):
         return await _finish(desk, sending, End(State.FAILED, answer.reason, provider=provider.name))
     if isinstance(answer, NotAsked):
-        end = End(State.PENDING, answer.reason, "put back", provider.name, uncounted=True, keeps_lease=True)
+        end = End(sending.state, answer.reason, "put back", provider.name, uncounted=True, keeps_lease=True)
         return await _pause(desk, sending, end, answer)
     if isinstance(answer, Unclear) and not _repeatable(provider):
         end = End(State.UNKNOWN, answer.reason, provider=provider.name, keeps_lease=True)
         return await _pause(desk, sending, end, answer, LOOK_AGAIN)
     if last:
         return await _finish(desk, sending, End(State.FAILED, answer.reason, provider=provider.name))
-    state = State.PENDING if isinstance(answer, Deferred) else State.SENDING
-    what = "put back" if state == State.PENDING else "no answer"
+    # A no for now says nothing about an earlier call that had no answer: who may have it is not replaced.
+    state = sending.state if isinstance(answer, Deferred) else State.SENDING
+    what = "put back" if isinstance(answer, Deferred) else "no answer"
     return await _pause(desk, sending, End(state, answer.reason, what, provider.name, keeps_lease=True), answer)
 
 

@@ -94,14 +94,21 @@ def _check(running: Product, booked: dict[str, str]) -> None:
     ids = {UUID(name.rsplit("/", 1)[1]) for name in booked}
 
     def settled() -> bool:
-        sent = running.sql("notify", "SELECT subject_id FROM deliveries WHERE state IN ('accepted', 'delivered')")
+        sent = running.sql(
+            "notify",
+            "SELECT subject_id FROM deliveries WHERE kind = 'booking_confirmation' AND state IN ('accepted', 'delivered')",
+        )
         return ids <= {row[0] for row in sent}
 
     # The feed heals a wiped broker within a minute and its grace.
     eventually(settled, within=200, what="every booking has been confirmed by mail")
     mails = [mail for email in set(booked.values()) for mail in running.mails(email)]
     keys = [mail["idempotency_key"] for mail in mails]
-    deliveries = running.sql("notify", "SELECT tenant_id, id FROM deliveries WHERE subject_id = ANY($1)", list(ids))
+    deliveries = running.sql(
+        "notify",
+        "SELECT tenant_id, id FROM deliveries WHERE kind = 'booking_confirmation' AND subject_id = ANY($1)",
+        list(ids),
+    )
     assert len(deliveries) == len(ids)
     assert all(keys.count(key_of(*row)) == 1 for row in deliveries)
     miscounted = running.sql(

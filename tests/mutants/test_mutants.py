@@ -576,6 +576,27 @@ MUTANTS = [
         "tests/unit/notify/test_gate.py::test_nobody_else_is_asked_while_the_first_may_have_it",
     ),
     Mutant(
+        "a no for now says nothing about an earlier call without an answer",
+        "services/notify/sending.py",
+        "state = sending.state if isinstance(answer, Deferred) else State.SENDING",
+        "state = State.PENDING if isinstance(answer, Deferred) else State.SENDING",
+        f"{NOTIFY}/test_failover.py::test_who_may_have_it_is_not_replaced_even_when_it_then_says_no",
+    ),
+    Mutant(
+        "STOP stops the next text",
+        "services/notify/letters.py",
+        "if suppressed := content.suppressed.get(channel):",
+        "if False:",
+        f"{NOTIFY}/test_whole_path.py::test_a_booking_its_reminders_and_what_the_client_answers",
+    ),
+    Mutant(
+        "what waits for the morning goes on waiting",
+        "services/notify/reminders.py",
+        "if due <= since and key not in waiting:",
+        "if due <= since:",
+        "tests/unit/notify/test_wanted_reminders.py::test_what_waits_for_the_morning_goes_on_waiting_when_something_else_changes",
+    ),
+    Mutant(
         "a provider that is down is left alone",
         "services/notify/providers/gate.py",
         "if pause := self.closed_for:",

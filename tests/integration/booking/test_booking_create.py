@@ -39,6 +39,8 @@ async def test_it_tells_the_mesh_and_leaves_an_audit_entry(house: House) -> None
     session, client = await house.plan(time_version=3), await house.add_client(credits=2)
     booking = await house.book(session, client)
     (changed,) = await house.running.events(BookingChanged, house.tenant)
+    query = "SELECT class_type_id::text FROM class_sessions WHERE id = $1"
+    [(class_type,)] = await house.running.sql(query, last_id(session))
     assert changed == BookingChanged(
         booking_id=str(last_id(booking.name)),
         class_session_id=str(last_id(session)),
@@ -52,6 +54,9 @@ async def test_it_tells_the_mesh_and_leaves_an_audit_entry(house: House) -> None
             credits_left=1,
             version=3,
         ),
+        time_zone=booking.time_zone,
+        class_type_id=class_type,
+        change_time=booking.create_time,
     )
     outbox = await house.running.sql(
         "SELECT aggregate_id, version FROM outbox WHERE tenant_id = $1 AND aggregate = 'booking'",

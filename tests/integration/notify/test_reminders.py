@@ -223,8 +223,11 @@ async def test_the_newest_change_speaks_for_all(desk: Desk, phones: Phones) -> N
         f"SELECT {COLUMNS} FROM outbox WHERE aggregate_id = $1 ORDER BY version", desk.class_session
     )
     first, second, third = [Envelope.of_row(row) for row in rows]
-    for envelope in (second, first, third):
-        await desk.post.apply([envelope])
+    await desk.post.apply([second])
+    await desk.post.apply([first])
+    planned = "SELECT DISTINCT time_version FROM deliveries WHERE kind = 'class_changed' AND subject_id = $1"
+    assert [row["time_version"] for row in await desk.post.notify.sql(planned, id_of(booking))] == [3]
+    await desk.post.apply([third])
     await desk.post.work_off()
     assert [text.split(":")[1] for text in phones.texts(desk.phone)] == [" Cancelled"]
     assert {
