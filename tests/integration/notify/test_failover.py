@@ -19,13 +19,18 @@ async def post(mesh: Mesh, twins: Sandboxes) -> AsyncIterator[Post]:
     providers_of.cache_clear()
     environment = {**twins.keys.of_notify(twins.url), "POWERHOUSE_MAIL_FAILOVER": "sendgrid"}
     async with mesh.running(IDENTITY) as identity, mesh.running(NOTIFY, environment) as notify:
+        await notify.sql("TRUNCATE deliveries, jobs")
         yield Post(notify, identity, twins.url)
     providers_of.cache_clear()
 
 
 async def fate(post: Post, twins: Sandboxes, invitation: UUID, email: str) -> tuple[str, str, list[str]]:
     """State, provider, and who has taken it."""
-    await post.work_off()
+    for _ in range(3):
+        await post.run_once()
+        # As if the pauses were over, of the delivery and of its provider.
+        providers_of.cache_clear()
+        await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
     delivery = await post.delivery(invitation)
     return delivery["state"], delivery["provider"], [mail["provider"] for mail in await twins.messages(email)]
 
@@ -49,6 +54,4 @@ async def test_nobody_is_asked_again_when_the_second_may_have_it(post: Post, twi
     invitation, email = await post.invite()
     await post.carry(post.identity, invitation)
     await twins.weather(**{"resend:reject_429": {"count": 1, "seconds": 1}, "sendgrid:accept_then_500": 1})
-    state, provider, taken = await fate(post, twins, invitation, email)
-    assert state in ("failed", "unknown")
-    assert (provider, taken) == ("sendgrid", ["sendgrid"])
+    assert await fate(post, twins, invitation, email) == ("unknown", "sendgrid", ["sendgrid"])

@@ -40,7 +40,8 @@ BEGIN
         RETURN NEW;
     END IF;
     -- A call that was not made after all is not counted.
-    IF TG_OP = 'UPDATE' AND NEW.attempts >= OLD.attempts - (OLD.state = 'sending' AND NEW.state = 'pending')::int AND (
+    IF TG_OP = 'UPDATE' AND NEW.attempts >= OLD.attempts - (
+        OLD.state = 'sending' AND NEW.state IN ('pending', 'sending'))::int AND (
         OLD.state = 'pending' AND NEW.state IN ('pending', 'sending', 'skipped', 'failed')
         OR OLD.state = 'sending' AND NEW.state IN (
             'sending', 'pending', 'unknown', 'accepted', 'delivered', 'skipped', 'failed')
