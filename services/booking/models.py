@@ -391,6 +391,31 @@ class DropInPayment(Base):
     create_time: Mapped[datetime]
 
 
+class PackageSale(Base):
+    """The package that a purchase of payments became."""
+
+    __tablename__ = "package_sales"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    purchase_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_package_id: Mapped[UUID]
+    create_time: Mapped[datetime]
+
+
+class CreditFreeze(Base):
+    """Credits that left a package for a refund of payments."""
+
+    __tablename__ = "credit_freezes"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    refund_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_package_id: Mapped[UUID]
+    credits: Mapped[int]
+    create_time: Mapped[datetime]
+    # When they came back, since the refund did not come about.
+    unfreeze_time: Mapped[datetime | None]
+
+
 class CalendarFeed(Tenanted, Base):
     """A secret address of a calendar. Whoever has it may read."""
 

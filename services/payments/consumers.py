@@ -1,0 +1,5 @@
+"""Events of other services and what they do here."""
+
+from services.chassis.messaging.consumers import Consumers
+
+consumers = Consumers()

@@ -1,0 +1,21 @@
+"""WebhookService: decode, call the noun."""
+
+from typing import Any
+
+from powerhouse.payments.v1 import webhook_service_pb2 as pb
+from powerhouse.payments.v1.webhook_service_pb2_grpc import WebhookServiceServicer
+from services.chassis.resources import Resources
+from services.payments import provider_events
+
+
+class WebhookServicer(WebhookServiceServicer):
+    """The contract's comments name the errors."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources = resources
+
+    async def IngestStripeEvent(
+        self, request: pb.IngestStripeEventRequest, context: Any
+    ) -> pb.IngestStripeEventResponse:
+        await provider_events.ingest(self._resources, request.body.data, request.signature)
+        return pb.IngestStripeEventResponse()
