@@ -56,9 +56,7 @@ async def grant(
         starts_on_first_use=starts_on_first_use,
     )
     tx.session.add(
-        PackageSale(
-            tenant_id=tx.tenant, purchase_id=purchase_id, client_package_id=package.id, create_time=tx.now()
-        )
+        PackageSale(tenant_id=tx.tenant, purchase_id=purchase_id, client_package_id=package.id, create_time=tx.now())
     )
     await tx.session.flush()
     return package

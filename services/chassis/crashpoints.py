@@ -14,6 +14,8 @@ CRASHPOINTS = (
     "notify_after_provider",  # the mail provider has accepted, notify does not know it yet
     "payments_after_intent",  # the payment provider has the intent, payments does not know its id yet
     "payments_after_apply",  # an event of the provider is applied, its job is not recorded
+    "payments_after_freeze",  # booking has frozen the credits of a refund, payments does not know it yet
+    "payments_after_refund",  # the payment provider has refunded, payments does not know it yet
     "payments_after_grant",  # booking has granted the package, payments does not know it yet
 )
 

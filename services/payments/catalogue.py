@@ -156,9 +156,7 @@ async def _write(tx: UnitOfWork, option: PricingOption, terms: dict[str, Any]) -
     if terms["tax_rate_id"] is not None:
         await get_tax_rate(tx, terms["tax_rate_id"])
     version = option.terms_version + 1
-    row = Terms(
-        tenant_id=tx.tenant, pricing_option_id=option.id, version=version, create_time=tx.now(), **terms
-    )
+    row = Terms(tenant_id=tx.tenant, pricing_option_id=option.id, version=version, create_time=tx.now(), **terms)
     tx.session.add(row)
     if version > 1:
         option.touch(tx.now())

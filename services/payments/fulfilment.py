@@ -5,7 +5,7 @@ from uuid import UUID
 from powerhouse.booking.v1.sale_service_pb2 import GrantPurchaseRequest
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import catalogue, purchases
+from services.payments import catalogue, earnings, purchases
 from services.payments.buyers import sale_stub
 
 
@@ -30,4 +30,6 @@ async def fulfil(work: Resources, tenant: UUID, purchase_id: UUID) -> None:
     package = await sale_stub(work.stubs).GrantPurchase(request)
     crashpoint("payments_after_grant")
     async with work.database.transaction(tenant) as tx:
-        await purchases.fulfilled(tx, purchase_id, UUID(package.name.rpartition("/")[2]))
+        package_id = UUID(package.name.rpartition("/")[2])
+        await purchases.fulfilled(tx, purchase_id, package_id)
+        await earnings.tell(tx, package_id, package.credits_left, int(package.etag))

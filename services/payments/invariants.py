@@ -38,6 +38,25 @@ INVARIANTS = {
             OR posted.posted <> CASE p.state WHEN 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
             OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED')))
     """,
+    # Refunds are never more than was captured; what is done of them is what the payment says and what the ledger has.
+    "refunds": """
+        SELECT FROM payments p
+        LEFT JOIN LATERAL (
+            SELECT coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 'SUCCEEDED'), 0) AS done,
+                coalesce(sum(r.amount_minor) FILTER (WHERE r.state <> 'FAILED'), 0) AS reserved
+            FROM refunds r WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.id) r ON true
+        LEFT JOIN LATERAL (
+            SELECT coalesce(sum(CASE WHEN a.kind = 'provider' THEN t.amount_minor
+                WHEN d.kind = 'provider' THEN -t.amount_minor ELSE 0 END), 0) AS posted
+            FROM refunds r
+            JOIN transfers t ON t.tenant_id = r.tenant_id AND t.source = 'refund ' || r.id
+            JOIN ledger_accounts a ON a.tenant_id = t.tenant_id AND a.id = t.credit_account
+            JOIN ledger_accounts d ON d.tenant_id = t.tenant_id AND d.id = t.debit_account
+            WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.id) l ON true
+        WHERE p.tenant_id = :tenant AND (
+            p.refunded_minor <> r.done OR p.refunding_minor <> r.reserved OR l.posted <> r.done
+            OR r.reserved > p.amount_minor)
+    """,
     # A promo code counts the purchases that use it.
     "promo_codes": """
         SELECT FROM promo_codes c WHERE c.tenant_id = :tenant AND c.redemptions <> (

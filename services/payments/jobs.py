@@ -6,7 +6,7 @@ from uuid import UUID
 from services.chassis.errors import DomainError, FailedPrecondition
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import logger
-from services.payments import fulfilment, payments, provider_events, purchases
+from services.payments import fulfilment, payments, provider_events, purchases, refunding, refunds
 from services.payments.providers.card_gateway import ProviderError
 
 log = logger(__name__)
@@ -35,6 +35,25 @@ async def fulfil_purchase(work: Work, job: Job) -> Outcome:
     """Grants what was paid."""
     assert job.tenant is not None
     await fulfilment.fulfil(work, job.tenant, UUID(job.args["purchase"]))
+    return Done()
+
+
+@jobs.on(refunds.MAKE_JOB, max_attempts=MAX_RUNS)
+async def make_refund(work: Work, job: Job) -> Outcome:
+    """Takes a refund to what the provider says of it."""
+    assert job.tenant is not None
+    try:
+        await refunding.make(work, job.tenant, UUID(job.args["refund"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.on(refunds.RESTORE_JOB, max_attempts=MAX_RUNS)
+async def restore_credits(work: Work, job: Job) -> Outcome:
+    """Gives back the credits of a refund that failed."""
+    assert job.tenant is not None
+    await refunding.restore(work, job.tenant, UUID(job.args["refund"]))
     return Done()
 
 

@@ -168,6 +168,41 @@ class PaymentAttempt(Tenanted, Base):
     create_time: Mapped[datetime]
 
 
+class Refund(Tenanted, Versioned, Base):
+    """Money of a payment that goes back."""
+
+    __tablename__ = "refunds"
+
+    purchase_id: Mapped[UUID]
+    payment_id: Mapped[UUID]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    # Known once it succeeded: the tax in it, and what of the purchase's deferred account went with it.
+    tax_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    deferred_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    # To be revoked.
+    credits: Mapped[int]
+    reason: Mapped[str]
+    # A name of the proto's Refund.State.
+    state: Mapped[str]
+    # The provider's id, once it is known; its id is the idempotency key, in use since then (real time).
+    external_id: Mapped[str | None]
+    send_time: Mapped[datetime | None]
+    failure: Mapped[str] = mapped_column(default="")
+
+
+class PackageCredits(Base):
+    """What is left of a client_package, as booking last told. What is used is earned."""
+
+    __tablename__ = "package_credits"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_package_id: Mapped[UUID] = mapped_column(primary_key=True)
+    credits_left: Mapped[int]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
 class ProviderEvent(Base):
     """What the provider told us, as it did. Of all studios, since an account is all it names."""
 

@@ -15,7 +15,7 @@ from powerhouse.payments.v1.events_pb2 import PaymentFailed
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, check_etag
+from services.chassis.errors import FailedPrecondition, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
 from services.payments import ledger, merchants, purchases
@@ -24,9 +24,9 @@ from services.payments.ledger import Move
 from services.payments.models import Payment, PaymentAttempt, Purchase
 from services.payments.providers.card_gateway import Away, Charge, Intent, Refused
 
-# The provider forgets idempotency keys after 24 hours. Who never got the answer never got the client secret either, so
-# an older intent without an id can be paid by nobody, and a new key is safe.
-KEY_LIFETIME = timedelta(hours=23)
+# Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
+# new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.
+KEY_LIFETIME = timedelta(minutes=1)
 
 
 class Mismatch(Exception):
@@ -62,8 +62,10 @@ async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: 
     except Away as error:
         raise merchants.away(error) from error
     async with resources.database.transaction(tenant) as tx:
-        await apply(tx, payment.external_account, intent)
+        ours = await apply(tx, payment.external_account, intent)
         _require_open(await purchases.get(tx, purchase_id, None))
+    if not ours:
+        raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
     return intent
 
 
@@ -137,9 +139,7 @@ async def of_purchases(tx: UnitOfWork, purchase_ids: Sequence[UUID]) -> dict[UUI
 
 async def attempts(tx: UnitOfWork, payment_id: UUID) -> Sequence[PaymentAttempt]:
     """Decided tries, newest first."""
-    query = select(PaymentAttempt).where(
-        PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id
-    )
+    query = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id)
     return (await tx.session.scalars(query.order_by(PaymentAttempt.create_time.desc(), PaymentAttempt.id.desc()))).all()
 
 

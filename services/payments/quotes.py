@@ -37,6 +37,11 @@ def tax_in_refund(total: int, tax: int, refunded: int, amount: int) -> int:
     return _share(tax, refunded + amount, total) - _share(tax, refunded, total)
 
 
+def credits_in_refund(credits: int, total: int, refunded: int) -> int:
+    """How many of `credits` are paid back when `refunded` of `total` is, in all. Rounded up: a part of one is one."""
+    return -(-credits * refunded // total)
+
+
 def deferred(net: int, left: int, credits: int) -> int:
     """What of `net`, paid for `credits`, is not earned while so many are left. Rounded down."""
     return net * left // credits if credits else 0

@@ -44,6 +44,21 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class MadeRefund:
+    """Money on its way back. `reference` is what we called it, empty when it was made elsewhere."""
+
+    external_id: str
+    # The payment it is of.
+    intent: str
+    reference: str
+    amount_minor: int
+    currency_code: str
+    # pending, requires_action, succeeded, failed, canceled
+    status: str
+    failure: str
+
+
+@dataclass(frozen=True)
 class Told:
     """An event of the provider, verified or listed."""
 
@@ -92,6 +107,16 @@ class CardGateway(Protocol):
 
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         """Answers it as it is then: cancelled, or succeeded when that was first."""
+        ...
+
+    async def refund(self, account: str, key: str, *, intent: str, amount: int, currency: str) -> MadeRefund:
+        """`key` is its reference too."""
+        ...
+
+    async def get_refund(self, account: str, refund: str) -> MadeRefund: ...
+
+    async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
+        """One that we made, whose answer did not reach us."""
         ...
 
     def verify(self, body: bytes, signature: str) -> Told:

@@ -8,7 +8,16 @@ from typing import Any, TypeVar
 import stripe
 
 from services.chassis.clock import real_now
-from services.payments.providers.card_gateway import Account, Away, BadSignature, Charge, Intent, Refused, Told
+from services.payments.providers.card_gateway import (
+    Account,
+    Away,
+    BadSignature,
+    Charge,
+    Intent,
+    MadeRefund,
+    Refused,
+    Told,
+)
 from services.payments.providers.currencies import from_provider, to_provider
 
 # Seconds one call may take.
@@ -96,6 +105,29 @@ class StripeGateway:
                 raise
         return await self.get_intent(account, intent)
 
+    async def refund(self, account: str, key: str, *, intent: str, amount: int, currency: str) -> MadeRefund:
+        made = await _ask(
+            self._client.v1.refunds.create_async(
+                {
+                    "payment_intent": intent,
+                    "amount": to_provider(amount, currency),
+                    "metadata": {REFERENCE: key},
+                },
+                _on(account, key),
+            )
+        )
+        return _refund(made.to_dict())
+
+    async def get_refund(self, account: str, refund: str) -> MadeRefund:
+        return _refund((await _ask(self._client.v1.refunds.retrieve_async(refund, {}, _on(account)))).to_dict())
+
+    async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
+        found = await _ask(self._client.v1.refunds.list_async({"payment_intent": intent, "limit": 100}, _on(account)))
+        async for refund in _each(found):
+            if (refund.get("metadata") or {}).get(REFERENCE) == reference:
+                return _refund(refund)
+        return None
+
     def verify(self, body: bytes, signature: str) -> Told:
         if not any(self._signed(body, signature, secret) for secret in self._secrets):
             raise BadSignature
@@ -182,6 +214,19 @@ def _charge(intent: dict[str, Any]) -> Charge | None:
         made = error.get("charge") or _id(latest)
         return Charge(made, intent["id"], False, error.get("code") or "", error.get("decline_code") or "")
     return None
+
+
+def _refund(found: dict[str, Any]) -> MadeRefund:
+    currency = found["currency"].upper()
+    return MadeRefund(
+        external_id=found["id"],
+        intent=_id(found.get("payment_intent")),
+        reference=(found.get("metadata") or {}).get(REFERENCE, ""),
+        amount_minor=from_provider(found["amount"], currency),
+        currency_code=currency,
+        status=found["status"],
+        failure=found.get("failure_reason") or "",
+    )
 
 
 def _id(reference: Any) -> str:

@@ -83,9 +83,7 @@ class CatalogueServicer(CatalogueServiceServicer):
         wanted = request.tax_rate
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.TaxRate:
-            rate = await catalogue.create_tax_rate(
-                tx, wanted.display_name, wanted.rate_ppm, inclusive=wanted.inclusive
-            )
+            rate = await catalogue.create_tax_rate(tx, wanted.display_name, wanted.rate_ppm, inclusive=wanted.inclusive)
             return encode_tax_rate(rate)
 
         return await self._database.write(change)

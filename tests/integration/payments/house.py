@@ -26,11 +26,12 @@ from embedded.children import answers
 from embedded.processes import free_port
 from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.client_pb2 import Client
-from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2
+from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2, refund_service_pb2
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
+from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
 from powerhouse.payments.v1.webhook_service_pb2 import IngestStripeEventRequest
 from powerhouse.payments.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
@@ -44,7 +45,9 @@ from tests.support.services import Mesh, Running, together
 
 API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_payments", "whsec_new", "whsec_old"
 TIMING = Timing(retry_pause=0.02, lease=30)
-PaymentsStub = together(CatalogueServiceStub, MerchantServiceStub, PurchaseServiceStub, WebhookServiceStub)
+PaymentsStub = together(
+    CatalogueServiceStub, MerchantServiceStub, PurchaseServiceStub, RefundServiceStub, WebhookServiceStub
+)
 
 
 @contextmanager
@@ -188,6 +191,21 @@ class Shop:
         await self.tell_all()
         return await self.get(purchase)
 
+    def preview(self, purchase: pb.Purchase, amount: int = 0) -> Any:
+        return self.staff.PreviewRefund(
+            refund_service_pb2.PreviewRefundRequest(name=purchase.name, amount_minor=amount)
+        )
+
+    def refund(self, purchase: pb.Purchase, amount: int, credits: int, *, request_id: str = "") -> Any:
+        wanted = refund_service_pb2.CreateRefundRequest(
+            parent=self.name, purchase=purchase.name, amount_minor=amount, credits_revoked=credits, reason="moved away"
+        )
+        wanted.request_id = request_id or key()
+        return self.staff.CreateRefund(wanted)
+
+    def get_refund(self, refund: refund_service_pb2.Refund) -> Any:
+        return self.staff.GetRefund(refund_service_pb2.GetRefundRequest(name=refund.name))
+
     async def told(self) -> list[dict[str, Any]]:
         """All that the provider has told of the studio's account, oldest first."""
         client = stripe.StripeClient(API_KEY, base_addresses={"api": self.sandbox}, http_client=stripe.HTTPXClient())
@@ -225,6 +243,10 @@ class Shop:
         async with httpx.AsyncClient() as client:
             answer = await client.request(method, f"{self.sandbox}/sandbox/{path}", json=body)
         return answer.raise_for_status().json()
+
+    async def misbehave(self, fault: str, path: str, times: int) -> None:
+        """How the provider will fail."""
+        await self.control("PUT", "faults", {fault: {"count": times, "path": path}})
 
     async def packages(self, client: str) -> list[Any]:
         """What booking has given the client."""

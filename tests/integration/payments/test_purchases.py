@@ -44,7 +44,8 @@ async def test_a_declined_card_grants_nothing_and_another_one_works(shop: Shop) 
     client = await shop.add_client()
     purchase = await shop.buy(client, await shop.sell(), 10_000)
     session = await shop.start(purchase)
-    assert (await shop.confirm(session, "pm_card_visa_chargeDeclinedInsufficientFunds"))["error"]["code"] == "card_declined"
+    answer = await shop.confirm(session, "pm_card_visa_chargeDeclinedInsufficientFunds")
+    assert answer["error"]["code"] == "card_declined"
     await shop.tell_all()
     declined = await shop.get(purchase)
     assert declined.state == Purchase.OPEN
@@ -104,9 +105,7 @@ async def test_a_limited_code_holds_its_limit_and_comes_back(shop: Shop) -> None
     option = await shop.sell()
     await shop.promo("TEN", off_minor=1000, max_redemptions=3, max_per_client=1)
     clients = [await shop.add_client() for _ in range(8)]
-    made = await asyncio.gather(
-        *(shop.buy(client, option, 9000, "TEN") for client in clients), return_exceptions=True
-    )
+    made = await asyncio.gather(*(shop.buy(client, option, 9000, "TEN") for client in clients), return_exceptions=True)
     purchases = [each for each in made if isinstance(each, Purchase)]
     assert len(purchases) == 3
     assert await shop.violations() == {}

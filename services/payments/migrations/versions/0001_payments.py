@@ -174,6 +174,38 @@ PURCHASES = (
         CONSTRAINT uq_payment_attempts_external_id UNIQUE (tenant_id, payment_id, external_id),
         FOREIGN KEY (tenant_id, payment_id) REFERENCES payments
     )""",
+    f"""
+    CREATE TABLE refunds (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        purchase_id uuid NOT NULL,
+        payment_id uuid NOT NULL,
+        amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+        {CURRENCY},
+        tax_minor bigint NOT NULL CHECK (tax_minor BETWEEN 0 AND amount_minor),
+        deferred_minor bigint NOT NULL CHECK (deferred_minor >= 0),
+        credits integer NOT NULL CHECK (credits >= 0),
+        reason text NOT NULL,
+        state text NOT NULL CHECK (state IN ('REQUESTED', 'FROZEN', 'PENDING', 'SUCCEEDED', 'FAILED')),
+        external_id text,
+        send_time timestamptz,
+        failure text NOT NULL CHECK ((failure <> '') = (state = 'FAILED')),
+        {VERSIONED},
+        CONSTRAINT pk_refunds PRIMARY KEY (tenant_id, id),
+        CONSTRAINT uq_refunds_external_id UNIQUE (tenant_id, external_id),
+        FOREIGN KEY (tenant_id, payment_id) REFERENCES payments
+    )""",
+    "CREATE INDEX ix_refunds_purchase_id ON refunds (tenant_id, purchase_id)",
+    """
+    CREATE TABLE package_credits (
+        tenant_id uuid NOT NULL,
+        client_package_id uuid NOT NULL,
+        credits_left integer NOT NULL,
+        version bigint NOT NULL,
+        CONSTRAINT pk_package_credits PRIMARY KEY (tenant_id, client_package_id)
+    )""",
+    "CREATE UNIQUE INDEX uq_purchases_client_package_id ON purchases (tenant_id, client_package_id)"
+    " WHERE client_package_id IS NOT NULL",
     """
     CREATE TABLE provider_events (
         provider text NOT NULL,
@@ -232,11 +264,12 @@ def upgrade() -> None:
     create_chassis_tables(APP_ROLE)
     for statement in (*MERCHANTS, *CATALOGUE, *PURCHASES, *LEDGER):
         op.execute(statement)
-    for name in ("keep_transfers", "move_money", "guard_purchase", "guard_payment"):
+    for name in ("keep_transfers", "move_money", "guard_purchase", "guard_payment", "guard_refund"):
         install_function(SQL / f"{name}_v1.sql")
     op.execute(f"GRANT SELECT, INSERT, UPDATE ON merchants TO {APP_ROLE}")
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON provider_events TO {APP_ROLE}")
-    for table in ("merchant_accounts", "pricing_options", "promo_codes", "purchases", "payments"):
+    for table in ("merchant_accounts", "pricing_options", "promo_codes", "purchases", "payments", "refunds"):
         guard(table, APP_ROLE)
+    guard("package_credits", APP_ROLE)
     for table in ("tax_rates", "pricing_option_terms", "payment_attempts", "ledger_accounts", "transfers"):
         guard(table, APP_ROLE, privileges="SELECT, INSERT")
