@@ -1,15 +1,30 @@
 """When payments does what by itself."""
 
+from collections import Counter
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from prometheus_client import Gauge
+
 from services.chassis.errors import DomainError, FailedPrecondition
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
-from services.chassis.telemetry import logger
-from services.payments import fulfilment, payments, provider_events, purchases, refunding, refunds
+from services.chassis.telemetry import VIOLATIONS, logger
+from services.payments import (
+    fulfilment,
+    invariants,
+    merchants,
+    payments,
+    provider_events,
+    purchases,
+    reconciliations,
+    reconciling,
+    refunding,
+    refunds,
+)
 from services.payments.providers.card_gateway import ProviderError
 
 log = logger(__name__)
+DIFFERENCES = Gauge("powerhouse_reconciliation_differences", "What ledger and provider disagree about", ("kind",))
 jobs = Jobs()
 
 # Runs in all of what waits for the provider or for booking to come back: about a day and a half.
@@ -68,6 +83,46 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
     except DomainError as refusal:
         return Retry(refusal.reason)
     return Done()
+
+
+@jobs.every("reconcile", timedelta(minutes=10))
+async def reconcile(work: Work, tick_at: datetime) -> None:
+    """Each merchant by itself, so that one whose account is closed keeps nobody waiting."""
+    async with work.database.transaction() as tx:
+        for merchant in await merchants.everybody(tx):
+            args = {"account": merchant.external_account, "studio": str(merchant.studio_id)}
+            await tx.enqueue(reconciling.JOB, f"{merchant.external_account} {tick_at.isoformat()}", args=args)
+
+
+@jobs.on(reconciling.JOB, concurrency=4)
+async def reconcile_merchant(work: Work, job: Job) -> Outcome:
+    """Finds what no webhook brought, and compares the ledger with the provider's account."""
+    try:
+        await reconciling.reconcile(work, UUID(job.args["studio"]), job.args["account"])
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.every("check_invariants", timedelta(minutes=15))
+async def check_invariants(work: Work, tick_at: datetime) -> None:
+    """Counts in every studio what must not be there, and what the provider and the ledger disagree about."""
+    total = Counter(dict.fromkeys(invariants.INVARIANTS, 0))
+    differences = Counter(dict.fromkeys(reconciling.KINDS, 0))
+    async with work.database.transaction() as tx:
+        studios = [merchant.studio_id for merchant in await merchants.everybody(tx)]
+    for studio in studios:
+        async with work.database.transaction(studio) as tx:
+            found = await invariants.violations(tx)
+            compared = await reconciliations.latest(tx)
+        total.update(found)
+        differences.update(kind for kind, _, _ in (compared.differences if compared else ()))
+        if any(found.values()):
+            log.error("invariant_violated", studio=str(studio), **found)
+    for name, count in total.items():
+        VIOLATIONS.labels(name).set(count)
+    for kind, count in differences.items():
+        DIFFERENCES.labels(kind).set(count)
 
 
 @jobs.every("forget_provider_events", timedelta(hours=1))

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
+from services.chassis.clock import real_now
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, Unavailable
 from services.chassis.ids import derived_id
@@ -31,6 +32,7 @@ async def open_account(resources: Resources, tenant: UUID, currency: str, countr
         if known.currency_code != currency:
             raise FailedPrecondition("the account has another currency", reason="CURRENCY_MISMATCH")
         return known
+    read_time = real_now()
     settings, gateway = resources.settings, gateway_of(resources.settings)
     assert isinstance(settings, PaymentsSettings)
     try:
@@ -57,18 +59,22 @@ async def open_account(resources: Resources, tenant: UUID, currency: str, countr
                 payouts_enabled=False,
                 requirements=[],
                 was_active=False,
+                read_time=read_time,
                 version=1,
                 create_time=tx.now(),
                 update_time=tx.now(),
             )
             .on_conflict_do_nothing(index_elements=["tenant_id"])
         )
-        return await describe(tx, found)
+        return await describe(tx, found, read_time)
 
 
-async def describe(tx: UnitOfWork, found: Account) -> MerchantAccount:
-    """Takes over what the provider says of the studio's account."""
+async def describe(tx: UnitOfWork, found: Account, read_time: datetime) -> MerchantAccount:
+    """Takes over what the provider said of the studio's account when it was asked at `read_time`."""
     account = await get(tx, lock=True)
+    if read_time < account.read_time:
+        return account
+    account.read_time = read_time
     told = (found.charges_enabled, found.payouts_enabled, list(found.requirements))
     if told != (account.charges_enabled, account.payouts_enabled, account.requirements):
         account.charges_enabled, account.payouts_enabled, account.requirements = told

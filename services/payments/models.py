@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import ARRAY, BigInteger, Identity, MetaData, Text, Uuid
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from services.chassis.db.models import COLUMN_TYPES, NAMING, Tenanted, Versioned
@@ -45,6 +46,8 @@ class MerchantAccount(Versioned, Base):
     requirements: Mapped[list[str]]
     # Whether clients could ever pay.
     was_active: Mapped[bool]
+    # When it was asked for, in real time: what was asked for earlier says nothing new.
+    read_time: Mapped[datetime]
 
 
 class TaxRate(Tenanted, Base):
@@ -201,6 +204,76 @@ class PackageCredits(Base):
     credits_left: Mapped[int]
     # Booking's.
     version: Mapped[int] = mapped_column(BigInteger)
+
+
+class Dispute(Tenanted, Versioned, Base):
+    """A payment that the client's bank takes back, as the provider last told. `id` follows from its id there."""
+
+    __tablename__ = "disputes"
+
+    external_id: Mapped[str]
+    purchase_id: Mapped[UUID | None]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    status: Mapped[str]
+    reason: Mapped[str]
+    due_time: Mapped[datetime | None]
+    # When it was asked for, in real time: what was asked for earlier says nothing new.
+    read_time: Mapped[datetime]
+
+
+class Payout(Tenanted, Versioned, Base):
+    """Money on its way to the studio's bank, as the provider last told. `id` follows from its id there."""
+
+    __tablename__ = "payouts"
+
+    external_id: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    status: Mapped[str]
+    arrival_time: Mapped[datetime]
+    # As of a dispute.
+    read_time: Mapped[datetime]
+
+
+class BalanceTransaction(Base):
+    """One line of the studio's account at the provider. Never changed."""
+
+    __tablename__ = "balance_transactions"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    # The provider's reporting category.
+    category: Mapped[str]
+    # The provider's id of what it is of: a charge, a refund, a payout, a dispute.
+    source: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    fee_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    # The provider's.
+    create_time: Mapped[datetime]
+
+
+class Reconciliation(Base):
+    """The latest comparison of a studio's ledger with its account at the provider."""
+
+    __tablename__ = "reconciliations"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    currency_code: Mapped[str]
+    provider_minor: Mapped[int] = mapped_column(BigInteger)
+    ledger_minor: Mapped[int] = mapped_column(BigInteger)
+    # In the ledger and not yet in the provider's lines, for less than an hour.
+    under_way_minor: Mapped[int] = mapped_column(BigInteger)
+    # [kind, subject, amount] each.
+    differences: Mapped[list[Any]] = mapped_column(JSONB)
+    transaction_count: Mapped[int]
+    events_found: Mapped[int]
+    run_time: Mapped[datetime]
+
+    @property
+    def difference_minor(self) -> int:
+        return self.provider_minor - self.ledger_minor + self.under_way_minor
 
 
 class ProviderEvent(Base):

@@ -10,7 +10,7 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import InvalidArgument
 from services.chassis.resources import Resources
-from services.payments import merchants, payments, refunds
+from services.payments import disputes, merchants, payments, payouts, refunds
 from services.payments.gateways import gateway_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
@@ -61,12 +61,12 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
         studio = await merchants.studio_of(tx, external_account)
     if event is None or studio is None:
         return False
-    gateway = gateway_of(resources.settings)
+    gateway, read_time = gateway_of(resources.settings), real_now()
     if event.type == "account.updated":
         # Not as it was told: what is told last need not be the latest.
         account = await gateway.get_account(external_account)
         async with resources.database.transaction(studio) as tx:
-            await merchants.describe(tx, account)
+            await merchants.describe(tx, account, read_time)
             await _applied(tx, event)
         return True
     if event.type.startswith("refund."):
@@ -75,6 +75,18 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
             ours = await refunds.apply(tx, external_account, refund)
             await _applied(tx, event)
         return ours
+    if event.type.startswith("charge.dispute."):
+        dispute = await gateway.get_dispute(external_account, event.payload["id"])
+        async with resources.database.transaction(studio) as tx:
+            await disputes.describe(tx, external_account, dispute, read_time)
+            await _applied(tx, event)
+        return True
+    if event.type.startswith("payout."):
+        payout = await gateway.get_payout(external_account, event.payload["id"])
+        async with resources.database.transaction(studio) as tx:
+            await payouts.describe(tx, payout, read_time)
+            await _applied(tx, event)
+        return True
     if event.type not in _INTENT:
         return False
     async with resources.database.transaction(studio) as tx:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from powerhouse.payments.v1.events_pb2 import PurchasePaid
@@ -89,7 +89,9 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total
         update_time=tx.now(),
     )
     untaken = made.on_conflict_do_nothing(
-        index_elements=["tenant_id", "client_id"], index_where=Purchase.intro_offer & (Purchase.state != "CANCELLED")
+        # As text: of a parameter no plan that is kept knows whether it is the index's.
+        index_elements=["tenant_id", "client_id"],
+        index_where=text("intro_offer AND state <> 'CANCELLED'"),
     )
     purchase = (await tx.session.scalars(untaken.returning(Purchase))).one_or_none()
     if purchase is None:

@@ -59,6 +59,44 @@ class MadeRefund:
 
 
 @dataclass(frozen=True)
+class MadeDispute:
+    """A charge that the client's bank takes back or asks about. `intent` is what it paid."""
+
+    external_id: str
+    intent: str
+    amount_minor: int
+    currency_code: str
+    status: str
+    reason: str
+    due_time: datetime | None
+
+
+@dataclass(frozen=True)
+class MadePayout:
+    """Money on its way to the merchant's bank."""
+
+    external_id: str
+    amount_minor: int
+    currency_code: str
+    status: str
+    arrival_time: datetime
+
+
+@dataclass(frozen=True)
+class BalanceLine:
+    """One line of the merchant's account: what came (or went, below zero), and the fee that was kept of it."""
+
+    external_id: str
+    # charge, refund, refund_failure, payout, payout_reversal, dispute, dispute_reversal, fee, …
+    category: str
+    source: str
+    amount_minor: int
+    fee_minor: int
+    currency_code: str
+    create_time: datetime
+
+
+@dataclass(frozen=True)
 class Told:
     """An event of the provider, verified or listed."""
 
@@ -66,6 +104,7 @@ class Told:
     external_id: str
     type: str
     payload: dict[str, Any]
+    create_time: datetime
 
 
 class ProviderError(Exception):
@@ -117,6 +156,18 @@ class CardGateway(Protocol):
 
     async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
         """One that we made, whose answer did not reach us."""
+        ...
+
+    async def get_dispute(self, account: str, dispute: str) -> MadeDispute: ...
+
+    async def get_payout(self, account: str, payout: str) -> MadePayout: ...
+
+    async def intent_of_charge(self, account: str, charge: str) -> str:
+        """What a charge paid; empty when it was made without an intent."""
+        ...
+
+    def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
+        """The account's lines since then; oldest last."""
         ...
 
     def verify(self, body: bytes, signature: str) -> Told:

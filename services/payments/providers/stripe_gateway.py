@@ -12,8 +12,11 @@ from services.payments.providers.card_gateway import (
     Account,
     Away,
     BadSignature,
+    BalanceLine,
     Charge,
     Intent,
+    MadeDispute,
+    MadePayout,
     MadeRefund,
     Refused,
     Told,
@@ -74,7 +77,7 @@ class StripeGateway:
                 {"account": account, "type": "account_onboarding", "return_url": return_url, "refresh_url": return_url}
             )
         )
-        return link.url, datetime.fromtimestamp(link.expires_at, UTC)
+        return link.url, _time(link.expires_at)
 
     async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent:
         made = await _ask(
@@ -127,6 +130,53 @@ class StripeGateway:
             if (refund.get("metadata") or {}).get(REFERENCE) == reference:
                 return _refund(refund)
         return None
+
+    async def get_dispute(self, account: str, dispute: str) -> MadeDispute:
+        found = (await _ask(self._client.v1.disputes.retrieve_async(dispute, {}, _on(account)))).to_dict()
+        due = (found.get("evidence_details") or {}).get("due_by")
+        currency = found["currency"].upper()
+        return MadeDispute(
+            external_id=found["id"],
+            intent=_id(found.get("payment_intent")),
+            amount_minor=from_provider(found["amount"], currency),
+            currency_code=currency,
+            status=found["status"],
+            reason=found["reason"],
+            due_time=_time(due) if due else None,
+        )
+
+    async def get_payout(self, account: str, payout: str) -> MadePayout:
+        found = (await _ask(self._client.v1.payouts.retrieve_async(payout, {}, _on(account)))).to_dict()
+        currency = found["currency"].upper()
+        return MadePayout(
+            external_id=found["id"],
+            amount_minor=from_provider(found["amount"], currency),
+            currency_code=currency,
+            status=found["status"],
+            arrival_time=_time(found["arrival_date"]),
+        )
+
+    async def intent_of_charge(self, account: str, charge: str) -> str:
+        found = await _ask(self._client.v1.charges.retrieve_async(charge, {}, _on(account)))
+        return _id(found.to_dict().get("payment_intent"))
+
+    async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
+        found = await _ask(
+            self._client.v1.balance_transactions.list_async(
+                {"created": {"gte": int(since.timestamp())}, "limit": 100}, _on(account)
+            )
+        )
+        async for line in _each(found):
+            currency = line["currency"].upper()
+            yield BalanceLine(
+                external_id=line["id"],
+                category=line["reporting_category"],
+                source=_id(line.get("source")),
+                amount_minor=from_provider(line["amount"], currency),
+                fee_minor=from_provider(line["fee"], currency),
+                currency_code=currency,
+                create_time=_time(line["created"]),
+            )
 
     def verify(self, body: bytes, signature: str) -> Told:
         if not any(self._signed(body, signature, secret) for secret in self._secrets):
@@ -229,6 +279,10 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
     )
 
 
+def _time(seconds: int) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
+
+
 def _id(reference: Any) -> str:
     """Of what is an id, or expanded."""
     return str(reference["id"]) if isinstance(reference, dict) else str(reference or "")
@@ -240,4 +294,5 @@ def _told(event: dict[str, Any]) -> Told:
         external_id=str(event["id"]),
         type=str(event["type"]),
         payload=dict(event["data"]["object"]),
+        create_time=_time(event["created"]),
     )

@@ -31,6 +31,8 @@ from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
+from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
+from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
 from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
 from powerhouse.payments.v1.webhook_service_pb2 import IngestStripeEventRequest
 from powerhouse.payments.v1.webhook_service_pb2_grpc import WebhookServiceStub
@@ -38,7 +40,7 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.jobs.timing import Timing
 from services.chassis.jobs.worker import Worker
-from services.payments import invariants
+from services.payments import invariants, reconciling
 from services.payments.jobs import jobs
 from tests.integration.booking.house import BookingStub, key
 from tests.support.services import Mesh, Running, together
@@ -46,7 +48,12 @@ from tests.support.services import Mesh, Running, together
 API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_payments", "whsec_new", "whsec_old"
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
-    CatalogueServiceStub, MerchantServiceStub, PurchaseServiceStub, RefundServiceStub, WebhookServiceStub
+    CatalogueServiceStub,
+    MerchantServiceStub,
+    PurchaseServiceStub,
+    ReconciliationServiceStub,
+    RefundServiceStub,
+    WebhookServiceStub,
 )
 
 
@@ -237,6 +244,16 @@ class Shop:
             ):
                 await worker.run([row["id"] for row in rows])
                 await asyncio.sleep(0.02)
+
+    async def reconcile(self) -> Reconciliation:
+        """As the tick does, for this studio."""
+        await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
+        await self.work_off()
+        await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
+        read: Reconciliation = await self.staff.GetReconciliation(
+            GetReconciliationRequest(name=f"{self.name}/reconciliation")
+        )
+        return read
 
     async def control(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Makes things happen at the sandbox."""

@@ -37,6 +37,7 @@ MERCHANTS = (
         payouts_enabled boolean NOT NULL,
         requirements text[] NOT NULL,
         was_active boolean NOT NULL,
+        read_time timestamptz NOT NULL,
         {VERSIONED},
         CONSTRAINT pk_merchant_accounts PRIMARY KEY (tenant_id)
     )""",
@@ -206,6 +207,61 @@ PURCHASES = (
     )""",
     "CREATE UNIQUE INDEX uq_purchases_client_package_id ON purchases (tenant_id, client_package_id)"
     " WHERE client_package_id IS NOT NULL",
+    f"""
+    CREATE TABLE disputes (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        external_id text NOT NULL,
+        purchase_id uuid,
+        amount_minor bigint NOT NULL,
+        {CURRENCY},
+        status text NOT NULL,
+        reason text NOT NULL,
+        due_time timestamptz,
+        read_time timestamptz NOT NULL,
+        {VERSIONED},
+        CONSTRAINT pk_disputes PRIMARY KEY (tenant_id, id)
+    )""",
+    f"""
+    CREATE TABLE payouts (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        external_id text NOT NULL,
+        amount_minor bigint NOT NULL,
+        {CURRENCY},
+        status text NOT NULL,
+        arrival_time timestamptz NOT NULL,
+        read_time timestamptz NOT NULL,
+        {VERSIONED},
+        CONSTRAINT pk_payouts PRIMARY KEY (tenant_id, id)
+    )""",
+    f"""
+    CREATE TABLE balance_transactions (
+        tenant_id uuid NOT NULL,
+        external_id text NOT NULL,
+        category text NOT NULL,
+        source text NOT NULL,
+        amount_minor bigint NOT NULL,
+        fee_minor bigint NOT NULL,
+        {CURRENCY},
+        create_time timestamptz NOT NULL,
+        CONSTRAINT pk_balance_transactions PRIMARY KEY (tenant_id, external_id)
+    )""",
+    "CREATE INDEX ix_balance_transactions_create_time ON balance_transactions (tenant_id, create_time)",
+    "CREATE INDEX ix_balance_transactions_source ON balance_transactions (tenant_id, source)",
+    f"""
+    CREATE TABLE reconciliations (
+        tenant_id uuid NOT NULL,
+        {CURRENCY},
+        provider_minor bigint NOT NULL,
+        ledger_minor bigint NOT NULL,
+        under_way_minor bigint NOT NULL,
+        differences jsonb NOT NULL,
+        transaction_count integer NOT NULL,
+        events_found integer NOT NULL,
+        run_time timestamptz NOT NULL,
+        CONSTRAINT pk_reconciliations PRIMARY KEY (tenant_id)
+    )""",
     """
     CREATE TABLE provider_events (
         provider text NOT NULL,
@@ -270,6 +326,8 @@ def upgrade() -> None:
     op.execute(f"GRANT SELECT, INSERT, UPDATE, DELETE ON provider_events TO {APP_ROLE}")
     for table in ("merchant_accounts", "pricing_options", "promo_codes", "purchases", "payments", "refunds"):
         guard(table, APP_ROLE)
-    guard("package_credits", APP_ROLE)
+    for table in ("package_credits", "disputes", "payouts", "reconciliations"):
+        guard(table, APP_ROLE)
+    guard("balance_transactions", APP_ROLE, privileges="SELECT, INSERT")
     for table in ("tax_rates", "pricing_option_terms", "payment_attempts", "ledger_accounts", "transfers"):
         guard(table, APP_ROLE, privileges="SELECT, INSERT")
