@@ -41,6 +41,8 @@ from services.chassis.rpc.status import to_status
 MAX_TARGET = 8 * 1024
 MAX_HEADERS = 32 * 1024
 
+# Credentials are for the gateway alone.
+_NOT_PASSED_ON = frozenset({"authorization", "cookie"})
 _SECONDS = re.compile(r"[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
@@ -55,14 +57,17 @@ class Api:
         *,
         strangers: RateLimit,
         callers: RateLimit,
+        senders: RateLimit,
+        public_origin: str,
         behind_proxy: bool,
     ) -> None:
-        """`strangers` limits an address, `callers` a credential.
+        """`strangers` limits an address, `callers` a credential, `senders` an address that sends signed requests.
 
         `behind_proxy`: a proxy of ours adds the caller's address as the last X-Forwarded-For entry.
         """
         self._upstreams, self._tokens, self._csrf, self._behind_proxy = upstreams, tokens, csrf, behind_proxy
-        self._strangers, self._callers, self._streams = strangers, callers, StreamLimit()
+        self._strangers, self._callers, self._senders, self._streams = strangers, callers, senders, StreamLimit()
+        self._public_origin = public_origin
         self._calls = Calls(tokens, upstreams.ending)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -91,10 +96,12 @@ class Api:
     async def _answer(self, request: Request) -> Response:
         match = self._match(request)
         binding, route = match.binding, self._upstreams.route(match.binding)
-        credential = self._admit(request, route)
+        credential = self._admit(request, binding, route)
         deadline = monotonic() + _timeout(request, route)
         body = b"" if binding.is_upload else await read_body(request, binding)
         message = decode_request(match, request.scope["query_string"], body, request.headers.get("content-type", ""))
+        if binding.is_signed:
+            _fill_head(message, binding, request, self._public_origin)
         if route.method.needs_key:
             _set_request_id(message, request.headers.get("idempotency-key", ""))
         metadata = (("x-request-id", request.scope[REQUEST_ID]), ("x-forwarded-for", self._address(request)))
@@ -142,11 +149,11 @@ class Api:
             {"Allow": allow},
         )
 
-    def _admit(self, request: Request, route: Route) -> Credential | None:
+    def _admit(self, request: Request, binding: Binding, route: Route) -> Credential | None:
         """Who calls, once it is sure that no other site makes them; None for a method open to all."""
         stranger = neighbourhood(self._address(request))
         if route.method.policy.scope == MethodPolicy.PUBLIC:
-            self._strangers.take(stranger)
+            (self._senders if binding.is_signed else self._strangers).take(stranger)
             self._csrf.check_origin(request)
             return None
         credential = credential_of(request)
@@ -205,6 +212,17 @@ def _timeout(request: Request, route: Route) -> float:
     if not _SECONDS.fullmatch(given) or float(given) == 0:
         raise InvalidArgument("X-Request-Timeout", "must be a number of seconds")
     return min(float(given), route.method.deadline)
+
+
+def _fill_head(message: Any, binding: Binding, request: Request, public_origin: str) -> None:
+    """The request's headers, and its address as the sender knows it: behind a proxy `Host` may say anything."""
+    for name, value in request.headers.items():
+        if name not in _NOT_PASSED_ON:
+            headers = getattr(message, binding.headers_field)
+            headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    query = request.scope["query_string"].decode("latin-1")
+    path = request.scope["raw_path"].decode("latin-1")
+    setattr(message, binding.url_field, f"{public_origin}{path}{'?' if query else ''}{query}")
 
 
 def _set_request_id(message: Any, key: str) -> None:

@@ -62,6 +62,8 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
         CsrfGuard(settings.secret, [settings.public_origin, *settings.allowed_origins]),
         strangers=RateLimit(settings.public_rate_limit),
         callers=RateLimit(settings.rate_limit),
+        senders=RateLimit(settings.webhook_rate_limit),
+        public_origin=settings.public_origin,
         behind_proxy=settings.production,
     )
     app: ASGIApp = Router(routes, default=api, redirect_slashes=False)

@@ -27,11 +27,14 @@ class Settings:
     # Requests a second, by each credential and by each address of callers without one; 0 for no limit.
     rate_limit: float = env("POWERHOUSE_RATE_LIMIT", 50.0)
     public_rate_limit: float = env("POWERHOUSE_PUBLIC_RATE_LIMIT", 20.0)
+    # Of each address that sends webhooks: providers have few, and send much when much was sent.
+    webhook_rate_limit: float = env("POWERHOUSE_WEBHOOK_RATE_LIMIT", 1000.0)
     sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
     identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
     scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
     booking_target: str = env("POWERHOUSE_BOOKING_TARGET")
     notify_target: str = env("POWERHOUSE_NOTIFY_TARGET")
+    payments_target: str = env("POWERHOUSE_PAYMENTS_TARGET")
 
     def __post_init__(self) -> None:
         if len(self.secret) < 32:

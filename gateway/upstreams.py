@@ -35,6 +35,14 @@ from powerhouse.booking.v1 import (
 )
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.notify.v1 import notify_service_pb2
+from powerhouse.payments.v1 import (
+    catalogue_service_pb2,
+    merchant_service_pb2,
+    purchase_service_pb2,
+    reconciliation_service_pb2,
+    refund_service_pb2,
+    webhook_service_pb2,
+)
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from powerhouse.scheduling.v1 import scheduling_service_pb2
 from services.chassis.rpc.policy import Method, read_methods
@@ -62,6 +70,14 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         erasure_service_pb2.DESCRIPTOR.services_by_name["ErasureService"],
     ],
     "notify": [notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"]],
+    "payments": [
+        catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+        merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"],
+        purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
+        refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
+        reconciliation_service_pb2.DESCRIPTOR.services_by_name["ReconciliationService"],
+        webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
+    ],
 }
 CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))
 HEALTH_TIMEOUT = 1.0

@@ -115,7 +115,7 @@ class Operations:
             }
 
     def _query_parameters(self, binding: Binding) -> Iterator[Json]:
-        if binding.body == "":
+        if binding.body == "" or binding.is_signed:
             return
         taken = {variable.field for variable in binding.template.variables} | {("request_id",)}
         for fields in _leaves(binding.method.input_type):

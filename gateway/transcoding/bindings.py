@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from gateway.transcoding import path_template
 from gateway.transcoding.path_template import Template, Variable
+from services.chassis.rpc.policy import has_option
 
 HTTP_BODY = "google.api.HttpBody"
 
@@ -35,6 +36,9 @@ class Binding:
     body: str | None
     # "" stands for the whole response.
     response_body: str
+    # The request fields that take the headers and the address of a request signed by its sender; "" for all others.
+    headers_field: str
+    url_field: str
 
     @property
     def rpc(self) -> str:
@@ -50,6 +54,11 @@ class Binding:
     def raw_request(self) -> bool:
         """Whether the HTTP body passes as bytes instead of JSON."""
         return _body_type(self.method.input_type, self.body) == HTTP_BODY
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the service wants the request as it came, to check its signature."""
+        return bool(self.url_field)
 
     @property
     def is_upload(self) -> bool:
@@ -100,6 +109,9 @@ def _binding(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Binding:
         raise ValueError(f"{method.output_type.full_name} has no field {rule.response_body!r} to answer with")
     if method.client_streaming and _body_type(method.input_type, body) != HTTP_BODY:
         raise ValueError(f"only a body of {HTTP_BODY} can be streamed up")
+    headers_field, url_field = _head(method.input_type)
+    if headers_field and _body_type(method.input_type, body) != HTTP_BODY:
+        raise ValueError(f"only a request with a body of {HTTP_BODY} can be signed by its sender")
     return Binding(
         method=method,
         http_method=http_method,
@@ -109,7 +121,24 @@ def _binding(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Binding:
         response_class=message_factory.GetMessageClass(method.output_type),
         body=body,
         response_body=rule.response_body,
+        headers_field=headers_field,
+        url_field=url_field,
     )
+
+
+def _head(request: Descriptor) -> tuple[str, str]:
+    """The fields that take the headers and the address."""
+    headers = [field for field in request.fields if has_option(field, "http_headers")]
+    urls = [field for field in request.fields if has_option(field, "http_url")]
+    if not headers and not urls:
+        return "", ""
+    if len(headers) != 1 or len(urls) != 1:
+        raise ValueError(f"{request.full_name} needs one field for the headers and one for the address")
+    entry, url = headers[0].message_type, urls[0]
+    texts = [*entry.fields, url] if entry and entry.GetOptions().map_entry else []
+    if not texts or url.is_repeated or any(field.type != FieldDescriptor.TYPE_STRING for field in texts):
+        raise ValueError("the headers need a map<string, string>, the address a string")
+    return headers[0].name, urls[0].name
 
 
 def _check_variable(request: Descriptor, variable: Variable) -> None:

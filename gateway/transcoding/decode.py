@@ -41,7 +41,8 @@ def decode_request(match: Match, query: bytes, body: bytes, content_type: str) -
             read_field(message, fields(request)[binding.body], document, binding.body, 0)
         else:
             reader(request)(message, document, "", 0)
-    _fill_query(message, binding, query)
+    if not binding.is_signed:
+        _fill_query(message, binding, query)
     for names, text in binding.template.values(match.raw_segments).items():
         _fill_path(message, names, text)
     if binding.http_method == "PATCH" and isinstance(document, dict):

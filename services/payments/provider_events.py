@@ -8,7 +8,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import InvalidArgument
+from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
 from services.payments import disputes, merchants, payments, payouts, refunds
 from services.payments.gateways import gateway_of
@@ -21,12 +21,12 @@ KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
 
 
-async def ingest(resources: Resources, body: bytes, signature: str) -> None:
-    """Stores what a webhook brought. Raises InvalidArgument/SIGNATURE_INVALID."""
+async def receive(resources: Resources, body: bytes, signature: str) -> None:
+    """Stores what a webhook brought. Raises PermissionDenied/SIGNATURE_INVALID."""
     try:
         told = gateway_of(resources.settings).verify(body, signature)
     except BadSignature:
-        raise InvalidArgument("signature", "does not fit the body or the hour", reason="SIGNATURE_INVALID") from None
+        raise PermissionDenied("this was not signed by the provider, or not now", reason="SIGNATURE_INVALID") from None
     async with resources.database.transaction() as tx:
         await store(tx, told, "WEBHOOK")
 

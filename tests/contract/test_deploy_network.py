@@ -9,7 +9,7 @@ import pytest
 
 from embedded.programs import SERVICES
 from services.chassis import config
-from tests.contract.test_policies import EDGES, PLANNED
+from tests.contract.test_policies import EDGES
 from tests.support.contracts import methods
 from tests.support.manifests import ROOT, Doc, Process, pod_spec
 
@@ -124,7 +124,7 @@ def test_contracts_and_architecture_know_the_same_calls(calls: set[tuple[str, st
         for caller in method.GetOptions().Extensions[policy_pb2.method].callers
         if method.containing_service.full_name != "powerhouse.events.v1.EventFeed"
     }
-    assert allowed <= EDGES | PLANNED
+    assert allowed <= EDGES
     told = set()
     for row in re.findall(r"^\| (\w+) \|(.+)\|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE):
         if row[0] in SERVICES:

@@ -7,6 +7,8 @@ from powerhouse.payments.v1.webhook_service_pb2_grpc import WebhookServiceServic
 from services.chassis.resources import Resources
 from services.payments import provider_events
 
+SIGNATURE = "stripe-signature"
+
 
 class WebhookServicer(WebhookServiceServicer):
     """The contract's comments name the errors."""
@@ -14,8 +16,8 @@ class WebhookServicer(WebhookServiceServicer):
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    async def IngestStripeEvent(
-        self, request: pb.IngestStripeEventRequest, context: Any
-    ) -> pb.IngestStripeEventResponse:
-        await provider_events.ingest(self._resources, request.body.data, request.signature)
-        return pb.IngestStripeEventResponse()
+    async def ReceiveStripeEvent(
+        self, request: pb.ReceiveStripeEventRequest, context: Any
+    ) -> pb.ReceiveStripeEventResponse:
+        await provider_events.receive(self._resources, request.body.data, request.headers.get(SIGNATURE, ""))
+        return pb.ReceiveStripeEventResponse()

@@ -34,7 +34,7 @@ from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
 from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
-from powerhouse.payments.v1.webhook_service_pb2 import IngestStripeEventRequest
+from powerhouse.payments.v1.webhook_service_pb2 import ReceiveStripeEventRequest
 from powerhouse.payments.v1.webhook_service_pb2_grpc import WebhookServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
@@ -191,10 +191,10 @@ class Shop:
     async def pay(self, purchase: pb.Purchase, card: str = "pm_card_visa") -> dict[str, Any]:
         return await self.confirm(await self.start(purchase), card)
 
-    async def bought(self, price: int = 10_000, credits: int = 10) -> pb.Purchase:
+    async def bought(self, price: int = 10_000, credits: int = 10, card: str = "pm_card_visa") -> pb.Purchase:
         """A purchase that is paid, fulfilled and known here."""
         purchase = await self.buy(await self.add_client(), await self.sell(price, credits), price)
-        await self.pay(purchase)
+        await self.pay(purchase, card)
         await self.tell_all()
         return await self.get(purchase)
 
@@ -225,9 +225,13 @@ class Shop:
         for event in events:
             body = json.dumps(event)
             signature = stripe.WebhookSignature.generate_signature_header(body, secret)
-            await self.gateway.IngestStripeEvent(
-                IngestStripeEventRequest(body=HttpBody(data=body.encode()), signature=signature)
-            )
+            await self.webhook(body.encode(), signature)
+
+    def webhook(self, body: bytes, signature: str) -> Any:
+        """One request of the provider, as the gateway forwards it."""
+        return self.gateway.ReceiveStripeEvent(
+            ReceiveStripeEventRequest(body=HttpBody(data=body), headers={"stripe-signature": signature})
+        )
 
     async def tell_all(self) -> None:
         """Every webhook comes, and what it causes is done."""

@@ -66,3 +66,40 @@ def test_a_custom_method_is_a_route(tmp_path: Path) -> None:
     path.write_text(f"{HEAD}service Good {{ {rule} }}")
     router = Router([compile_proto(path).services_by_name["Good"]])
     assert router.match("GET", b"/v1/a") == {"REPORT"}
+
+
+# Request fields for what a sender signed.
+HEADERS, URL = "[(powerhouse.policy.v1.http_headers) = true]", "[(powerhouse.policy.v1.http_url) = true]"
+
+
+@pytest.mark.parametrize(
+    ("fields", "body", "complaint"),
+    [
+        (
+            f"map<string, string> headers = 2 {HEADERS}; string url = 3 {URL};",
+            "note",
+            "with a body of google.api.HttpBody",
+        ),
+        (f"map<string, string> headers = 2 {HEADERS};", "body", "one field for the headers and one for the address"),
+        (f"string url = 3 {URL};", "body", "one field for the headers and one for the address"),
+        (f"map<string, int32> headers = 2 {HEADERS}; string url = 3 {URL};", "body", "need a map<string, string>"),
+        (f"string headers = 2 {HEADERS}; string url = 3 {URL};", "body", "need a map<string, string>"),
+        (f"map<string, string> headers = 2 {HEADERS}; repeated string url = 3 {URL};", "body", "the address a string"),
+    ],
+)
+def test_a_signed_request_needs_room_for_what_was_signed(
+    tmp_path: Path, fields: str, body: str, complaint: str
+) -> None:
+    path = tmp_path / "signed.proto"
+    path.write_text(
+        f"""syntax = "proto3";
+package signed.v1;
+import "google/api/annotations.proto";
+import "google/api/httpbody.proto";
+import "powerhouse/policy/v1/policy.proto";
+message Request {{ google.api.HttpBody body = 1; string note = 4; {fields} }}
+message Response {{}}
+service Bad {{ {_rpc(f'{{post: "/v1/a" body: "{body}"}}')} }}"""
+    )
+    with pytest.raises(Unbindable, match=complaint):
+        Router([compile_proto(path).services_by_name["Bad"]])
