@@ -99,7 +99,8 @@ def listed(
     for name in filters:
         if (value := params.text(name)) is not None:
             where += f" AND json_extract(body, '$.{_column(kind, name)}') = ?"
-            bound.append(value)
+            # SQLite reads true as 1.
+            bound.append({"true": 1, "false": 0}.get(value, value))
     where, bound = _created(params, where, bound)
     after, before = params.text("starting_after"), params.text("ending_before")
     if after and before:
@@ -156,7 +157,7 @@ def _expanded(merchant: Merchant, body: Object, name: str, deeper: list[str]) ->
 
 
 def _column(kind: str, name: str) -> str:
-    return {("balance_transaction", "payout"): "_payout", ("webhook_endpoint", "type"): "type"}.get((kind, name), name)
+    return "_payout" if (kind, name) == ("balance_transaction", "payout") else name
 
 
 def _created(params: Params, where: str, bound: list[Any]) -> tuple[str, list[Any]]:

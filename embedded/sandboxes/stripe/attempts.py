@@ -47,7 +47,8 @@ def attempt(merchant: Merchant, intent: Object, *, off_session: bool = False, ne
         return _debit(merchant, intent, method)
     options = (intent["payment_method_options"] or {}).get("card", {})
     if _asks(card, method, off_session, options.get("request_three_d_secure")):
-        if off_session or never_asks:
+        # A renewal whose bank wants the person waits for them; any other payment in their absence is declined.
+        if never_asks or (off_session and not intent["_invoice"]):
             return _declined(merchant, intent, method, (*AUTHENTICATION, MESSAGES["authentication_required"]))
         return _action(merchant, intent)
     return _taken(merchant, intent, method, card)
@@ -124,6 +125,7 @@ def _action(merchant: Merchant, intent: Object) -> Object:
     intent["status"] = "requires_action"
     merchant.save(intent)
     merchant.emit("payment_intent.requires_action", intent)
+    _tell_invoice(merchant, intent)
     return intent
 
 

@@ -18,14 +18,18 @@ from starlette.types import Receive, Scope, Send
 
 from embedded.sandboxes.stripe import (  # noqa: F401 - each registers its calls
     accounts,
+    catalogue,
     customers,
     disputes,
     events,
     intents,
+    invoices,
     payouts,
+    previews,
     refunds,
     setup_intents,
     subscriptions,
+    test_clocks,
 )
 from embedded.sandboxes.stripe.api import render, route
 from embedded.sandboxes.stripe.control import control_routes
