@@ -1,5 +1,7 @@
 """How a subscription goes from one period to the next."""
 
+import copy
+
 from embedded.sandboxes.stripe.api import timer
 from embedded.sandboxes.stripe.billing import period_end
 from embedded.sandboxes.stripe.invoices import drafted, given_up, stored, voided
@@ -61,8 +63,7 @@ def renew(merchant: Merchant, identity: str) -> None:
     body = merchant.need("subscription", identity)
     if body["status"] not in RENEWS or (body["cancel_at"] or merchant.now + 1) <= merchant.now:
         return
-    before = {"status": body["status"], "items": body["items"], "latest_invoice": body["latest_invoice"]}
-    before["items"] = {**body["items"], "data": [dict(item) for item in body["items"]["data"]]}
+    before = copy.deepcopy({name: body[name] for name in ("status", "items", "latest_invoice")})
     if body["status"] == "trialing":
         body["status"] = "active"
         body["billing_cycle_anchor"] = merchant.now

@@ -1,5 +1,7 @@
 """Subscriptions: begun, changed, paused, ended, and what their invoices make of them."""
 
+import copy
+
 from embedded.sandboxes.stripe.api import collection, listed, on, timer
 from embedded.sandboxes.stripe.attempts import checked_method
 from embedded.sandboxes.stripe.billing import period_end
@@ -90,7 +92,7 @@ def update(merchant: Merchant, params: Params, id: str) -> Object:
     merchant = merchant.of(merchant.customer(body["customer"]))
     if body["status"] in ("canceled", "incomplete_expired"):
         raise Refusal("A canceled subscription can only update its cancellation_details and metadata.")
-    before = {**body, "items": {**body["items"], "data": [dict(item) for item in body["items"]["data"]]}}
+    before = copy.deepcopy(body)
     proration = params.choice("proration_behavior", PRORATIONS, "create_prorations")
     behavior = params.choice("payment_behavior", BEHAVIORS, "allow_incomplete")
     instant = params.integer("proration_date") or merchant.now
@@ -200,9 +202,8 @@ def ended(merchant: Merchant, body: Object, reason: str) -> Object:
     merchant.save(body)
     for kind in ("subscription.renew", "subscription.expire", "subscription.resume", "subscription.cancel"):
         merchant.forget(kind, body["id"])
-    for invoice in merchant.find(
-        "invoice", "customer = ? AND json_extract(body, '$.status') = 'draft'", body["customer"]
-    ):
+    invoice = merchant.get(body["latest_invoice"] or "")
+    if invoice and invoice["status"] == "draft":
         merchant.save(invoice | {"auto_advance": False})
     merchant.emit("customer.subscription.deleted", body)
     return body
@@ -259,9 +260,9 @@ def _write(merchant: Merchant, body: Object, params: Params) -> None:
     if "discounts" in params:
         body["discounts"] = discounts_of(merchant, body, params)
     settings = params.nested("payment_settings")
-    for name in ("save_default_payment_method",):
-        if name in settings:
-            body["payment_settings"][name] = settings.choice(name, ("on_subscription", "off"))
+    if "save_default_payment_method" in settings:
+        saves = settings.choice("save_default_payment_method", ("on_subscription", "off"))
+        body["payment_settings"]["save_default_payment_method"] = saves
     settings.raw("payment_method_types"), settings.raw("payment_method_options")
     details = params.nested("cancellation_details")
     body["cancellation_details"] |= {name: details.text(name) for name in ("comment", "feedback") if name in details}
