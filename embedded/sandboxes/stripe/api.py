@@ -120,7 +120,7 @@ def listed(
 
 def collection(data: list[Object], url: str) -> Object:
     """A list inside an object, whole."""
-    return {"object": "list", "data": data, "has_more": False, "url": url, "total_count": len(data)}
+    return {"object": "list", "data": data, "has_more": False, "url": url}
 
 
 def render(merchant: Merchant, body: Any, paths: list[str]) -> Any:

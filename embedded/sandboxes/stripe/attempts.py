@@ -40,6 +40,9 @@ def checked_method(merchant: Merchant, intent: Object, name: str) -> Object:
 
 def attempt(merchant: Merchant, intent: Object, *, off_session: bool = False, never_asks: bool = False) -> Object:
     """Confirms an intent that has a payment method. Raises Declined after noting why."""
+    if not merchant.need("account", merchant.id)["charges_enabled"]:
+        message = "Your account cannot currently make live charges: it has not been onboarded."
+        raise Refusal(message, code="account_invalid")
     method = merchant.need("payment_method", intent["payment_method"])
     card = card_of(method)
     intent |= {"last_payment_error": None, "next_action": None}

@@ -104,7 +104,7 @@ def update(merchant: Merchant, params: Params, id: str) -> Object:
         begins_period(merchant, body, now=True)
         return merchant.need("subscription", id)
     items = changed_items(merchant, body["items"]["data"], params.each("items"), id)
-    body["items"] = {**body["items"], "data": items, "total_count": len(items)}
+    body["items"] = {**body["items"], "data": items}
     merchant.save(body)
     if interval_of(body) != interval_of(before):
         _begin_anew(merchant, body, before, proration or "none", instant)
