@@ -240,7 +240,7 @@ async def test_unknown_addresses_and_objects(studio: Studio) -> None:
 
 
 def lacking(body: Any, path: str) -> list[str]:
-    """Fields that the SDK's types promise and an object does not have, and those that it has beside them; at any depth."""
+    """Fields that the SDK's types promise and an object lacks, and those that it has beside them, at any depth."""
     missing = []
     if isinstance(body, stripe.StripeObject):
         typed = getattr(type(body), "__annotations__", {})
