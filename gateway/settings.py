@@ -28,6 +28,7 @@ class Settings:
     rate_limit: float = env("POWERHOUSE_RATE_LIMIT", 50.0)
     public_rate_limit: float = env("POWERHOUSE_PUBLIC_RATE_LIMIT", 20.0)
     sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
+    stripe_sandbox_url: str | None = env("POWERHOUSE_STRIPE_SANDBOX_URL", None)
     identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
     scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
     booking_target: str = env("POWERHOUSE_BOOKING_TARGET")
@@ -36,8 +37,10 @@ class Settings:
     def __post_init__(self) -> None:
         if len(self.secret) < 32:
             raise ConfigurationError("POWERHOUSE_SECRET is shorter than 32 characters")
-        if self.production and self.sandbox_url:
-            raise ConfigurationError("POWERHOUSE_SANDBOX_URL is refused in production")
+        if self.production and (self.sandbox_url or self.stripe_sandbox_url):
+            raise ConfigurationError(
+                "POWERHOUSE_SANDBOX_URL and POWERHOUSE_STRIPE_SANDBOX_URL are refused in production"
+            )
         for origin in self.allowed_origins:
             if origin != _origin(origin):
                 raise ConfigurationError("POWERHOUSE_CORS_ORIGINS must list origins like https://studio.example")

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -71,7 +70,8 @@ class StripeSandbox:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        self._platforms = {key: f"acct_1{hashlib.sha256(key.encode()).hexdigest()[:15]}" for key in self.keys}
+        # By their places, so that an account outlives its key.
+        self._platforms = {key: f"acct_1Sandbox{number:07}" for number, key in enumerate(self.keys, 1)}
         self._publishable = {key.replace("sk_", "pk_", 1): name for key, name in self._platforms.items()}
         self._idempotency = Keys(self.store)
         for name in self._platforms.values():
