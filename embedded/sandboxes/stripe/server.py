@@ -106,6 +106,7 @@ class StripeSandbox:
         routes = [
             Route("/v1/{path:path}", self.answer, methods=["GET", "POST", "DELETE"]),
             *control_routes(self.store, self.faults, self._idempotency, self.merchant_at, self.now),
+            Route("/elements/{secret}/confirm", self.answer_page, methods=["POST"]),
             *page_routes(self.store, self.merchant_at, self.now, {v: k for k, v in self._publishable.items()}),
         ]
         return Starlette(routes=routes, lifespan=lifespan)
@@ -151,6 +152,14 @@ class StripeSandbox:
             return await self._done(merchant, method, path, form, headers)
         except Refusal as refusal:
             return _refused(refusal, headers)
+
+    async def answer_page(self, request: Request) -> Response:
+        """What the payment form confirms, as a call of the API; a refusal is an answer that no browser complains of."""
+        identity = request.path_params["secret"].partition("_secret_")[0]
+        kind = "setup_intents" if identity.startswith("seti_") else "payment_intents"
+        call = Request({**request.scope, "path": f"/v1/{kind}/{identity}/confirm"}, request.receive)
+        answer = await self.answer(call)
+        return answer if isinstance(answer, CutOff) else Response(answer.body, media_type="application/json")
 
     async def _done(
         self, merchant: Merchant, method: str, path: str, form: Object, headers: dict[str, str]

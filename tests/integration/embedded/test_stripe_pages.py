@@ -1,5 +1,6 @@
 """The payment form, the bank's window, the onboarding and the overview, in a real browser."""
 
+import re
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -9,6 +10,8 @@ from playwright.async_api import Page
 from tests.integration.embedded.stripe_like import StripeLike, Studio
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
 
+# Where a client comes back to, as Stripe words it.
+BACK = re.compile("redirect_status=")
 LOOKS = [("light", DESKTOP), ("dark", PHONE), ("light", PHONE), ("dark", DESKTOP)]
 
 
@@ -21,7 +24,7 @@ def form(studio: Studio, intent: Any, back: str = "") -> str:
     """Where the web app sends a client to pay."""
     key = studio.like.key.replace("sk_", "pk_")
     address = f"{studio.like.url}/elements/{intent.client_secret}?key={key}&account={studio.account}"
-    return f"{address}&return_url={studio.like.url}/healthz{back}"
+    return f"{address}&return_url={studio.like.url}/{back}"
 
 
 async def choose(page: Page, label: str) -> None:
@@ -37,7 +40,7 @@ async def test_a_card_pays_and_the_client_is_back(our_sandbox: StripeLike, studi
     page = await open_page(form(studio, intent, "?from=shop"))
     assert await page.get_by_role("heading", level=1).inner_text() == "Pay $120.00 USD"
     await page.get_by_role("button", name="Pay $120.00 USD").click()
-    await page.wait_for_url("**/healthz**")
+    await page.wait_for_url(BACK)
     assert told(page) == {
         "from": "shop",
         "payment_intent": intent.id,
@@ -59,7 +62,7 @@ async def test_a_declined_card_says_so_and_another_is_taken(
     assert await page.get_by_role("button", name="Pay").is_enabled()
     await choose(page, "Mastercard, succeeds")
     await page.keyboard.press("Enter")
-    await page.wait_for_url("**/healthz**")
+    await page.wait_for_url(BACK)
     assert told(page)["redirect_status"] == "succeeded"
 
 
@@ -75,7 +78,7 @@ async def test_a_bank_asks_in_its_window(
     await page.get_by_text("Payment of $120.00 USD").wait_for()
     assert await weak_texts(page) == []
     await page.get_by_role("button", name=button).click()
-    await page.wait_for_url("**/healthz**")
+    await page.wait_for_url(BACK)
     assert told(page)["redirect_status"] == status
     seen = await studio.v1.payment_intents.retrieve_async(intent.id)
     assert seen.status == ("succeeded" if status == "succeeded" else "requires_payment_method")
@@ -89,14 +92,14 @@ async def test_a_saved_card_is_offered_first_and_a_card_can_be_saved(
     page = await open_page(form(studio, setup))
     await choose(page, "Mastercard, succeeds")
     await page.get_by_role("button", name="Save a card").click()
-    await page.wait_for_url("**/healthz**")
+    await page.wait_for_url(BACK)
     assert told(page)["setup_intent"] == setup.id
     intent = await wish(studio, customer=customer.id)
     page = await open_page(form(studio, intent))
     saved = page.get_by_role("radio", name="Mastercard ending in 4444")
     assert await saved.is_checked()
     await page.get_by_role("button", name="Pay").click()
-    await page.wait_for_url("**/healthz**")
+    await page.wait_for_url(BACK)
     (method,) = (await studio.v1.payment_methods.list_async({"customer": customer.id})).data
     assert (await studio.v1.payment_intents.retrieve_async(intent.id)).payment_method == method.id
 
@@ -104,7 +107,7 @@ async def test_a_saved_card_is_offered_first_and_a_card_can_be_saved(
 async def test_what_is_paid_cannot_be_paid_again(our_sandbox: StripeLike, studio: Studio, open_page: OpenPage) -> None:
     intent = await wish(studio)
     await studio.v1.payment_intents.confirm_async(
-        intent.id, {"payment_method": "pm_card_visa", "return_url": f"{studio.like.url}/healthz"}
+        intent.id, {"payment_method": "pm_card_visa", "return_url": f"{studio.like.url}/"}
     )
     page = await open_page(form(studio, intent))
     await page.get_by_text("Paid. Thank you.").wait_for()
@@ -129,7 +132,7 @@ async def test_the_form_is_readable_and_fits(
 async def test_onboarding_is_one_click(our_sandbox: StripeLike, open_page: OpenPage) -> None:
     platform: Any = our_sandbox.client().v1
     account = await platform.accounts.create_async({"type": "standard", "business_profile": {"name": "Studio North"}})
-    back = f"{our_sandbox.url}/healthz"
+    back = f"{our_sandbox.url}/"
     link = await platform.account_links.create_async(
         {"account": account.id, "type": "account_onboarding", "return_url": back, "refresh_url": back}
     )
