@@ -21,6 +21,10 @@ PASSED_ON = (
     *("POWERHOUSE_OTLP_ENDPOINT", "POWERHOUSE_TRACE_SAMPLE_RATIO"),
     *("POWERHOUSE_RATE_LIMIT", "POWERHOUSE_PUBLIC_RATE_LIMIT", "POWERHOUSE_CORS_ORIGINS"),
 )
+STRIPE = (
+    *("STRIPE_API_KEY", "STRIPE_API_KEY_FILE", "STRIPE_PUBLISHABLE_KEY", "STRIPE_API_URL"),
+    *("STRIPE_WEBHOOK_SECRETS", "STRIPE_WEBHOOK_SECRETS_FILE", "POWERHOUSE_OWN_KEY_STUDIO"),
+)
 MAIL_PROVIDER = ("RESEND_API_KEY", "RESEND_API_KEY_FILE", "RESEND_API_URL")
 
 
@@ -52,6 +56,8 @@ class Run:
     certificates: Certificates
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     mail_key: str = field(default_factory=lambda: f"re_{secrets.token_urlsafe(18)}")
+    stripe_key: str = field(default_factory=lambda: f"test_{secrets.token_hex(12)}")
+    stripe_webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
 
     @property
     def public_url(self) -> str:
@@ -79,6 +85,8 @@ class Run:
         """Everything that keeps running."""
         if not self.sends_real_mail:
             yield self._sandbox()
+        if not self.takes_real_money:
+            yield self._stripe_sandbox()
         for service in SERVICES:
             yield self._serve(service)
             yield self._work(service)
@@ -88,6 +96,11 @@ class Run:
     def sends_real_mail(self) -> bool:
         """Whether the person named a mail provider of their own."""
         return any(self.environ.get(name) for name in MAIL_PROVIDER)
+
+    @property
+    def takes_real_money(self) -> bool:
+        """Whether the person named a Stripe key of their own."""
+        return any(self.environ.get(name) for name in ("STRIPE_API_KEY", "STRIPE_API_KEY_FILE"))
 
     def _serve(self, service: str) -> Child:
         environment = {
@@ -114,6 +127,7 @@ class Run:
             "POWERHOUSE_PORT": str(self.port),
             "POWERHOUSE_PUBLIC_URL": self.public_url,
             **self._capture(),
+            **self._payment_pages(),
         }
         return self._probed("gateway", GATEWAY, ["gateway"], environment)
 
@@ -125,11 +139,43 @@ class Run:
         child.probe = port
         return child
 
+    def _stripe_sandbox(self) -> Child:
+        port = self.ports["stripe"]
+        environment = {
+            **self._common(),
+            "STRIPE_API_KEY": f"sk_{self.stripe_key}",
+            "STRIPE_WEBHOOK_SECRET": self.stripe_webhook_secret,
+        }
+        arguments = [
+            *("embedded.sandboxes.stripe", "--port", str(port), "--directory", str(self.var / "stripe")),
+            *("--public-url", f"{self.public_url}/sandbox/stripe"),
+            *("--webhook-url", f"http://127.0.0.1:{self.port}/webhooks/stripe"),
+        ]
+        child = self._program("stripe", SANDBOX, arguments, environment)
+        child.probe = port
+        return child
+
+    def _stripe(self) -> dict[str, str]:
+        """What payments is told: the person's own Stripe, or the sandbox."""
+        if self.takes_real_money:
+            return {name: self.environ[name] for name in STRIPE if name in self.environ}
+        return {
+            "STRIPE_API_KEY": f"sk_{self.stripe_key}",
+            "STRIPE_PUBLISHABLE_KEY": f"pk_{self.stripe_key}",
+            "STRIPE_API_URL": f"http://127.0.0.1:{self.ports['stripe']}",
+            "STRIPE_WEBHOOK_SECRETS": self.stripe_webhook_secret,
+        }
+
     def _sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['sandbox']}"
 
     def _capture(self) -> dict[str, str]:
         return {} if self.sends_real_mail else {"POWERHOUSE_SANDBOX_URL": self._sandbox_url()}
+
+    def _payment_pages(self) -> dict[str, str]:
+        if self.takes_real_money:
+            return {}
+        return {"POWERHOUSE_STRIPE_SANDBOX_URL": f"http://127.0.0.1:{self.ports['stripe']}"}
 
     def _of_service(self, service: str) -> dict[str, str]:
         environment = {
@@ -147,6 +193,8 @@ class Run:
             environment["POWERHOUSE_PERSON_KEYS_FILE"] = str(self.certificates.person_keys)
         if service == "notify":
             environment |= self._mail()
+        if service == "payments":
+            environment |= self._stripe()
         return environment
 
     def _mail(self) -> dict[str, str]:

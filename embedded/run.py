@@ -142,6 +142,9 @@ def _welcome(console: Console, run: Run, seconds: float) -> list[str]:
         f"Mail      {run.public_url}/sandbox"
         if not run.sends_real_mail
         else "Mail      leaves this machine (RESEND_API_KEY)",
+        f"Payments  {run.public_url}/sandbox/stripe/"
+        if not run.takes_real_money
+        else "Payments  move real money (STRIPE_API_KEY)",
         f"Ports     {run.var / 'run.json'}",
         f"Logs      {run.var / 'log'}",
     ]

@@ -62,10 +62,12 @@ def included(kind: str, field: str) -> Callable[[Included], Included]:
 
 def route(method: str, path: str) -> tuple[Call, dict[str, str]]:
     """The call of a path and its arguments. Raises Refusal."""
-    for call in CALLS:
-        match = call.path.fullmatch(path)
-        if match and call.method == method:
-            return call, match.groupdict()
+    found = [
+        (call, match.groupdict()) for call in CALLS if call.method == method and (match := call.path.fullmatch(path))
+    ]
+    if found:
+        # A name of its own goes before an id in the same place.
+        return min(found, key=lambda one: len(one[1]))
     message = f"Unrecognized request URL ({method}: {path}). docs/stripe-sandbox.md says what the sandbox knows."
     raise Refusal(message, status=404)
 
@@ -99,7 +101,8 @@ def listed(
     for name in filters:
         if (value := params.text(name)) is not None:
             where += f" AND json_extract(body, '$.{_column(kind, name)}') = ?"
-            bound.append(value)
+            # SQLite reads true as 1.
+            bound.append({"true": 1, "false": 0}.get(value, value))
     where, bound = _created(params, where, bound)
     after, before = params.text("starting_after"), params.text("ending_before")
     if after and before:
@@ -117,7 +120,7 @@ def listed(
 
 def collection(data: list[Object], url: str) -> Object:
     """A list inside an object, whole."""
-    return {"object": "list", "data": data, "has_more": False, "url": url, "total_count": len(data)}
+    return {"object": "list", "data": data, "has_more": False, "url": url}
 
 
 def render(merchant: Merchant, body: Any, paths: list[str]) -> Any:
@@ -135,7 +138,7 @@ def render(merchant: Merchant, body: Any, paths: list[str]) -> Any:
         if name not in wanted:
             shown[name] = render(merchant, value, []) if isinstance(value, dict | list) else value
     for name, deeper in wanted.items():
-        shown[name] = _expanded(merchant, shown, name, deeper)
+        shown[name] = _expanded(merchant, body, name, deeper)
     return shown
 
 
@@ -143,7 +146,7 @@ def _expanded(merchant: Merchant, body: Object, name: str, deeper: list[str]) ->
     include = INCLUDED.get((str(body.get("object")), name))
     if include:
         return render(merchant, include(merchant, body), deeper)
-    if name not in body:
+    if name not in public(body):
         raise Refusal(f"This property cannot be expanded ({name}).", param="expand")
     value = body[name]
     if isinstance(value, str):
@@ -156,7 +159,7 @@ def _expanded(merchant: Merchant, body: Object, name: str, deeper: list[str]) ->
 
 
 def _column(kind: str, name: str) -> str:
-    return {("balance_transaction", "payout"): "_payout", ("webhook_endpoint", "type"): "type"}.get((kind, name), name)
+    return "_payout" if (kind, name) == ("balance_transaction", "payout") else name
 
 
 def _created(params: Params, where: str, bound: list[Any]) -> tuple[str, list[Any]]:

@@ -40,6 +40,9 @@ def checked_method(merchant: Merchant, intent: Object, name: str) -> Object:
 
 def attempt(merchant: Merchant, intent: Object, *, off_session: bool = False, never_asks: bool = False) -> Object:
     """Confirms an intent that has a payment method. Raises Declined after noting why."""
+    if not merchant.need("account", merchant.id)["charges_enabled"]:
+        message = "Your account cannot currently make live charges: it has not been onboarded."
+        raise Refusal(message, code="account_invalid")
     method = merchant.need("payment_method", intent["payment_method"])
     card = card_of(method)
     intent |= {"last_payment_error": None, "next_action": None}
@@ -47,7 +50,8 @@ def attempt(merchant: Merchant, intent: Object, *, off_session: bool = False, ne
         return _debit(merchant, intent, method)
     options = (intent["payment_method_options"] or {}).get("card", {})
     if _asks(card, method, off_session, options.get("request_three_d_secure")):
-        if off_session or never_asks:
+        # A renewal whose bank wants the person waits for them; any other payment in their absence is declined.
+        if never_asks or (off_session and not intent["_invoice"]):
             return _declined(merchant, intent, method, (*AUTHENTICATION, MESSAGES["authentication_required"]))
         return _action(merchant, intent)
     return _taken(merchant, intent, method, card)
@@ -124,6 +128,7 @@ def _action(merchant: Merchant, intent: Object) -> Object:
     intent["status"] = "requires_action"
     merchant.save(intent)
     merchant.emit("payment_intent.requires_action", intent)
+    _tell_invoice(merchant, intent)
     return intent
 
 

@@ -96,7 +96,7 @@ def charge(merchant: Merchant, intent: Object, method: Object, declined: tuple[s
 def settle_later(merchant: Merchant, body: Object, capture_method: str) -> None:
     """Books a captured charge: at once, or as Stripe does by default, a moment later."""
     card = card_of(merchant.need("payment_method", body["payment_method"]))
-    if capture_method == "automatic_async":
+    if capture_method == "automatic_async" and merchant.clock is None:
         merchant.after(SETTLES_AFTER, "charge.settle", body["id"])
     else:
         settled(merchant, body)

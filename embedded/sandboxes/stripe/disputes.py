@@ -99,6 +99,7 @@ def opened(merchant: Merchant, charge: Object, reason: str, amount: int | None =
             "card": {
                 "brand": charge["payment_method_details"].get("card", {}).get("brand", "visa"),
                 "case_type": "inquiry" if inquiry else "chargeback",
+                "network": charge["payment_method_details"].get("card", {}).get("brand", "visa"),
                 "network_reason_code": "10.4" if reason == "fraudulent" else "13.1",
             },
         },

@@ -106,7 +106,7 @@ def _shown(merchant: Merchant, body: Object) -> Object:
         "amount": shown(body["amount"], body["currency"]) if "amount" in body else None,
         "currency": body.get("currency", "").upper(),
         "description": body["description"],
-        "error": error.get("message"),
+        "declined": error.get("message"),
         "saved": [{"id": one["id"], "label": _label(one)} for one in methods],
         "cards": [
             {

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import contextlib
-import hashlib
 import json
 import time
 from collections.abc import AsyncIterator
@@ -18,14 +17,18 @@ from starlette.types import Receive, Scope, Send
 
 from embedded.sandboxes.stripe import (  # noqa: F401 - each registers its calls
     accounts,
+    catalogue,
     customers,
     disputes,
     events,
     intents,
+    invoices,
     payouts,
+    previews,
     refunds,
     setup_intents,
     subscriptions,
+    test_clocks,
 )
 from embedded.sandboxes.stripe.api import render, route
 from embedded.sandboxes.stripe.control import control_routes
@@ -67,7 +70,8 @@ class StripeSandbox:
     faults: Faults = field(default_factory=Faults)
 
     def __post_init__(self) -> None:
-        self._platforms = {key: f"acct_1{hashlib.sha256(key.encode()).hexdigest()[:15]}" for key in self.keys}
+        # By their places, so that an account outlives its key.
+        self._platforms = {key: f"acct_1Sandbox{number:07}" for number, key in enumerate(self.keys, 1)}
         self._publishable = {key.replace("sk_", "pk_", 1): name for key, name in self._platforms.items()}
         self._idempotency = Keys(self.store)
         for name in self._platforms.values():
@@ -102,6 +106,7 @@ class StripeSandbox:
         routes = [
             Route("/v1/{path:path}", self.answer, methods=["GET", "POST", "DELETE"]),
             *control_routes(self.store, self.faults, self._idempotency, self.merchant_at, self.now),
+            Route("/elements/{secret}/confirm", self.answer_page, methods=["POST"]),
             *page_routes(self.store, self.merchant_at, self.now, {v: k for k, v in self._publishable.items()}),
         ]
         return Starlette(routes=routes, lifespan=lifespan)
@@ -147,6 +152,14 @@ class StripeSandbox:
             return await self._done(merchant, method, path, form, headers)
         except Refusal as refusal:
             return _refused(refusal, headers)
+
+    async def answer_page(self, request: Request) -> Response:
+        """What the payment form confirms, as a call of the API; a refusal is an answer that no browser complains of."""
+        identity = request.path_params["secret"].partition("_secret_")[0]
+        kind = "setup_intents" if identity.startswith("seti_") else "payment_intents"
+        call = Request({**request.scope, "path": f"/v1/{kind}/{identity}/confirm"}, request.receive)
+        answer = await self.answer(call)
+        return answer if isinstance(answer, CutOff) else Response(answer.body, media_type="application/json")
 
     async def _done(
         self, merchant: Merchant, method: str, path: str, form: Object, headers: dict[str, str]

@@ -84,6 +84,16 @@ class Store:
             raise
         self._database.execute("COMMIT")
 
+    @contextmanager
+    def nothing_kept(self) -> Iterator[None]:
+        """Inside a transaction: what is done here is undone, whatever comes of it."""
+        self._database.execute("SAVEPOINT tried")
+        try:
+            yield
+        finally:
+            self._database.execute("ROLLBACK TO tried")
+            self._database.execute("RELEASE tried")
+
     def run(self, sql: str, *values: Any) -> int:
         """Changes rows and says how many."""
         return self._database.execute(sql, values).rowcount

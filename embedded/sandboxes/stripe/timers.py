@@ -18,15 +18,17 @@ def next_due(store: Store, clock: str | None, until: int, account: str | None = 
     return store.row(f"{sql} ORDER BY due_at, number LIMIT 1", clock, until, account)
 
 
-def fire(store: Store, merchant_at: MerchantAt, row: sqlite3.Row, now: int | None = None) -> None:
-    """Does one thing at the instant when it was due; what it was about may be gone."""
-    store.run("DELETE FROM timers WHERE number = ?", row["number"])
+def fire(store: Store, merchant_at: MerchantAt, row: sqlite3.Row, now: int | None = None) -> bool:
+    """Does one thing at the instant when it was due, unless it was taken back; what it was about may be gone."""
+    if not store.run("DELETE FROM timers WHERE number = ?", row["number"]):
+        return False
     merchant = merchant_at(row["account"], row["due_at"] if now is None else now, row["clock"])
     try:
         TIMERS[row["kind"]](merchant, row["id"])
     except Refusal as refusal:
         if not refusal.kept and refusal.status != 404:
             raise
+    return True
 
 
 def run_due(store: Store, merchant_at: MerchantAt, until: int) -> None:

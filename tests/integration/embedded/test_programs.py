@@ -53,6 +53,12 @@ def test_keys_are_a_process_s_own_and_nothing_else_is_inherited(tmp_path: Path) 
             assert environment["POWERHOUSE_TLS_DIR"].endswith(f"/tls/{owner}")
     with_mail_key = {name for name, environment in environments.items() if "RESEND_API_KEY" in environment}
     assert with_mail_key == {"notify.serve", "notify.work", "sandbox"}
+    assert "STRIPE_API_KEY" in environments["stripe"]
+    assert not [
+        name
+        for name in environments
+        if name.partition(".")[0] not in ("stripe", "payments") and "STRIPE_API_KEY" in environments[name]
+    ]
 
 
 @pytest.mark.parametrize("variable", ["RESEND_API_KEY", "RESEND_API_KEY_FILE"])
@@ -73,3 +79,10 @@ def test_overrides_reach_their_service_alone(tmp_path: Path) -> None:
         "booking.work",
         "migrate",
     }
+
+
+def test_a_stripe_key_of_ones_own_replaces_the_sandbox(tmp_path: Path) -> None:
+    assert "POWERHOUSE_STRIPE_SANDBOX_URL" in told(tmp_path)["gateway"]
+    environments = told(tmp_path, STRIPE_API_KEY="sk_live_x", STRIPE_WEBHOOK_SECRETS="whsec_x")
+    assert "stripe" not in environments
+    assert "POWERHOUSE_STRIPE_SANDBOX_URL" not in environments["gateway"]

@@ -55,7 +55,7 @@ async function submit(event) {
     return_url: back,
   };
   try {
-    const answer = await confirm(`/v1/${intent.object}s/${intent.id}/confirm`, fields);
+    const answer = await confirm(`/elements/${encodeURIComponent(secret)}/confirm`, fields);
     if (answer.next_action) return leave(answer.next_action.redirect_to_url.url);
     intent = { ...intent, status: answer.status };
     if (settle() && query.get("return_url")) {
@@ -75,7 +75,7 @@ async function submit(event) {
 try {
   intent = await ask(`/elements/${encodeURIComponent(secret)}/state`);
   draw();
-  if (!settle()) show("error", intent.error);
+  if (!settle()) show("error", intent.declined);
   element("form").addEventListener("submit", submit);
 } catch (error) {
   show("error", error.message);

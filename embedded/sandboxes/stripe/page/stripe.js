@@ -12,7 +12,7 @@ export const made = (tag, fields = {}, ...inner) => {
 export async function ask(path, options = {}) {
   const answer = await fetch(root + path, options);
   const body = await answer.json();
-  if (!answer.ok) throw Object.assign(new Error(body.error?.message ?? `answered ${answer.status}`), { body });
+  if (!answer.ok || body.error) throw new Error(body.error?.message ?? `answered ${answer.status}`);
   return body;
 }
 
