@@ -12,7 +12,7 @@ from embedded.children import Child, program
 from embedded.processes import free_port, log_file
 from services.chassis.db.urls import service_url
 
-SERVICES = ("identity", "scheduling", "booking", "notify")
+SERVICES = ("identity", "scheduling", "booking", "notify", "payments")
 # Stages of the end: what takes requests first, the databases last.
 GATEWAY, WORK, SERVE, SANDBOX, SERVERS = range(5)
 PASSED_ON = (

@@ -41,7 +41,7 @@ async def grant(
     Raises NotFound for the client, or a type of which the studio has never planned a class; InvalidArgument with
     VALIDITY_AMBIGUOUS, EXPIRE_DATE_PAST, EXPIRE_DATE_TOO_FAR or UNKNOWN_TIME_ZONE.
     """
-    await _require_planned(tx, class_type_ids)
+    await require_planned(tx, class_type_ids)
     return await issue(
         tx,
         client_id=client_id,
@@ -202,7 +202,7 @@ async def give_back(tx: UnitOfWork, booking: BookingDetail, cause: str, reason: 
     )
 
 
-async def _require_planned(tx: UnitOfWork, class_type_ids: Sequence[UUID]) -> None:
+async def require_planned(tx: UnitOfWork, class_type_ids: Sequence[UUID]) -> None:
     """Booking knows class types by their classes."""
     query = select(ClassSession.class_type_id).distinct()
     query = query.where(ClassSession.tenant_id == tx.tenant, ClassSession.class_type_id.in_(class_type_ids))

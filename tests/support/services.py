@@ -74,6 +74,8 @@ class Mesh:
             "STRIPE_API_KEY": "sk_test_nobody",
             "STRIPE_PUBLISHABLE_KEY": "pk_test_nobody",
             "STRIPE_WEBHOOK_SECRETS": "whsec_nobody",
+            # Nobody listens there.
+            "STRIPE_API_URL": "http://127.0.0.1:9",
             **(extra or {}),
         }
         settings = config.load(service.settings, environ)

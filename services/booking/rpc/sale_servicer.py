@@ -6,7 +6,7 @@ from uuid import UUID
 from powerhouse.booking.v1 import sale_service_pb2 as pb
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.sale_service_pb2_grpc import SaleServiceServicer
-from services.booking import sales
+from services.booking import credits, sales
 from services.booking.rpc.credit_encoding import encode_package
 from services.booking.rpc.names import child, name_of
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -28,6 +28,12 @@ class SaleServicer(SaleServiceServicer):
             account=f"accounts/{client.account_id}" if client.account_id else "",
             archived=client.archive_time is not None,
         )
+
+    async def CheckClassTypes(self, request: pb.CheckClassTypesRequest, context: Any) -> pb.CheckClassTypesResponse:
+        class_type_ids = [child(name, "classTypes", "class_types") for name in request.class_types]
+        async with self._database.read() as tx:
+            await credits.require_planned(tx, class_type_ids)
+        return pb.CheckClassTypesResponse()
 
     async def GrantPurchase(self, request: pb.GrantPurchaseRequest, context: Any) -> ClientPackage:
         client_id = child(request.client, "clients", "client")

@@ -8,8 +8,9 @@ from powerhouse.payments.v1 import catalogue_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceServicer
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
+from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp, masked_fields
-from services.payments import catalogue, promo_codes
+from services.payments import buyers, catalogue, promo_codes
 from services.payments.rpc.encoding import encode_option, encode_promo_code, encode_tax_rate
 from services.payments.rpc.names import child, optional
 
@@ -18,12 +19,13 @@ class CatalogueServicer(CatalogueServiceServicer):
     """The contract's comments name the errors."""
 
     def __init__(self, resources: Resources) -> None:
-        self._database, self._pager = resources.database, resources.pager
+        self._stubs, self._database, self._pager = resources.stubs, resources.database, resources.pager
 
     async def CreatePricingOption(
         self, request: pb.CreatePricingOptionRequest, context: Any
     ) -> catalogue_pb2.PricingOption:
         terms = _decode_terms(request.pricing_option, catalogue.MUTABLE)
+        await self._require_class_types(request.pricing_option)
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.PricingOption:
             return encode_option(await catalogue.create(tx, terms))
@@ -53,6 +55,7 @@ class CatalogueServicer(CatalogueServiceServicer):
         option_id = child(request.pricing_option.name, "pricingOptions", "pricing_option.name")
         fields = masked_fields(request.update_mask, request.pricing_option, "pricing_option", catalogue.MUTABLE)
         changes = _decode_terms(request.pricing_option, fields)
+        await self._require_class_types(request.pricing_option)
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.PricingOption:
             return encode_option(await catalogue.update(tx, option_id, request.pricing_option.etag, changes))
@@ -129,6 +132,9 @@ class CatalogueServicer(CatalogueServiceServicer):
             return encode_promo_code(await promo_codes.archive(tx, promo_code_id, request.etag))
 
         return await self._database.write(change)
+
+    async def _require_class_types(self, option: catalogue_pb2.PricingOption) -> None:
+        await buyers.require_class_types(self._stubs, current_call().tenant, option.class_types)
 
 
 def _decode_terms(option: catalogue_pb2.PricingOption, fields: Collection[str]) -> dict[str, Any]:

@@ -186,7 +186,7 @@ async def test_who_may_buy_for_whom(shop: Shop) -> None:
     await refused(shop.quote(other, option, stub=person), StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
     nobody = f"{shop.name}/clients/{new_id()}"
     await refused(shop.quote(nobody, option, stub=person), StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED")
-    await refused(shop.quote(nobody, option), StatusCode.FAILED_PRECONDITION, "CLIENT_UNKNOWN")
+    await refused(shop.quote(nobody, option), StatusCode.NOT_FOUND, "NOT_FOUND")
     theirs, mine = await shop.buy(other, option, 10_000), await shop.buy(client, option, 10_000, stub=person)
     with pytest.raises(Exception, match="PERMISSION_DENIED"):
         await person.GetPurchase(pb.GetPurchaseRequest(name=theirs.name))
