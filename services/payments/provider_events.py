@@ -10,7 +10,7 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
-from services.payments import disputes, merchants, payments, payouts, refunds
+from services.payments import disputes, merchants, payments, payouts, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
@@ -70,9 +70,8 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
             await _applied(tx, event)
         return True
     if event.type.startswith("refund."):
-        refund = await gateway.get_refund(external_account, event.payload["id"])
-        async with resources.database.transaction(studio) as tx:
-            ours = await refunds.apply(tx, external_account, refund)
+        ours = await refunding.take_over(resources, studio, external_account, event.payload["id"])
+        async with resources.database.transaction() as tx:
             await _applied(tx, event)
         return ours
     if event.type.startswith("charge.dispute."):

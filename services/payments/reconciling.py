@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from powerhouse.payments.v1.reconciliation_service_pb2 import Reconciliation as Message
 from services.chassis.resources import Resources
 from services.chassis.telemetry import logger
-from services.payments import payments, provider_events, reconciliations, refunds
+from services.payments import payments, provider_events, reconciliations, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import BalanceTransaction, Merchant
 from services.payments.providers.card_gateway import BalanceLine, Refused
@@ -73,9 +73,7 @@ async def _repair(work: Resources, studio: UUID, external_account: str, kind: st
     gateway = gateway_of(work.settings)
     try:
         if kind == "REFUND_UNKNOWN":
-            refund = await gateway.get_refund(external_account, source)
-            async with work.database.transaction(studio) as tx:
-                await refunds.apply(tx, external_account, refund)
+            await refunding.take_over(work, studio, external_account, source)
         elif intent_id := await gateway.intent_of_charge(external_account, source):
             intent = await gateway.get_intent(external_account, intent_id)
             async with work.database.transaction(studio) as tx:

@@ -12,7 +12,7 @@ from powerhouse.booking.v1.sale_service_pb2 import FreezeCreditsRequest, GetSold
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import earnings, refunds
+from services.payments import earnings, payments, refunds
 from services.payments.buyers import sale_stub
 from services.payments.gateways import gateway_of
 from services.payments.models import Payment, Refund
@@ -50,6 +50,18 @@ async def restore(work: Resources, tenant: UUID, refund_id: UUID) -> None:
             raise
         return
     await _tell(work, tenant, package)
+
+
+async def take_over(work: Resources, tenant: UUID, external_account: str, external_id: str) -> bool:
+    """What a refund at the provider is now, whoever made it. False when it is of no payment here."""
+    gateway = gateway_of(work.settings)
+    made = await gateway.get_refund(external_account, external_id)
+    # One that was made there may be told before its payment is.
+    intent = await gateway.get_intent(external_account, made.intent) if made.intent and not made.reference else None
+    async with work.database.transaction(tenant) as tx:
+        if intent is not None:
+            await payments.apply(tx, external_account, intent)
+        return await refunds.apply(tx, external_account, made)
 
 
 async def _freeze(work: Resources, tenant: UUID, refund: Refund) -> bool:

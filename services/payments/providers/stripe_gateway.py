@@ -183,7 +183,7 @@ class StripeGateway:
             raise BadSignature
         try:
             return _told(json.loads(body))
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, AttributeError):
             raise BadSignature from None
 
     def _signed(self, body: bytes, signature: str, secret: str) -> bool:
@@ -293,6 +293,15 @@ def _told(event: dict[str, Any]) -> Told:
         external_account=event.get("account") or "",
         external_id=str(event["id"]),
         type=str(event["type"]),
-        payload=dict(event["data"]["object"]),
+        payload=dict(_storable(event["data"]["object"])),
         create_time=_time(event["created"]),
     )
+
+
+def _storable(value: Any) -> Any:
+    """The same without what no database text can hold: NUL, and halves of characters."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode().replace("\0", "")
+    if isinstance(value, dict):
+        return {_storable(name): _storable(each) for name, each in value.items()}
+    return [_storable(each) for each in value] if isinstance(value, list) else value
