@@ -35,6 +35,7 @@ BOOKING = "tests/integration/booking"
 NOTIFY = "tests/integration/notify"
 IDENTITY = "tests/integration/identity"
 GATEWAY = "tests/integration/gateway"
+PAYMENTS = "tests/integration/payments"
 MUTANTS = [
     Mutant(
         "a method without a policy keeps its server from starting",
@@ -441,6 +442,64 @@ MUTANTS = [
         "if not personal:",
         "if True:",
         f"{GATEWAY}/test_http_edges.py::test_personal_answers_are_not_kept",
+    ),
+    Mutant(
+        "a webhook is signed",
+        "services/payments/providers/stripe_gateway.py",
+        "if not any(self._signed(body, signature, secret) for secret in self._secrets):",
+        "if False:",
+        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[forged]",
+    ),
+    Mutant(
+        "a signature from the future is refused",
+        "services/payments/providers/stripe_gateway.py",
+        "return made <= real_now().timestamp() + TOLERANCE",
+        "return True",
+        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
+    ),
+    Mutant(
+        "the amount is the purchase's",
+        "services/payments/payments.py",
+        "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",
+        "if False:",
+        f"{PAYMENTS}/test_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
+    ),
+    Mutant(
+        "booking knows a purchase by its id",
+        "services/booking/sales.py",
+        "if sale is not None:",
+        "if False:",
+        f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_grant]",
+    ),
+    Mutant(
+        "booking knows a refund by its id",
+        "services/booking/sales.py",
+        """    if frozen is not None:
+        return package
+""",
+        "",
+        f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_freeze]",
+    ),
+    Mutant(
+        "a refund is looked for before it is asked for again",
+        "services/payments/refunding.py",
+        "    if asked_before:",
+        "    if False:",
+        f"{PAYMENTS}/test_refunds.py::test_bad_weather_at_the_provider_makes_one_refund[done_then_500]",
+    ),
+    Mutant(
+        "a promo code is locked before it is used",
+        "services/payments/promo_codes.py",
+        "(await tx.session.scalars(query.with_for_update() if lock else query)).one_or_none()",
+        "(await tx.session.scalars(query)).one_or_none()",
+        f"{PAYMENTS}/test_purchases.py::test_a_limited_code_holds_its_limit_and_comes_back",
+    ),
+    Mutant(
+        "what no webhook brought is listed",
+        "services/payments/reconciling.py",
+        'found += await provider_events.store(tx, told, "LISTED")',
+        "found += 0",
+        f"{PAYMENTS}/test_reconciliation.py::test_a_fifth_of_the_webhooks_never_came",
     ),
 ]
 
