@@ -472,6 +472,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_grant]",
     ),
     Mutant(
+        "the client is locked before a purchase is granted",
+        "services/booking/sales.py",
+        "    await lock_clients(tx, [client.id])\n",
+        "",
+        f"{BOOKING}/test_sales.py::test_a_purchase_becomes_one_package_however_often_it_is_told",
+    ),
+    Mutant(
         "booking knows a refund by its id",
         "services/booking/sales.py",
         """    if frozen is not None:
