@@ -261,6 +261,8 @@ def finalised(merchant: Merchant, body: Object) -> Object:
     number = f"{customer['invoice_prefix']}-{customer['next_invoice_sequence']:04d}"
     body |= {"status": "open", "number": number, "effective_at": merchant.now, "automatically_finalizes_at": None}
     body["status_transitions"]["finalized_at"] = merchant.now
+    due = max(0, body["total"] + customer["balance"])
+    body |= {"starting_balance": customer["balance"], "amount_due": due, "amount_remaining": due}
     # A credit is used up as far as it goes; an invoice below zero adds to it.
     body["ending_balance"] = min(0, body["total"] + customer["balance"]) if customer["balance"] <= 0 else 0
     customer |= {"balance": body["ending_balance"], "next_invoice_sequence": customer["next_invoice_sequence"] + 1}

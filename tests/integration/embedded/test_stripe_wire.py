@@ -289,6 +289,9 @@ async def test_every_object_has_what_the_sdk_s_types_promise(studio: Studio) -> 
     disputes = await studio.until(opened, bool)
     refund = await studio.v1.refunds.create_async({"payment_intent": paid.id, "expand": ["balance_transaction"]})
     balance = await studio.v1.balance.retrieve_async()
+    components = {"payment_element": {"enabled": True}}
+    session = await studio.v1.customer_sessions.create_async({"customer": customer.id, "components": components})
+    assert session.customer == customer.id
     events = await studio.v1.events.list_async({"limit": 100})
     account = await studio.v1.accounts.retrieve_current_async()
     endpoint = await studio.v1.webhook_endpoints.create_async(
