@@ -316,3 +316,25 @@ async def test_every_object_has_what_the_sdk_s_types_promise(studio: Studio) -> 
     )
     bodies = (*everything, account, endpoint, clock, events, *disputes)
     assert sorted({name for body in bodies for name in lacking(body, body["object"])}) == []
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "a[b=1",
+        "metadata=1&metadata[b]=2",
+        "=x",
+        "[]=1",
+        "metadata[=x",
+        "items[0]=1",
+        "expand=x",
+        "%ff=%ff",
+        "metadata[a][b]=1",
+    ],
+)
+async def test_a_broken_form_is_refused_or_read_but_never_a_failure(our_sandbox: StripeLike, form: str) -> None:
+    headers = {"authorization": f"Bearer {our_sandbox.key}", "content-type": "application/x-www-form-urlencoded"}
+    async with httpx.AsyncClient(headers=headers, base_url=our_sandbox.url) as client:
+        for path in ("customers", "payment_intents", "subscriptions"):
+            answer = await client.post(f"/v1/{path}", content=form)
+            assert answer.status_code == 400 or (path == "customers" and answer.status_code == 200), answer.text
