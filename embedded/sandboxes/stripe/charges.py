@@ -124,6 +124,7 @@ def settled(merchant: Merchant, body: Object) -> Object:
             body,
             amount,
             fee(amount, body["currency"]),
+            category="charge",
             available=merchant.now + (0 if card and card.available_at_once else AVAILABLE_AFTER),
         )["id"]
         merchant.save(body)

@@ -83,6 +83,7 @@ def control_routes(
         changing("/sandbox/payouts", _pay_out),
         changing("/sandbox/payouts/{id}/fail", _fail_payout),
         changing("/sandbox/accounts/{id}", _onboard),
+        changing("/sandbox/accounts/{id}/deauthorize", _deauthorize),
         changing("/sandbox/webhook_endpoints/{id}/roll", _roll),
         changing("/sandbox/events/{id}/resend", _resend),
     ]
@@ -119,6 +120,13 @@ def _onboard(merchant: Merchant, body: Object, identity: str) -> Object:
         raise accounts.no_access(identity)
     platform = merchant if own["_platform"] is None else _as(merchant, own["_platform"])
     return public(accounts.onboarded(platform, own, {name: body[name] for name in accounts.STATES if name in body}))
+
+
+def _deauthorize(merchant: Merchant, body: Object, identity: str) -> Object:
+    own = merchant.store.get(identity, identity)
+    if own is None or own["_platform"] is None:
+        raise accounts.no_access(identity)
+    return accounts.deauthorized(_as(merchant, own["_platform"]), own)
 
 
 def _roll(merchant: Merchant, body: Object, identity: str) -> Object:

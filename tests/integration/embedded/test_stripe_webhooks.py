@@ -90,6 +90,18 @@ async def test_events_arrive_signed_and_name_their_account(
     assert "secret" not in seen
 
 
+async def test_an_owner_takes_the_access_away(
+    our_sandbox: StripeLike, studio: Studio, receiver: Receiver, endpoint: Any
+) -> None:
+    await our_sandbox.control(f"/sandbox/accounts/{studio.account}/deauthorize")
+    await receiver.wait_for(1)
+    (event,) = receiver.events(endpoint.secret)
+    assert (event.type, event.account) == ("account.application.deauthorized", studio.account)
+    with pytest.raises(stripe.PermissionError) as refused:
+        await studio.pay()
+    assert refused.value.http_status == 403
+
+
 async def test_a_platform_s_own_events_go_to_its_own_endpoint(our_sandbox: StripeLike, receiver: Receiver) -> None:
     own = Studio(our_sandbox, our_sandbox.client(), None)
     made = await register(our_sandbox, receiver.url, "customer.created", connect=False)
