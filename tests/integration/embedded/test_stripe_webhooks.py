@@ -1,6 +1,7 @@
 """Deliveries of the sandbox: signed, repeated, rotated, and lost on purpose; and what goes wrong with its answers."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -29,9 +30,14 @@ class Receiver:
     url: str = ""
     got: list[tuple[bytes, str]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    # Whose events count; other tests' accounts still have theirs.
+    account: str | None = None
 
     async def take(self, request: Request) -> Response:
-        self.got.append((await request.body(), request.headers["stripe-signature"]))
+        body = await request.body()
+        if self.account not in (None, json.loads(body).get("account")):
+            return Response()
+        self.got.append((body, request.headers["stripe-signature"]))
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
     def events(self, secret: str) -> list[stripe.Event]:
@@ -64,7 +70,8 @@ async def register(like: StripeLike, url: str, *kinds: str, connect: bool = True
 
 
 @pytest.fixture
-async def endpoint(our_sandbox: StripeLike, receiver: Receiver) -> AsyncIterator[Any]:
+async def endpoint(our_sandbox: StripeLike, studio: Studio, receiver: Receiver) -> AsyncIterator[Any]:
+    receiver.account = studio.account
     made = await register(our_sandbox, receiver.url)
     yield made
     await our_sandbox.client().v1.webhook_endpoints.delete_async(made.id)
