@@ -5,7 +5,8 @@ import copy
 from embedded.sandboxes.stripe.api import collection, listed, on, timer
 from embedded.sandboxes.stripe.attempts import checked_method
 from embedded.sandboxes.stripe.billing import period_end
-from embedded.sandboxes.stripe.invoices import collect, default_method, drafted, finalised, stored, voided
+from embedded.sandboxes.stripe.invoice_bodies import drafted
+from embedded.sandboxes.stripe.invoices import collect, default_method, finalised, stored, voided
 from embedded.sandboxes.stripe.items import changed_items, made_item, priced, proration_lines, regular_lines
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.renewals import begins_period, end_trial_later, interval_of, set_period
