@@ -36,6 +36,7 @@ NOTIFY = "tests/integration/notify"
 IDENTITY = "tests/integration/identity"
 GATEWAY = "tests/integration/gateway"
 PAYMENTS = "tests/integration/payments"
+EMBEDDED = "tests/integration/embedded"
 MUTANTS = [
     Mutant(
         "a method without a policy keeps its server from starting",
@@ -507,6 +508,27 @@ MUTANTS = [
         'found += await provider_events.store(tx, told, "LISTED")',
         "found += 0",
         f"{PAYMENTS}/test_reconciliation.py::test_a_fifth_of_the_webhooks_never_came",
+    ),
+    Mutant(
+        "the Stripe sandbox: an account sees only what is its own",
+        "embedded/sandboxes/stripe/store.py",
+        'row = self.row("SELECT body FROM objects WHERE account = ? AND id = ?", account, identity)',
+        'row = self.row("SELECT body FROM objects WHERE ? <> 1 AND id = ?", account, identity)',
+        f"{EMBEDDED}/test_stripe_wire.py::test_accounts_see_only_what_is_theirs",
+    ),
+    Mutant(
+        "the Stripe sandbox: one effect for one idempotency key",
+        "embedded/sandboxes/stripe/server.py",
+        'key = request.headers.get("idempotency-key") if method == "POST" else None',
+        "key = None",
+        f"{EMBEDDED}/test_stripe_wire.py::test_two_at_once_with_one_key",
+    ),
+    Mutant(
+        "the Stripe sandbox: no more goes back than came in",
+        "embedded/sandboxes/stripe/refunds.py",
+        "if amount is not None and amount > rest:",
+        "if False:",
+        f"{EMBEDDED}/test_stripe_money.py::test_refunds_in_parts_until_nothing_is_left",
     ),
 ]
 

@@ -109,6 +109,13 @@ def onboarded(merchant: Merchant, body: Object, states: Object) -> Object:
     return body
 
 
+def deauthorized(merchant: Merchant, body: Object) -> Object:
+    """An account whose owner has taken the platform's access away."""
+    within(merchant, body).emit("account.application.deauthorized", {"id": "ca_sandbox", "object": "application"})
+    merchant.store.save(body["id"], body | {"_platform": None})
+    return {"id": body["id"], "deauthorized": True}
+
+
 def reachable(merchant: Merchant, identity: str, param: str = "id") -> Object:
     """An account that this one may look at: itself, or one connected to it. Raises Refusal."""
     body = merchant.store.get(identity, identity)

@@ -1,5 +1,7 @@
 """Charges, and the balance transaction that each brings."""
 
+from dataclasses import replace
+
 from embedded.sandboxes.stripe.api import collection, included, listed, on, readable, timer
 from embedded.sandboxes.stripe.merchant import Merchant, new_id
 from embedded.sandboxes.stripe.methods import NOBODY, card_of
@@ -110,7 +112,8 @@ def settle(merchant: Merchant, identity: str) -> None:
     body = merchant.need("charge", identity)
     if body["balance_transaction"] is None:
         settled(merchant, body)
-        merchant.emit("charge.updated", body, {"balance_transaction": None})
+        # It happens by itself, whoever may have been in a hurry.
+        replace(merchant, request=None, key=None).emit("charge.updated", body, {"balance_transaction": None})
 
 
 def settled(merchant: Merchant, body: Object) -> Object:
@@ -124,6 +127,7 @@ def settled(merchant: Merchant, body: Object) -> Object:
             body,
             amount,
             fee(amount, body["currency"]),
+            category="charge",
             available=merchant.now + (0 if card and card.available_at_once else AVAILABLE_AFTER),
         )["id"]
         merchant.save(body)

@@ -15,7 +15,7 @@ from embedded.sandboxes.stripe.faults import Faults
 from embedded.sandboxes.stripe.keys import Keys
 from embedded.sandboxes.stripe.merchant import Merchant, new_id, public
 from embedded.sandboxes.stripe.store import Store
-from embedded.sandboxes.stripe.timers import MerchantAt, fire
+from embedded.sandboxes.stripe.timers import MerchantAt, fire, run_due
 from embedded.sandboxes.stripe.wire import Object, Refusal
 
 
@@ -62,6 +62,7 @@ def control_routes(
         """Does now what is to be due within so many seconds, of one account or of all; not what that brings in turn."""
         body = await _json(request)
         instant, done = now(), 0
+        run_due(store, merchant_at, instant)
         until, account = instant + int(body.get("within", 10)), body.get("account")
         sql = "SELECT * FROM timers WHERE clock IS NULL AND due_at <= ? AND account = coalesce(?, account)"
         for row in store.rows(f"{sql} ORDER BY due_at, number", until, account):
@@ -83,6 +84,7 @@ def control_routes(
         changing("/sandbox/payouts", _pay_out),
         changing("/sandbox/payouts/{id}/fail", _fail_payout),
         changing("/sandbox/accounts/{id}", _onboard),
+        changing("/sandbox/accounts/{id}/deauthorize", _deauthorize),
         changing("/sandbox/webhook_endpoints/{id}/roll", _roll),
         changing("/sandbox/events/{id}/resend", _resend),
     ]
@@ -119,6 +121,13 @@ def _onboard(merchant: Merchant, body: Object, identity: str) -> Object:
         raise accounts.no_access(identity)
     platform = merchant if own["_platform"] is None else _as(merchant, own["_platform"])
     return public(accounts.onboarded(platform, own, {name: body[name] for name in accounts.STATES if name in body}))
+
+
+def _deauthorize(merchant: Merchant, body: Object, identity: str) -> Object:
+    own = merchant.store.get(identity, identity)
+    if own is None or own["_platform"] is None:
+        raise accounts.no_access(identity)
+    return accounts.deauthorized(_as(merchant, own["_platform"]), own)
 
 
 def _roll(merchant: Merchant, body: Object, identity: str) -> Object:

@@ -78,9 +78,7 @@ def delete(merchant: Merchant, params: Params, id: str) -> Object:
     end_all(merchant, id)
     detach_from(merchant, id)
     merchant.emit("customer.deleted", body)
-    gone = {"id": id, "object": "customer", "deleted": True, "created": body["created"]}
-    merchant.save(gone)
-    return {name: gone[name] for name in ("id", "object", "deleted")}
+    return merchant.save({"id": id, "object": "customer", "deleted": True})
 
 
 @on("GET", "/v1/customers")

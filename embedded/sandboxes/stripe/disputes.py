@@ -1,7 +1,7 @@
 """Disputes: opened by a test card or at the control address, answered by evidence, won or lost."""
 
 from embedded.sandboxes.stripe.api import on, readable, timer
-from embedded.sandboxes.stripe.charges import book, settled
+from embedded.sandboxes.stripe.charges import book, settle
 from embedded.sandboxes.stripe.merchant import Merchant, new_id
 from embedded.sandboxes.stripe.methods import card_of
 from embedded.sandboxes.stripe.money import DISPUTE_FEE
@@ -106,8 +106,8 @@ def opened(merchant: Merchant, charge: Object, reason: str, amount: int | None =
         "reason": reason,
         "status": "warning_needs_response" if inquiry else "needs_response",
     }
-    settled(merchant, charge)
-    charge["disputed"] = True
+    settle(merchant, charge["id"])
+    charge = merchant.need("charge", charge["id"]) | {"disputed": True}
     merchant.save(charge)
     if not inquiry:
         _moved(merchant, body, -body["amount"], DISPUTE_FEE, "dispute")

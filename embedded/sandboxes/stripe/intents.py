@@ -81,7 +81,7 @@ def confirm(merchant: Merchant, params: Params, id: str) -> Object:
     if not merchant.secret and "off_session" in params:
         raise Refusal("The parameter `off_session` cannot be passed with a publishable key.", param="off_session")
     _must(body, OPEN, "confirmed")
-    _choose(merchant, body, params)
+    choose(merchant, body, params)
     return _confirmed(merchant.of(body), body, params)
 
 
@@ -211,6 +211,17 @@ def known(merchant: Merchant, kind: str, params: Params, identity: str) -> Objec
     return body
 
 
+def choose(merchant: Merchant, body: Object, params: Params) -> None:
+    """Takes the method that is named, or described, if one is."""
+    name = params.text("payment_method")
+    if name is None and "payment_method_data" in params:
+        name = new_method(merchant, params.nested("payment_method_data"))["id"]
+    if name is not None:
+        body["payment_method"] = checked_method(merchant, body, name)["id"]
+        if body["status"] == "requires_payment_method":
+            body["status"] = "requires_confirmation"
+
+
 def _confirmed(merchant: Merchant, body: Object, params: Params) -> Object:
     off_session = params.text("off_session") in ("true", "one_off", "recurring")
     for name in ("receipt_email", "setup_future_usage"):
@@ -234,17 +245,6 @@ def _confirmed(merchant: Merchant, body: Object, params: Params) -> Object:
     return attempt(merchant, body, off_session=off_session, never_asks=params.flag("error_on_requires_action"))
 
 
-def _choose(merchant: Merchant, body: Object, params: Params) -> None:
-    """Takes the method that is named, or described, if one is."""
-    name = params.text("payment_method")
-    if name is None and "payment_method_data" in params:
-        name = new_method(merchant, params.nested("payment_method_data"))["id"]
-    if name is not None:
-        body["payment_method"] = checked_method(merchant, body, name)["id"]
-        if body["status"] == "requires_payment_method":
-            body["status"] = "requires_confirmation"
-
-
 def _write(merchant: Merchant, body: Object, params: Params) -> None:
     body["metadata"] = params.metadata(body["metadata"])
     for name in ("description", "receipt_email", "statement_descriptor", "statement_descriptor_suffix"):
@@ -254,7 +254,7 @@ def _write(merchant: Merchant, body: Object, params: Params) -> None:
         body["setup_future_usage"] = params.choice("setup_future_usage", ("on_session", "off_session"), None)
     if "shipping" in params:
         body["shipping"] = params.raw("shipping")
-    _choose(merchant, body, params)
+    choose(merchant, body, params)
 
 
 def _must(body: Object, states: tuple[str, ...], done: str) -> None:

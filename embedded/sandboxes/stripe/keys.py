@@ -29,7 +29,8 @@ class Keys:
         if len(key) > 255:
             raise Refusal("Idempotency-Key must be at most 255 characters long.", kind="idempotency_error")
         fingerprint = hashlib.sha256(request.encode()).hexdigest()
-        self._store.run("DELETE FROM keys WHERE create_time < ?", time.time() - KEY_LIFETIME_SECONDS)
+        expired = time.time() - KEY_LIFETIME_SECONDS
+        self._store.run("DELETE FROM keys WHERE account = ? AND key = ? AND create_time < ?", account, key, expired)
         known = self._store.row("SELECT * FROM keys WHERE account = ? AND key = ?", account, key)
         if known is None:
             sql = "INSERT INTO keys (account, key, fingerprint, create_time, request_id) VALUES (?, ?, ?, ?, ?)"

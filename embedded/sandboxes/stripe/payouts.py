@@ -113,7 +113,8 @@ def failed(merchant: Merchant, identity: str) -> Object:
 
 
 def _returned(merchant: Merchant, body: Object, status: str) -> Object:
-    back = book(merchant, "payout_failure" if status == "failed" else "payout_cancel", body, body["amount"])
+    kind = "payout_failure" if status == "failed" else "payout_cancel"
+    back = book(merchant, kind, body, body["amount"], category="payout_reversal")
     body |= {"status": status, "failure_balance_transaction": back["id"]}
     merchant.save(body)
     merchant.emit(f"payout.{status}", body)

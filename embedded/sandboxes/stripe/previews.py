@@ -2,7 +2,7 @@
 
 from embedded.sandboxes.stripe.api import on
 from embedded.sandboxes.stripe.billing import period_end
-from embedded.sandboxes.stripe.invoices import drafted
+from embedded.sandboxes.stripe.invoice_bodies import drafted
 from embedded.sandboxes.stripe.items import changed_items, made_item, priced, proration_lines, regular_lines
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.renewals import interval_of, set_period

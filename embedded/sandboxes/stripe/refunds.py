@@ -1,7 +1,7 @@
 """Refunds: whole or in part, never more than was taken; some only later fail."""
 
 from embedded.sandboxes.stripe.api import on, readable, timer
-from embedded.sandboxes.stripe.charges import book, settled
+from embedded.sandboxes.stripe.charges import book, settle
 from embedded.sandboxes.stripe.merchant import Merchant, new_id
 from embedded.sandboxes.stripe.methods import card_of
 from embedded.sandboxes.stripe.money import shown
@@ -32,7 +32,8 @@ def create(merchant: Merchant, params: Params) -> Object:
             f"Refund amount ({shown(amount, code)}) is greater than unrefunded amount on charge ({shown(rest, code)})"
         )
         raise Refusal(message, param="amount")
-    settled(merchant, charge)
+    settle(merchant, charge["id"])
+    charge = merchant.need("charge", charge["id"])
     card = card_of(merchant.need("payment_method", charge["payment_method"]))
     behaviour = card.refund if card else "succeeds"
     body: Object = {

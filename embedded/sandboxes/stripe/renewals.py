@@ -4,7 +4,8 @@ import copy
 
 from embedded.sandboxes.stripe.api import timer
 from embedded.sandboxes.stripe.billing import period_end
-from embedded.sandboxes.stripe.invoices import drafted, given_up, stored, voided
+from embedded.sandboxes.stripe.invoice_bodies import drafted
+from embedded.sandboxes.stripe.invoices import given_up, stored, voided
 from embedded.sandboxes.stripe.items import priced, regular_lines
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.wire import Object

@@ -245,7 +245,7 @@ def _called(merchant: Merchant, method: str, path: str, form: Object) -> Object:
 async def _form(request: Request) -> Object:
     if request.method != "POST":
         return decode(request.url.query)
-    text = (await request.body()).decode()
+    text = (await request.body()).decode(errors="replace")
     kind = request.headers.get("content-type", "application/x-www-form-urlencoded")
     if text and not kind.startswith("application/x-www-form-urlencoded"):
         raise Refusal(f"Invalid request: send application/x-www-form-urlencoded, not {kind}.")

@@ -1,11 +1,10 @@
 """SetupIntents: a method saved for later, without a payment."""
 
 from embedded.sandboxes.stripe.api import listed, on
-from embedded.sandboxes.stripe.attempts import NOT_AUTHENTICATED, checked_method
-from embedded.sandboxes.stripe.intents import OPEN, known, method_types
+from embedded.sandboxes.stripe.attempts import NOT_AUTHENTICATED
+from embedded.sandboxes.stripe.intents import OPEN, choose, known, method_types
 from embedded.sandboxes.stripe.merchant import Merchant, new_id, public
 from embedded.sandboxes.stripe.methods import attach_to, card_of
-from embedded.sandboxes.stripe.methods import create as new_method
 from embedded.sandboxes.stripe.wire import Declined, Object, Params, Refusal
 
 
@@ -43,7 +42,7 @@ def create(merchant: Merchant, params: Params) -> Object:
         "status": "requires_payment_method",
         "usage": params.choice("usage", ("off_session", "on_session"), "off_session"),
     }
-    _choose(merchant, body, params)
+    choose(merchant, body, params)
     confirm_now = params.flag("confirm")
     merchant.add(body)
     merchant.emit("setup_intent.created", body)
@@ -72,7 +71,7 @@ def update(merchant: Merchant, params: Params, id: str) -> Object:
         body["description"] = params.text("description")
     if customer := params.text("customer"):
         body["customer"] = merchant.customer(customer)["id"]
-    _choose(merchant, body, params)
+    choose(merchant, body, params)
     return merchant.save(body)
 
 
@@ -81,7 +80,7 @@ def confirm(merchant: Merchant, params: Params, id: str) -> Object:
     """Tries to save the method."""
     body = known(merchant, "setup_intent", params, id)
     _must(body, "confirmed")
-    _choose(merchant, body, params)
+    choose(merchant, body, params)
     return _confirmed(merchant, body, params)
 
 
@@ -168,16 +167,6 @@ def _failed(merchant: Merchant, body: Object, method: Object, error: Object) -> 
     merchant.save(body)
     merchant.emit("setup_intent.setup_failed", body)
     return body
-
-
-def _choose(merchant: Merchant, body: Object, params: Params) -> None:
-    name = params.text("payment_method")
-    if name is None and "payment_method_data" in params:
-        name = new_method(merchant, params.nested("payment_method_data"))["id"]
-    if name is not None:
-        body["payment_method"] = checked_method(merchant, body, name)["id"]
-        if body["status"] == "requires_payment_method":
-            body["status"] = "requires_confirmation"
 
 
 def _must(body: Object, done: str) -> None:

@@ -23,6 +23,7 @@ CREATE TABLE IF NOT EXISTS objects (
     UNIQUE (account, id)
 );
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (account, kind, number);
+CREATE INDEX IF NOT EXISTS objects_by_id ON objects (id);
 CREATE INDEX IF NOT EXISTS objects_by_customer ON objects (account, kind, customer, number);
 CREATE TABLE IF NOT EXISTS keys (
     account TEXT NOT NULL,

@@ -5,12 +5,13 @@ import copy
 from embedded.sandboxes.stripe.api import collection, listed, on, timer
 from embedded.sandboxes.stripe.attempts import checked_method
 from embedded.sandboxes.stripe.billing import period_end
-from embedded.sandboxes.stripe.invoices import collect, default_method, drafted, finalised, stored, voided
+from embedded.sandboxes.stripe.invoice_bodies import drafted
+from embedded.sandboxes.stripe.invoices import collect, default_method, finalised, stored, voided
 from embedded.sandboxes.stripe.items import changed_items, made_item, priced, proration_lines, regular_lines
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.renewals import begins_period, end_trial_later, interval_of, set_period
 from embedded.sandboxes.stripe.subscription_bodies import discounts_of, made
-from embedded.sandboxes.stripe.wire import Object, Params, Refusal
+from embedded.sandboxes.stripe.wire import Declined, Object, Params, Refusal
 
 INCOMPLETE_FOR = 23 * 3600
 RUNNING = ("trialing", "active", "past_due", "unpaid", "incomplete", "paused")
@@ -55,9 +56,8 @@ def create(merchant: Merchant, params: Params) -> Object:
     invoice = finalised(merchant, invoice)
     if needs_money and behavior != "default_incomplete":
         declined = collect(merchant, invoice, off_session=False)
-        if declined and behavior == "error_if_incomplete":
-            declined.kept = False
-            raise declined
+        if behavior == "error_if_incomplete":
+            _insist(merchant, invoice, declined)
     body = merchant.need("subscription", body["id"])
     if body["status"] == "incomplete":
         merchant.after(INCOMPLETE_FOR, "subscription.expire", body["id"])
@@ -238,9 +238,18 @@ def _bill(merchant: Merchant, body: Object, lines: list[Object], strict: bool) -
     invoice = finalised(merchant, invoice)
     if invoice["status"] == "open":
         declined = collect(merchant, invoice, off_session=False)
-        if declined and strict:
-            declined.kept = False
-            raise declined
+        if strict:
+            _insist(merchant, invoice, declined)
+
+
+def _insist(merchant: Merchant, invoice: Object, declined: Declined | None) -> None:
+    """Nothing of the request stays unless its invoice was paid. Raises Declined."""
+    if declined is None and merchant.need("invoice", invoice["id"])["status"] == "open":
+        code = "subscription_payment_intent_requires_action"
+        declined = Declined("Payment for this subscription requires additional user action.", code=code)
+    if declined:
+        declined.kept = False
+        raise declined
 
 
 def _write(merchant: Merchant, body: Object, params: Params) -> None:

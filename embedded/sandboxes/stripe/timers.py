@@ -32,7 +32,11 @@ def fire(store: Store, merchant_at: MerchantAt, row: sqlite3.Row, now: int | Non
 
 
 def run_due(store: Store, merchant_at: MerchantAt, until: int) -> None:
-    """Does all that is due on the real clock, each in its own transaction."""
+    """Does all that is due on the real clock, each in its own transaction; what fails is not tried again."""
     while (row := next_due(store, None, until)) is not None:
-        with store.transaction():
-            fire(store, merchant_at, row)
+        try:
+            with store.transaction():
+                fire(store, merchant_at, row)
+        except Exception:
+            store.run("DELETE FROM timers WHERE number = ?", row["number"])
+            raise

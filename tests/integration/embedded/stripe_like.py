@@ -174,7 +174,7 @@ async def studio(stripe_like: StripeLike) -> Studio:
 
 async def onboarded(like: StripeLike, **params: Any) -> Studio:
     """A connected account of our sandbox that may take money."""
-    account = await like.client().v1.accounts.create_async({"type": "standard", "country": "US", **params})  # type: ignore[misc]
+    account = await like.client().v1.accounts.create_async({"type": "standard", "country": "US", **params})
     states = dict.fromkeys(("charges_enabled", "payouts_enabled", "details_submitted"), True)
     await like.control(f"/sandbox/accounts/{account.id}", states)
     return Studio(like, like.client(account=account.id), account.id)

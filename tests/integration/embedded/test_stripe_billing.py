@@ -131,8 +131,24 @@ async def test_a_declined_first_payment(member: Member) -> None:
     with pytest.raises(stripe.CardError) as declined:
         await member.subscribe(payment_behavior="error_if_incomplete")
     assert declined.value.code == "card_declined"
+    await member.card("pm_card_authenticationRequired")
+    with pytest.raises(stripe.CardError) as asked:
+        await member.subscribe(payment_behavior="error_if_incomplete")
+    assert asked.value.code == "subscription_payment_intent_requires_action"
     everything = await member.studio.v1.subscriptions.list_async({"customer": member.customer, "status": "all"})
     assert [one.id for one in everything.data] == [made.id]
+
+
+async def test_a_credit_pays_for_the_next_invoice(member: Member) -> None:
+    made = await member.subscribe()
+    start, end = period(made)
+    await member.advance(start + (end - start) // 2)
+    await member.studio.v1.subscriptions.cancel_async(made.id, {"prorate": True, "invoice_now": True})
+    credit = -(await member.studio.v1.customers.retrieve_async(member.customer)).balance
+    invoice = (await member.subscribe()).latest_invoice
+    assert (invoice.total, invoice.amount_due, invoice.starting_balance) == (10000, 10000 - credit, -credit)
+    assert (invoice.amount_paid, invoice.ending_balance) == (10000 - credit, 0)
+    assert (await member.studio.v1.customers.retrieve_async(member.customer)).balance == 0
 
 
 async def test_dunning_until_a_new_card_or_the_end(member: Member) -> None:

@@ -1,13 +1,19 @@
 """The payment form, the bank's window, the onboarding and the overview, in a real browser."""
 
+import asyncio
 import re
+import socket
+from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+import uvicorn
 from playwright.async_api import Page
+from starlette.applications import Starlette
 
-from tests.integration.embedded.stripe_like import StripeLike, Studio
+from gateway.sandbox import stripe_routes
+from tests.integration.embedded.stripe_like import KEY, StripeLike, Studio, onboarded, sandbox
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
 
 # Where a client comes back to, as Stripe words it.
@@ -155,3 +161,22 @@ async def test_the_overview_shows_the_newest_events(
     assert "$123.45" in await row.inner_text()
     assert await weak_texts(page) == []
     assert not await overflows(page)
+
+
+async def test_the_same_pages_under_the_gateway_s_address(tmp_path: Path, open_page: OpenPage) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        public = f"http://127.0.0.1:{listener.getsockname()[1]}/sandbox/stripe"
+        with sandbox(tmp_path, "--public-url", public) as url:
+            front = uvicorn.Server(uvicorn.Config(Starlette(routes=stripe_routes(url)), log_config=None))
+            serving = asyncio.create_task(front.serve(sockets=[listener]))
+            studio = await onboarded(StripeLike(url, KEY, ours=True))
+            intent = await wish(studio)
+            page = await open_page(form(studio, intent).replace(url, public))
+            await choose(page, "3-D Secure on every payment")
+            await page.get_by_role("button", name="Pay").click()
+            await page.get_by_role("button", name="Yes, approve it").click()
+            await page.wait_for_url(BACK)
+            assert page.url.startswith(f"{public}/?")
+            await page.get_by_role("row").filter(has_text=intent.id).first.wait_for()
+            front.should_exit = True
+            await serving

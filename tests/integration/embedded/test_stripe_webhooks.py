@@ -1,6 +1,7 @@
 """Deliveries of the sandbox: signed, repeated, rotated, and lost on purpose; and what goes wrong with its answers."""
 
 import asyncio
+import json
 import socket
 import time
 from collections.abc import AsyncIterator
@@ -29,14 +30,19 @@ class Receiver:
     url: str = ""
     got: list[tuple[bytes, str]] = field(default_factory=list)
     answers: list[int] = field(default_factory=list)
+    # Whose events count; other tests' accounts still have theirs.
+    account: str | None = None
 
     async def take(self, request: Request) -> Response:
-        self.got.append((await request.body(), request.headers["stripe-signature"]))
+        body = await request.body()
+        if self.account not in (None, json.loads(body).get("account")):
+            return Response()
+        self.got.append((body, request.headers["stripe-signature"]))
         return Response(status_code=self.answers.pop(0) if self.answers else 200)
 
     def events(self, secret: str) -> list[stripe.Event]:
         """What came, each verified by the SDK."""
-        return [stripe.Webhook.construct_event(body, signature, secret) for body, signature in self.got]  # type: ignore[no-untyped-call]
+        return [stripe.Webhook.construct_event(body, signature, secret) for body, signature in self.got]
 
     async def wait_for(self, count: int) -> None:
         deadline = time.monotonic() + 20
@@ -60,11 +66,12 @@ async def receiver() -> AsyncIterator[Receiver]:
 
 async def register(like: StripeLike, url: str, *kinds: str, connect: bool = True) -> Any:
     params = {"url": url, "enabled_events": list(kinds or ("*",)), "connect": connect}
-    return await like.client().v1.webhook_endpoints.create_async(params)  # type: ignore[arg-type]
+    return await like.client().v1.webhook_endpoints.create_async(params)
 
 
 @pytest.fixture
-async def endpoint(our_sandbox: StripeLike, receiver: Receiver) -> AsyncIterator[Any]:
+async def endpoint(our_sandbox: StripeLike, studio: Studio, receiver: Receiver) -> AsyncIterator[Any]:
+    receiver.account = studio.account
     made = await register(our_sandbox, receiver.url)
     yield made
     await our_sandbox.client().v1.webhook_endpoints.delete_async(made.id)
@@ -85,9 +92,21 @@ async def test_events_arrive_signed_and_name_their_account(
     body, signature = receiver.got[0]
     for tampered, secret in ((body + b" ", endpoint.secret), (body, "whsec_other")):
         with pytest.raises(stripe.SignatureVerificationError):
-            stripe.Webhook.construct_event(tampered, signature, secret)  # type: ignore[no-untyped-call]
+            stripe.Webhook.construct_event(tampered, signature, secret)
     seen: Any = await our_sandbox.client().v1.webhook_endpoints.retrieve_async(endpoint.id)
     assert "secret" not in seen
+
+
+async def test_an_owner_takes_the_access_away(
+    our_sandbox: StripeLike, studio: Studio, receiver: Receiver, endpoint: Any
+) -> None:
+    await our_sandbox.control(f"/sandbox/accounts/{studio.account}/deauthorize")
+    await receiver.wait_for(1)
+    (event,) = receiver.events(endpoint.secret)
+    assert (event.type, event.account) == ("account.application.deauthorized", studio.account)
+    with pytest.raises(stripe.PermissionError) as refused:
+        await studio.pay()
+    assert refused.value.http_status == 403
 
 
 async def test_a_platform_s_own_events_go_to_its_own_endpoint(our_sandbox: StripeLike, receiver: Receiver) -> None:

@@ -289,6 +289,9 @@ async def test_every_object_has_what_the_sdk_s_types_promise(studio: Studio) -> 
     disputes = await studio.until(opened, bool)
     refund = await studio.v1.refunds.create_async({"payment_intent": paid.id, "expand": ["balance_transaction"]})
     balance = await studio.v1.balance.retrieve_async()
+    components = {"payment_element": {"enabled": True}}
+    session = await studio.v1.customer_sessions.create_async({"customer": customer.id, "components": components})
+    assert session.customer == customer.id
     events = await studio.v1.events.list_async({"limit": 100})
     account = await studio.v1.accounts.retrieve_current_async()
     endpoint = await studio.v1.webhook_endpoints.create_async(
@@ -313,3 +316,25 @@ async def test_every_object_has_what_the_sdk_s_types_promise(studio: Studio) -> 
     )
     bodies = (*everything, account, endpoint, clock, events, *disputes)
     assert sorted({name for body in bodies for name in lacking(body, body["object"])}) == []
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "a[b=1",
+        "metadata=1&metadata[b]=2",
+        "=x",
+        "[]=1",
+        "metadata[=x",
+        "items[0]=1",
+        "expand=x",
+        "%ff=%ff",
+        "metadata[a][b]=1",
+    ],
+)
+async def test_a_broken_form_is_refused_or_read_but_never_a_failure(our_sandbox: StripeLike, form: str) -> None:
+    headers = {"authorization": f"Bearer {our_sandbox.key}", "content-type": "application/x-www-form-urlencoded"}
+    async with httpx.AsyncClient(headers=headers, base_url=our_sandbox.url) as client:
+        for path in ("customers", "payment_intents", "subscriptions"):
+            answer = await client.post(f"/v1/{path}", content=form)
+            assert answer.status_code == 400 or (path == "customers" and answer.status_code == 200), answer.text

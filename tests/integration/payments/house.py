@@ -250,7 +250,8 @@ class Shop:
                 await asyncio.sleep(0.02)
 
     async def reconcile(self) -> Reconciliation:
-        """As the tick does, for this studio."""
+        """As the tick does, for this studio, once the provider has written a line for each charge."""
+        await self.control("POST", "timers", {"account": self.account, "within": 2})
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
         await self.work_off()
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)

@@ -23,6 +23,8 @@ function draw() {
   element("title").textContent = what;
   element("submit").textContent = what;
   show("description", intent.description);
+  // Where the eyes are after pressing the button.
+  element("submit").before(element("error"));
   const first = intent.saved[0] ?? intent.cards[0];
   fill("saved", intent.saved, first);
   fill("works", intent.cards.filter((card) => !card.asks && !card.fails), first);

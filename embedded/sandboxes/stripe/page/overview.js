@@ -18,7 +18,7 @@ async function refresh() {
     const { events } = await (await fetch(`${root}/overview`)).json();
     element("rows").replaceChildren(...events.map(row));
     element("table").hidden = events.length === 0;
-    const text = events.length ? "The newest events, by themselves." : "Nothing yet. Buy something, and it appears here by itself.";
+    const text = events.length ? "The newest events. This page keeps itself up to date." : "Nothing yet. Buy something, and it appears here by itself.";
     if (element("state").textContent !== text) element("state").textContent = text;
   } catch {
     element("state").textContent = "not reachable";
