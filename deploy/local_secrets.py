@@ -17,6 +17,13 @@ from services.chassis.db.urls import derived_url
 SERVICES = tuple(name for name in NAMES if name != "gateway")
 
 
+_STRIPE = {
+    "stripe-api-key": "sk_not_set",
+    "stripe-publishable-key": "pk_not_set",
+    "stripe-webhook-secrets": "whsec_not_set",
+}
+
+
 def main() -> None:
     """Ends with a message when the directory exists."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -54,6 +61,9 @@ def make(directory: Path, mail_key: str, webhook_secrets: str) -> None:
         _write(directory / "tokens" / "jwks.json", certificates.jwks.read_text())
     _write(directory / "notify" / "files" / "resend-api-key", mail_key)
     _write(directory / "notify" / "files" / "resend-webhook-secrets", webhook_secrets)
+    for name, unset in _STRIPE.items():
+        given = os.environ.get(name.upper().replace("-", "_"), unset)
+        _write(directory / "payments" / "files" / name, given)
     for name in SERVICES:
         app_url, owner_url = (derived_url(admin_url, name, kind) for kind in ("app", "owner"))
         _write(directory / name / "files" / "broker-url", broker_url)

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-NAMES = ("identity", "scheduling", "booking", "notify", "gateway")
+NAMES = ("identity", "scheduling", "booking", "notify", "payments", "gateway")
 LIFETIME = timedelta(days=365)
 RENEWED_BEFORE = timedelta(days=7)
 

@@ -1,6 +1,7 @@
 """Which processes a run consists of, and what each of them is told: no more than it needs."""
 
 import os
+import secrets
 import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from embedded.processes import free_port, log_file
 from embedded.sandboxes.keys import Keys
 from services.chassis.db.urls import service_url
 
-SERVICES = ("identity", "scheduling", "booking", "notify")
+SERVICES = ("identity", "scheduling", "booking", "notify", "payments")
 # Stages of the end: what takes requests first, the databases last.
 GATEWAY, WORK, SERVE, SANDBOX, SERVERS = range(5)
 PASSED_ON = (
@@ -30,6 +31,8 @@ BESIDE = (
     *("TWILIO_OTHER_AUTH_TOKEN", "VAPID_PRIVATE_KEY", "VAPID_CONTACT", "POWERHOUSE_PUSH_SERVICES"),
     *("POWERHOUSE_MAIL_RATE", "POWERHOUSE_SMS_RATE", "POWERHOUSE_PUSH_RATE"),
 )
+STRIPE = ("STRIPE_API_KEY",)
+BESIDE_STRIPE = ("STRIPE_PUBLISHABLE_KEY", "STRIPE_API_URL", "STRIPE_WEBHOOK_SECRETS", "POWERHOUSE_OWN_KEY_STUDIO")
 
 
 class Ports:
@@ -60,6 +63,8 @@ class Run:
     certificates: Certificates
     environ: Mapping[str, str] = field(default_factory=lambda: os.environ)
     keys: Keys = field(default_factory=Keys)
+    stripe_key: str = field(default_factory=lambda: f"test_{secrets.token_hex(12)}")
+    stripe_webhook_secret: str = field(default_factory=lambda: f"whsec_{secrets.token_hex(16)}")
 
     @property
     def public_url(self) -> str:
@@ -87,6 +92,8 @@ class Run:
         """Everything that keeps running."""
         if self.has_sandbox:
             yield self._sandbox()
+        if not self.takes_real_money:
+            yield self._stripe_sandbox()
         for service in SERVICES:
             yield self._serve(service)
             yield self._work(service)
@@ -101,6 +108,11 @@ class Run:
     def has_sandbox(self) -> bool:
         """Whether mail or text messages stay on this machine."""
         return not (self.sends_real_mail and any(self._given(SMS)))
+
+    @property
+    def takes_real_money(self) -> bool:
+        """Whether the person named a Stripe key of their own."""
+        return any(self._given(STRIPE))
 
     def _serve(self, service: str) -> Child:
         environment = {
@@ -127,6 +139,7 @@ class Run:
             "POWERHOUSE_PORT": str(self.port),
             "POWERHOUSE_PUBLIC_URL": self.public_url,
             **self._capture(),
+            **self._payment_pages(),
         }
         return self._probed("gateway", GATEWAY, ["gateway"], environment)
 
@@ -140,11 +153,43 @@ class Run:
         child.probe = port
         return child
 
+    def _stripe_sandbox(self) -> Child:
+        port = self.ports["stripe"]
+        environment = {
+            **self._common(),
+            "STRIPE_API_KEY": f"sk_{self.stripe_key}",
+            "STRIPE_WEBHOOK_SECRET": self.stripe_webhook_secret,
+        }
+        arguments = [
+            *("embedded.sandboxes.stripe", "--port", str(port), "--directory", str(self.var / "stripe")),
+            *("--public-url", f"{self.public_url}/sandbox/stripe"),
+            *("--webhook-url", f"http://127.0.0.1:{self.port}/webhooks/stripe"),
+        ]
+        child = self._program("stripe", SANDBOX, arguments, environment)
+        child.probe = port
+        return child
+
+    def _stripe(self) -> dict[str, str]:
+        """What payments is told: the person's own Stripe, or the sandbox."""
+        if self.takes_real_money:
+            return self._given((*STRIPE, *BESIDE_STRIPE))
+        return {
+            "STRIPE_API_KEY": f"sk_{self.stripe_key}",
+            "STRIPE_PUBLISHABLE_KEY": f"pk_{self.stripe_key}",
+            "STRIPE_API_URL": f"http://127.0.0.1:{self.ports['stripe']}",
+            "STRIPE_WEBHOOK_SECRETS": self.stripe_webhook_secret,
+        }
+
     def _sandbox_url(self) -> str:
         return f"http://127.0.0.1:{self.ports['sandbox']}"
 
     def _capture(self) -> dict[str, str]:
         return {"POWERHOUSE_SANDBOX_URL": self._sandbox_url()} if self.has_sandbox else {}
+
+    def _payment_pages(self) -> dict[str, str]:
+        if self.takes_real_money:
+            return {}
+        return {"POWERHOUSE_STRIPE_SANDBOX_URL": f"http://127.0.0.1:{self.ports['stripe']}"}
 
     def _of_service(self, service: str) -> dict[str, str]:
         environment = {
@@ -162,6 +207,8 @@ class Run:
             environment["POWERHOUSE_PERSON_KEYS_FILE"] = str(self.certificates.person_keys)
         if service == "notify":
             environment |= self._channels()
+        if service == "payments":
+            environment |= self._stripe()
         return environment
 
     def _channels(self) -> dict[str, str]:

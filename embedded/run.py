@@ -141,6 +141,9 @@ def _welcome(console: Console, run: Run, seconds: float) -> list[str]:
         f"{console.bold('Powerhouse runs at ' + run.public_url)}   (ready after {seconds:.1f} s)",
         *([f"Messages  {run.public_url}/sandbox"] if run.has_sandbox else []),
         *(["Mail      leaves this machine"] if run.sends_real_mail else []),
+        f"Payments  {run.public_url}/sandbox/stripe/"
+        if not run.takes_real_money
+        else "Payments  move real money (STRIPE_API_KEY)",
         f"Ports     {run.var / 'run.json'}",
         f"Logs      {run.var / 'log'}",
     ]

@@ -16,7 +16,7 @@ from gateway.cors import with_cors
 from gateway.observe import ROUTE, Observed
 from gateway.openapi.page import reference_routes
 from gateway.rate_limits import RateLimit
-from gateway.sandbox import sandbox_routes
+from gateway.sandbox import sandbox_routes, stripe_routes
 from gateway.sessions import CsrfGuard, Tokens
 from gateway.settings import Settings
 from gateway.upstreams import Upstreams
@@ -68,6 +68,8 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
     ]
     if not settings.production:
         routes.append(Route("/metrics", metrics))
+    if settings.stripe_sandbox_url and not settings.production:
+        routes += stripe_routes(settings.stripe_sandbox_url)
     if settings.sandbox_url and not settings.production:
         routes += sandbox_routes(settings.sandbox_url)
     api = Api(

@@ -30,16 +30,20 @@ class Settings:
     # Of each address that sends webhooks: providers have few, and send much when much was sent.
     webhook_rate_limit: float = env("POWERHOUSE_WEBHOOK_RATE_LIMIT", 1000.0)
     sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
+    stripe_sandbox_url: str | None = env("POWERHOUSE_STRIPE_SANDBOX_URL", None)
     identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
     scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
     booking_target: str = env("POWERHOUSE_BOOKING_TARGET")
     notify_target: str = env("POWERHOUSE_NOTIFY_TARGET")
+    payments_target: str = env("POWERHOUSE_PAYMENTS_TARGET")
 
     def __post_init__(self) -> None:
         if len(self.secret) < 32:
             raise ConfigurationError("POWERHOUSE_SECRET is shorter than 32 characters")
-        if self.production and self.sandbox_url:
-            raise ConfigurationError("POWERHOUSE_SANDBOX_URL is refused in production")
+        if self.production and (self.sandbox_url or self.stripe_sandbox_url):
+            raise ConfigurationError(
+                "POWERHOUSE_SANDBOX_URL and POWERHOUSE_STRIPE_SANDBOX_URL are refused in production"
+            )
         for origin in self.allowed_origins:
             if origin != _origin(origin):
                 raise ConfigurationError("POWERHOUSE_CORS_ORIGINS must list origins like https://studio.example")

@@ -42,6 +42,14 @@ from powerhouse.notify.v1 import (
     sender_service_pb2,
     template_service_pb2,
 )
+from powerhouse.payments.v1 import (
+    catalogue_service_pb2,
+    merchant_service_pb2,
+    purchase_service_pb2,
+    reconciliation_service_pb2,
+    refund_service_pb2,
+    webhook_service_pb2,
+)
 from powerhouse.policy.v1.policy_pb2 import MethodPolicy
 from powerhouse.scheduling.v1 import (
     availability_service_pb2,
@@ -89,6 +97,14 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"],
         template_service_pb2.DESCRIPTOR.services_by_name["TemplateService"],
         delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
+    ],
+    "payments": [
+        catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+        merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"],
+        purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
+        refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
+        reconciliation_service_pb2.DESCRIPTOR.services_by_name["ReconciliationService"],
+        webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     ],
 }
 CONTRACTS: Sequence[ServiceDescriptor] = tuple(chain.from_iterable(SERVICES.values()))

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from embedded.certificates import NAMES, Certificates
+from embedded.certificates import Certificates
 from tests.support.services import Mesh
 
 pytest_plugins = ["tests.support.servers", "tests.support.messaging", "tests.support.browser"]
@@ -12,8 +12,8 @@ pytest_plugins = ["tests.support.servers", "tests.support.messaging", "tests.sup
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
-    """A private CA, certificates of all services, of payments that is still to be built too, and a token key."""
-    made = Certificates(Path(tmp_path_factory.mktemp("keys")), (*NAMES, "payments"))
+    """A private CA, certificates of all services, and a token key."""
+    made = Certificates(Path(tmp_path_factory.mktemp("keys")))
     made.make()
     return made
 

@@ -44,6 +44,8 @@ _WORDS = {
     "expired": "Expired: {credits} of {package}",
     "revoked": "Taken back by the studio{reason}",
     "adjusted": "Adjusted by the studio{reason}",
+    "refunded": "Taken back, since {package} is refunded: {credits}",
+    "refund_failed": "Came back: the refund of {package} did not come about",
 }
 
 

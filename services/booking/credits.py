@@ -41,9 +41,39 @@ async def grant(
     Raises NotFound for the client, or a type of which the studio has never planned a class; InvalidArgument with
     VALIDITY_AMBIGUOUS, EXPIRE_DATE_PAST, EXPIRE_DATE_TOO_FAR or UNKNOWN_TIME_ZONE.
     """
+    await require_planned(tx, class_type_ids)
+    return await issue(
+        tx,
+        client_id=client_id,
+        display_name=display_name,
+        kind=kind,
+        credits=credits,
+        class_type_ids=class_type_ids,
+        valid_days=valid_days,
+        starts_on_first_use=starts_on_first_use,
+        expire_date=expire_date,
+        time_zone=time_zone,
+        reason=reason,
+    )
+
+
+async def issue(
+    tx: UnitOfWork,
+    *,
+    client_id: UUID,
+    display_name: str,
+    kind: str,
+    credits: int,
+    class_type_ids: Sequence[UUID],
+    valid_days: int,
+    starts_on_first_use: bool,
+    expire_date: date | None = None,
+    time_zone: str = "",
+    reason: str = "",
+) -> ClientPackage:
+    """The same, also for class types of which no class was planned yet."""
     if await tx.session.get(Client, (tx.tenant, client_id)) is None:
         raise NotFound("client")
-    await _require_planned(tx, class_type_ids)
     if (expire_date and valid_days) or (starts_on_first_use and not valid_days):
         field = "client_package.expire_date" if expire_date else "client_package.starts_on_first_use"
         raise InvalidArgument(field, "a package has valid_days or an expire_date", reason="VALIDITY_AMBIGUOUS")
@@ -172,7 +202,7 @@ async def give_back(tx: UnitOfWork, booking: BookingDetail, cause: str, reason: 
     )
 
 
-async def _require_planned(tx: UnitOfWork, class_type_ids: Sequence[UUID]) -> None:
+async def require_planned(tx: UnitOfWork, class_type_ids: Sequence[UUID]) -> None:
     """Booking knows class types by their classes."""
     query = select(ClassSession.class_type_id).distinct()
     query = query.where(ClassSession.tenant_id == tx.tenant, ClassSession.class_type_id.in_(class_type_ids))

@@ -233,6 +233,22 @@ TABLES = {
         },
         key=("booking_id",),
     ),
+    "package_sales": Table(
+        "Which purchase a package comes from.",
+        {"purchase_id": "purchase", "client_package_id": "package", "create_time": "when"},
+        key=("purchase_id",),
+    ),
+    "credit_freezes": Table(
+        "Credits that left packages for refunds.",
+        {
+            "refund_id": "refund",
+            "client_package_id": "package",
+            "credits": "how many",
+            "create_time": "when",
+            "unfreeze_time": "when they came back, if the refund did not come about",
+        },
+        key=("refund_id",),
+    ),
     "booking_policies": Table(
         "The rules of booking, one row a version.",
         {

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from prometheus_client import Gauge
 from sqlalchemy import select
 
 from services.booking import (
@@ -25,10 +24,9 @@ from services.booking.person_keys import PersonKeys
 from services.chassis import blobs
 from services.chassis.jobs.registry import Cancelled, Done, Job, Jobs, Outcome
 from services.chassis.resources import Resources
-from services.chassis.telemetry import logger
+from services.chassis.telemetry import VIOLATIONS, logger
 
 log = logger(__name__)
-VIOLATIONS = Gauge("powerhouse_invariant_violations", "Rows that break what must always hold", ("name",))
 
 # How many share a transaction where one statement serves them all.
 _STUDIOS_AT_ONCE = 200

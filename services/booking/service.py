@@ -27,6 +27,8 @@ from powerhouse.booking.v1 import (
     fee_service_pb2_grpc,
     import_service_pb2,
     import_service_pb2_grpc,
+    sale_service_pb2,
+    sale_service_pb2_grpc,
     series_service_pb2,
     series_service_pb2_grpc,
     session_change_service_pb2,
@@ -50,6 +52,7 @@ from services.booking.rpc.erasure_servicer import ErasureServicer
 from services.booking.rpc.export_servicer import ExportServicer
 from services.booking.rpc.fee_servicer import FeeServicer
 from services.booking.rpc.import_servicer import ImportServicer
+from services.booking.rpc.sale_servicer import SaleServicer
 from services.booking.rpc.series_servicer import SeriesServicer
 from services.booking.rpc.session_change_servicer import SessionChangeServicer
 from services.booking.rpc.waitlist_servicer import WaitlistServicer
@@ -74,6 +77,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(export_service_pb2, export_service_pb2_grpc, ExportServicer(resources)),
         _of(fee_service_pb2, fee_service_pb2_grpc, FeeServicer(resources)),
         _of(import_service_pb2, import_service_pb2_grpc, ImportServicer(resources)),
+        _of(sale_service_pb2, sale_service_pb2_grpc, SaleServicer(resources)),
         _of(series_service_pb2, series_service_pb2_grpc, SeriesServicer(resources)),
         _of(session_change_service_pb2, session_change_service_pb2_grpc, SessionChangeServicer(resources)),
         _of(waitlist_service_pb2, waitlist_service_pb2_grpc, WaitlistServicer(resources)),

@@ -13,6 +13,11 @@ CRASHPOINTS = (
     "worker_after_handler",  # a job has run, its outcome is not recorded
     "scheduling_mid_generation",  # a run has written its sessions, the commit is still to come
     "notify_after_provider",  # the mail provider has accepted, notify does not know it yet
+    "payments_after_intent",  # the payment provider has the intent, payments does not know its id yet
+    "payments_after_apply",  # an event of the provider is applied, its job is not recorded
+    "payments_after_freeze",  # booking has frozen the credits of a refund, payments does not know it yet
+    "payments_after_refund",  # the payment provider has refunded, payments does not know it yet
+    "payments_after_grant",  # booking has granted the package, payments does not know it yet
 )
 
 _armed = os.environ.get("POWERHOUSE_CRASHPOINT", "")

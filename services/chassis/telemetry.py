@@ -37,6 +37,7 @@ DEAD_LETTERS = Counter("powerhouse_dead_letters_total", "Events parked after the
 RELAY_LAG = Gauge("powerhouse_relay_lag_seconds", "Age of the oldest unpublished event")
 QUEUE_AGE = Gauge("powerhouse_queue_age_seconds", "How overdue the oldest queued job is")
 POOL_IN_USE = Gauge("powerhouse_db_pool_in_use", "Database connections checked out")
+VIOLATIONS = Gauge("powerhouse_invariant_violations", "Rows that break what must always hold", ("name",))
 HOT_POOL_IN_USE = Gauge("powerhouse_db_hot_pool_in_use", "Connections running a hot-path statement")
 
 

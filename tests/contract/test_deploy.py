@@ -316,6 +316,6 @@ def test_the_manual_names_every_secret(manifests: list[Doc]) -> None:
             if variable["name"].endswith("_FILE") and "/secrets/" in variable.get("value", ""):
                 wanted.add((f"{name}-secrets", Path(variable["value"]).name))
     for secret, key in wanted:
-        general = re.sub(r"^(identity|scheduling|booking|notify|gateway)-", "<name>-", secret)
+        general = re.sub(r"^(identity|scheduling|booking|notify|payments|gateway)-", "<name>-", secret)
         assert f"`{secret}`" in manual or f"`{general}`" in manual, secret
         assert f"`{key}`" in manual, f"{secret}: {key}"

@@ -9,7 +9,7 @@ import pytest
 
 from embedded.programs import SERVICES
 from services.chassis import config
-from tests.contract.test_policies import EDGES, PLANNED
+from tests.contract.test_policies import EDGES
 from tests.support.contracts import methods
 from tests.support.manifests import ROOT, Doc, Process, pod_spec
 
@@ -27,9 +27,9 @@ OTHERS: dict[str, tuple[dict[str, str], dict[str, str]]] = {
     "stranger": ({}, {NAME: "gateway", COMPONENT: "gateway"}),
 }
 PORTS = (MESH, PUBLIC, METRICS, HTTP, 53, 443, 5432, 5671, 5672)
-# Calls that a request waits for: made by `serve`. All but those that only requests make are made by `work`.
-IN_REQUESTS = {("scheduling", "booking"), ("notify", "booking")}
-ONLY_IN_REQUESTS = {("scheduling", "booking")}
+# Calls that a request waits for: made by `serve`, all others by `work`; and those that both make.
+IN_REQUESTS = {("scheduling", "booking"), ("notify", "booking"), ("payments", "booking")}
+IN_BOTH = {("notify", "booking"), ("payments", "booking")}
 Edge = tuple[str, str, int]
 
 
@@ -125,7 +125,7 @@ def test_contracts_and_architecture_know_the_same_calls(calls: set[tuple[str, st
         for caller in method.GetOptions().Extensions[policy_pb2.method].callers
         if method.containing_service.full_name != "powerhouse.events.v1.EventFeed"
     }
-    assert allowed <= EDGES | PLANNED
+    assert allowed <= EDGES
     told = set()
     for row in re.findall(r"^\| (\w+) \|(.+)\|$", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE):
         if row[0] in SERVICES:
@@ -136,7 +136,7 @@ def test_contracts_and_architecture_know_the_same_calls(calls: set[tuple[str, st
 
 def test_policies_are_the_edges_of_the_house(manifests: list[Doc], calls: set[tuple[str, str]]) -> None:
     expected: set[Edge] = {(f"{caller}-serve", f"{callee}-serve", MESH) for caller, callee in IN_REQUESTS}
-    expected |= {(f"{caller}-work", f"{callee}-serve", MESH) for caller, callee in calls - ONLY_IN_REQUESTS}
+    expected |= {(f"{caller}-work", f"{callee}-serve", MESH) for caller, callee in calls - IN_REQUESTS | IN_BOTH}
     for name in SERVICES:
         serve, work, migrate = (f"{name}-{command}" for command in ("serve", "work", "migrate"))
         expected |= {("gateway", serve, MESH), ("program", serve, PUBLIC)}
@@ -148,21 +148,21 @@ def test_policies_are_the_edges_of_the_house(manifests: list[Doc], calls: set[tu
     assert Network(manifests).edges() == expected
 
 
-def test_only_the_mail_leaves_the_cluster(manifests: list[Doc]) -> None:
+def test_only_mail_and_payments_leave_the_cluster(manifests: list[Doc]) -> None:
     leaving = [
-        (policy["podSelector"]["matchLabels"], rule)
+        (policy["podSelector"]["matchLabels"][NAME], rule)
         for policy in Network(manifests).policies
         for rule in policy.get("egress", ())
         if any("ipBlock" in peer for peer in rule["to"])
     ]
-    ((sender, rule),) = leaving
-    assert (sender[NAME], sender[COMPONENT]) == ("notify", "work")
-    assert rule["ports"] == [{"port": 443}]
-    for peer in rule["to"]:
-        private = [ip_network(block) for block in peer["ipBlock"]["except"]]
-        for inside in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"):
-            block = ip_network(inside)
-            assert block in private or block.version != ip_network(peer["ipBlock"]["cidr"]).version, inside
+    assert [sender for sender, _ in leaving] == ["notify", "payments"]
+    for _, rule in leaving:
+        assert rule["ports"] == [{"port": 443}]
+        for peer in rule["to"]:
+            private = [ip_network(block) for block in peer["ipBlock"]["except"]]
+            for inside in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"):
+                block = ip_network(inside)
+                assert block in private or block.version != ip_network(peer["ipBlock"]["cidr"]).version, inside
 
 
 def test_processes_are_told_of_those_they_may_call(
@@ -171,7 +171,7 @@ def test_processes_are_told_of_those_they_may_call(
 ) -> None:
     for process in processes:
         name, command = process.command[2].removeprefix("services."), process.command[3:]
-        made = {"serve": IN_REQUESTS, "work": calls - ONLY_IN_REQUESTS}.get(*command, set()) if command else set()
+        made = {"serve": IN_REQUESTS, "work": calls - IN_REQUESTS | IN_BOTH}.get(*command, set()) if command else set()
         expected = {callee for caller, callee in made if caller == name}
         if name == "gateway":
             expected = set(SERVICES)

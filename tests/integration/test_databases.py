@@ -10,10 +10,11 @@ from services.chassis.migrate import migrate
 from services.chassis.service import Service
 from services.identity.service import SERVICE as IDENTITY
 from services.notify.service import SERVICE as NOTIFY
+from services.payments.service import SERVICE as PAYMENTS
 from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import Mesh
 
-SERVICES = [IDENTITY, SCHEDULING, BOOKING, NOTIFY]
+SERVICES = [IDENTITY, SCHEDULING, BOOKING, NOTIFY, PAYMENTS]
 
 # Tables with a tenant that serve all studios at once, and why: docs/adr/0006.
 OUTSIDE = {

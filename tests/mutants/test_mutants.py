@@ -35,6 +35,8 @@ BOOKING = "tests/integration/booking"
 NOTIFY = "tests/integration/notify"
 IDENTITY = "tests/integration/identity"
 GATEWAY = "tests/integration/gateway"
+PAYMENTS = "tests/integration/payments"
+EMBEDDED = "tests/integration/embedded"
 MUTANTS = [
     Mutant(
         "a method without a policy keeps its server from starting",
@@ -847,6 +849,92 @@ MUTANTS = [
         "instructor is None or (account is not None and instructor.account_id != account)",
         "instructor is None",
         f"{SCHEDULING}/test_availability.py::test_instructors_tell_their_own_and_no_one_elses",
+    ),
+    Mutant(
+        "a webhook is signed",
+        "services/payments/providers/stripe_gateway.py",
+        "if not any(self._signed(body, signature, secret) for secret in self._secrets):",
+        "if False:",
+        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[forged]",
+    ),
+    Mutant(
+        "a signature from the future is refused",
+        "services/payments/providers/stripe_gateway.py",
+        "return made <= real_now().timestamp() + TOLERANCE",
+        "return True",
+        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
+    ),
+    Mutant(
+        "the amount is the purchase's",
+        "services/payments/payments.py",
+        "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",
+        "if False:",
+        f"{PAYMENTS}/test_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
+    ),
+    Mutant(
+        "booking knows a purchase by its id",
+        "services/booking/sales.py",
+        "if sale is not None:",
+        "if False:",
+        f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_grant]",
+    ),
+    Mutant(
+        "the client is locked before a purchase is granted",
+        "services/booking/sales.py",
+        "    await lock_clients(tx, [client.id])\n",
+        "",
+        f"{BOOKING}/test_sales.py::test_a_purchase_becomes_one_package_however_often_it_is_told",
+    ),
+    Mutant(
+        "booking knows a refund by its id",
+        "services/booking/sales.py",
+        """    if frozen is not None:
+        return package
+""",
+        "",
+        f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_freeze]",
+    ),
+    Mutant(
+        "a refund is looked for before it is asked for again",
+        "services/payments/refunding.py",
+        "    if asked_before:",
+        "    if False:",
+        f"{PAYMENTS}/test_refunds.py::test_bad_weather_at_the_provider_makes_one_refund[done_then_500]",
+    ),
+    Mutant(
+        "a promo code is locked before it is used",
+        "services/payments/promo_codes.py",
+        "(await tx.session.scalars(query.with_for_update() if lock else query)).one_or_none()",
+        "(await tx.session.scalars(query)).one_or_none()",
+        f"{PAYMENTS}/test_purchases.py::test_a_limited_code_holds_its_limit_and_comes_back",
+    ),
+    Mutant(
+        "what no webhook brought is listed",
+        "services/payments/reconciling.py",
+        'found += await provider_events.store(tx, told, "LISTED")',
+        "found += 0",
+        f"{PAYMENTS}/test_reconciliation.py::test_a_fifth_of_the_webhooks_never_came",
+    ),
+    Mutant(
+        "the Stripe sandbox: an account sees only what is its own",
+        "embedded/sandboxes/stripe/store.py",
+        'row = self.row("SELECT body FROM objects WHERE account = ? AND id = ?", account, identity)',
+        'row = self.row("SELECT body FROM objects WHERE ? <> 1 AND id = ?", account, identity)',
+        f"{EMBEDDED}/test_stripe_wire.py::test_accounts_see_only_what_is_theirs",
+    ),
+    Mutant(
+        "the Stripe sandbox: one effect for one idempotency key",
+        "embedded/sandboxes/stripe/server.py",
+        'key = request.headers.get("idempotency-key") if method == "POST" else None',
+        "key = None",
+        f"{EMBEDDED}/test_stripe_wire.py::test_two_at_once_with_one_key",
+    ),
+    Mutant(
+        "the Stripe sandbox: no more goes back than came in",
+        "embedded/sandboxes/stripe/refunds.py",
+        "if amount is not None and amount > rest:",
+        "if False:",
+        f"{EMBEDDED}/test_stripe_money.py::test_refunds_in_parts_until_nothing_is_left",
     ),
 ]
 

@@ -68,7 +68,7 @@ CALLERS = (
     Caller("nobody"),
     *(
         Caller(name, principal=Principal(service=name))
-        for name in ("gateway", "identity", "scheduling", "booking", "notify")
+        for name in ("gateway", "identity", "scheduling", "booking", "notify", "payments")
     ),
 )
 

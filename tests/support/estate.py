@@ -54,6 +54,17 @@ from powerhouse.notify.v1 import (
     template_service_pb2,
     template_service_pb2_grpc,
 )
+from powerhouse.payments.v1 import (
+    catalogue_pb2,
+    catalogue_service_pb2,
+    catalogue_service_pb2_grpc,
+    merchant_service_pb2_grpc,
+    purchase_service_pb2,
+    purchase_service_pb2_grpc,
+    reconciliation_service_pb2_grpc,
+    refund_service_pb2_grpc,
+    webhook_service_pb2_grpc,
+)
 from powerhouse.policy.v1.policy_pb2 import Role
 from powerhouse.scheduling.v1 import (
     availability_service_pb2,
@@ -78,6 +89,7 @@ from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.identity.service import SERVICE as IDENTITY
 from services.notify.service import SERVICE as NOTIFY
+from services.payments.service import SERVICE as PAYMENTS
 from services.scheduling.service import SERVICE as SCHEDULING
 from tests.support.services import HeldClock, Mesh, Running, together
 
@@ -105,6 +117,14 @@ STUBS = {
         sender_service_pb2_grpc.SenderServiceStub,
         template_service_pb2_grpc.TemplateServiceStub,
         delivery_report_service_pb2_grpc.DeliveryReportServiceStub,
+    ),
+    "payments": together(
+        catalogue_service_pb2_grpc.CatalogueServiceStub,
+        merchant_service_pb2_grpc.MerchantServiceStub,
+        purchase_service_pb2_grpc.PurchaseServiceStub,
+        refund_service_pb2_grpc.RefundServiceStub,
+        reconciliation_service_pb2_grpc.ReconciliationServiceStub,
+        webhook_service_pb2_grpc.WebhookServiceStub,
     ),
     "scheduling": together(
         scheduling_service_pb2_grpc.SchedulingServiceStub,
@@ -181,7 +201,7 @@ async def open_estate(mesh: Mesh) -> AsyncIterator[Estate]:
     async with AsyncExitStack() as stack:
         running = [
             await stack.enter_async_context(mesh.running(service))
-            for service in (IDENTITY, SCHEDULING, BOOKING, NOTIFY)
+            for service in (IDENTITY, SCHEDULING, BOOKING, NOTIFY, PAYMENTS)
         ]
         yield Estate({each.service.name: each for each in running})
 
@@ -230,6 +250,7 @@ async def build(estate: Estate) -> Holding:
     await _fill(holding)
     await estate.carry()
     await _transfer(holding)
+    await _sell(holding)
     deliveries = await holding.stub("notify").ListDeliveries(
         notify_service_pb2.ListDeliveriesRequest(parent=holding.name)
     )
@@ -397,3 +418,49 @@ async def _transfer(holding: Holding) -> None:
     holding.add(await stub.UploadImport(_upload(upload)))
     export = export_service_pb2.RequestExportRequest(**_keyed({"parent": holding.name}))
     holding.add(await stub.RequestExport(export))
+
+
+# A studio that can be paid, without a provider: as it would have told.
+_MERCHANT = """
+    WITH directory AS (
+        INSERT INTO merchants (external_account, studio_id) VALUES ('acct_' || $1, CAST($1 AS uuid))),
+    compared AS (
+        INSERT INTO reconciliations (tenant_id, currency_code, provider_minor, ledger_minor, under_way_minor,
+            differences, transaction_count, events_found, run_time)
+        VALUES (CAST($1 AS uuid), 'EUR', 0, 0, 0, '[]', 0, 0, now()))
+    INSERT INTO merchant_accounts (tenant_id, external_account, currency_code, charges_enabled, payouts_enabled,
+        requirements, was_active, read_time, version)
+    VALUES (CAST($1 AS uuid), 'acct_' || $1, 'EUR', true, true, '{}', true, now(), 1)
+"""
+# A payment that came in for the purchase, and a refund of a part of it.
+_REFUND = """
+    WITH paid AS (
+        INSERT INTO payments (tenant_id, id, purchase_id, external_account, intent_key, intent_key_time, amount_minor,
+            currency_code, state, charge_id, succeed_time, refunding_minor, refunded_minor, version)
+        VALUES ($1, $3, $2, 'acct_' || $1::uuid, $3, now(), 10000, 'EUR', 'SUCCEEDED', 'ch_1', now(), 500, 500, 1))
+    INSERT INTO refunds (tenant_id, id, purchase_id, payment_id, amount_minor, currency_code, tax_minor,
+        deferred_minor, credits, reason, state, failure, version)
+    VALUES ($1, $3, $2, $3, 500, 'EUR', 0, 0, 0, 'goodwill', 'SUCCEEDED', '', 1)
+"""
+
+
+async def _sell(holding: Holding) -> None:
+    payments, common = holding.estate.services["payments"], {"parent": holding.name}
+    await payments.sql(_MERCHANT, str(holding.tenant))
+    stub, pb = holding.stub("payments"), catalogue_service_pb2
+    rate = catalogue_pb2.TaxRate(display_name="VAT", rate_ppm=190_000, inclusive=True)
+    rate_name = holding.add(await stub.CreateTaxRate(pb.CreateTaxRateRequest(tax_rate=rate, **_keyed(common))))
+    option = catalogue_pb2.PricingOption(display_name="10 classes", price_minor=10_000, credits=10, tax_rate=rate_name)
+    option_name = holding.add(
+        await stub.CreatePricingOption(pb.CreatePricingOptionRequest(pricing_option=option, **_keyed(common)))
+    )
+    code = catalogue_pb2.PromoCode(code="SUMMER", off_ppm=100_000)
+    holding.add(await stub.CreatePromoCode(pb.CreatePromoCodeRequest(promo_code=code, **_keyed(common))))
+    bought = await stub.CreatePurchase(
+        purchase_service_pb2.CreatePurchaseRequest(
+            client=holding.objects["clients"], pricing_option=option_name, total_minor=10_000, **_keyed(common)
+        )
+    )
+    purchase_id, refund_id = UUID(holding.add(bought).rpartition("/")[2]), new_id()
+    await payments.sql(_REFUND, holding.tenant, purchase_id, refund_id)
+    holding.objects["refunds"] = f"{holding.name}/refunds/{refund_id}"

@@ -71,6 +71,11 @@ class Mesh:
             "POWERHOUSE_SECRET_FILE": str(self.certificates.secret(service.name)),
             "POWERHOUSE_PERSON_KEYS_FILE": str(self.certificates.person_keys),
             "RESEND_API_KEY": "re_test",
+            "STRIPE_API_KEY": "sk_test_nobody",
+            "STRIPE_PUBLISHABLE_KEY": "pk_test_nobody",
+            "STRIPE_WEBHOOK_SECRETS": "whsec_nobody",
+            # Nobody listens there.
+            "STRIPE_API_URL": "http://127.0.0.1:9",
             **(extra or {}),
         }
         settings = config.load(service.settings, environ)

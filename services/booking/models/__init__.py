@@ -10,7 +10,7 @@ from services.booking.models.bookings import (
     WaitlistDecision,
     WaitlistEntry,
 )
-from services.booking.models.credits import ClientPackage, CreditHold, Fee, Transfer
+from services.booking.models.credits import ClientPackage, CreditFreeze, CreditHold, Fee, PackageSale, Transfer
 from services.booking.models.files import Export, ExternalId, Import, ImportKey, ImportRow
 from services.booking.models.people import (
     CLIENT_EMAIL,
@@ -48,6 +48,7 @@ __all__ = [
     "ClientPackage",
     "ClientTag",
     "ClientTagLink",
+    "CreditFreeze",
     "CreditHold",
     "DropInPayment",
     "Export",
@@ -56,6 +57,7 @@ __all__ = [
     "Import",
     "ImportKey",
     "ImportRow",
+    "PackageSale",
     "StudioId",
     "Transfer",
     "View",

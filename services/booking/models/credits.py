@@ -82,3 +82,28 @@ class Fee(Tenanted, Versioned, Base):
     # DUE, WAIVED, or VOID: the class was cancelled, or who was marked absent was there.
     state: Mapped[str]
     reason: Mapped[str] = mapped_column(server_default="")
+
+
+class PackageSale(Base):
+    """The package that a purchase of payments became."""
+
+    __tablename__ = "package_sales"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    purchase_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_package_id: Mapped[UUID]
+    create_time: Mapped[datetime]
+
+
+class CreditFreeze(Base):
+    """Credits that left a package for a refund of payments."""
+
+    __tablename__ = "credit_freezes"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    refund_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_package_id: Mapped[UUID]
+    credits: Mapped[int]
+    create_time: Mapped[datetime]
+    # When they came back, since the refund did not come about.
+    unfreeze_time: Mapped[datetime | None]

@@ -29,6 +29,7 @@ from powerhouse.booking.v1.erasure_service_pb2_grpc import ErasureServiceStub
 from powerhouse.booking.v1.export_service_pb2_grpc import ExportServiceStub
 from powerhouse.booking.v1.fee_service_pb2_grpc import FeeServiceStub
 from powerhouse.booking.v1.import_service_pb2_grpc import ImportServiceStub
+from powerhouse.booking.v1.sale_service_pb2_grpc import SaleServiceStub
 from powerhouse.booking.v1.series_service_pb2_grpc import SeriesServiceStub
 from powerhouse.booking.v1.waitlist_service_pb2_grpc import WaitlistServiceStub
 from powerhouse.booking.v1.waiver_service_pb2_grpc import WaiverServiceStub
@@ -56,6 +57,7 @@ BookingStub = together(
     ExportServiceStub,
     FeeServiceStub,
     ImportServiceStub,
+    SaleServiceStub,
     SeriesServiceStub,
     WaitlistServiceStub,
     WaiverServiceStub,

@@ -14,13 +14,13 @@ from powerhouse.scheduling.v1.studio_pb2 import ClassType, Instructor, Location,
 from services.booking import snapshots
 from services.booking.invariants import INVARIANTS
 from services.booking.jobs import (
-    VIOLATIONS,
     check_invariants,
     load_class_sessions,
     snapshot_class_sessions_if_empty,
 )
 from services.chassis.ids import new_id
 from services.chassis.jobs.registry import Done, Job
+from services.chassis.telemetry import VIOLATIONS
 from services.scheduling.service import SERVICE as SCHEDULING
 from tests.integration.booking.house import House, key, last_id
 from tests.support.services import Running

@@ -64,7 +64,7 @@ async def test_an_event_has_its_effect_soon(
 
 @pytest.mark.broker
 @pytest.mark.parametrize(
-    "crashpoint", [name for name in CRASHPOINTS if not name.startswith(("notify_", "scheduling_"))]
+    "crashpoint", [name for name in CRASHPOINTS if not name.startswith(("notify_", "payments_", "scheduling_"))]
 )
 async def test_a_crash_loses_and_doubles_nothing(
     sample: Sample, any_broker: BrokerView, start_workers: StartWorkers, crashpoint: str

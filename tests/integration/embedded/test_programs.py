@@ -57,6 +57,12 @@ def test_keys_are_a_process_s_own_and_nothing_else_is_inherited(tmp_path: Path) 
     for key, owner in (("SENDGRID_WEBHOOK_PRIVATE_KEY", "sandbox"), ("VAPID_PRIVATE_KEY_FILE", "notify")):
         told_it = {name.partition(".")[0] for name, environment in environments.items() if key in environment}
         assert told_it == {owner}
+    assert "STRIPE_API_KEY" in environments["stripe"]
+    assert not [
+        name
+        for name in environments
+        if name.partition(".")[0] not in ("stripe", "payments") and "STRIPE_API_KEY" in environments[name]
+    ]
 
 
 @pytest.mark.parametrize("variable", ["RESEND_API_KEY", "RESEND_API_KEY_FILE"])
@@ -90,3 +96,10 @@ def test_overrides_reach_their_service_alone(tmp_path: Path) -> None:
         "booking.work",
         "migrate",
     }
+
+
+def test_a_stripe_key_of_ones_own_replaces_the_sandbox(tmp_path: Path) -> None:
+    assert "POWERHOUSE_STRIPE_SANDBOX_URL" in told(tmp_path)["gateway"]
+    environments = told(tmp_path, STRIPE_API_KEY="sk_live_x", STRIPE_WEBHOOK_SECRETS="whsec_x")
+    assert "stripe" not in environments
+    assert "POWERHOUSE_STRIPE_SANDBOX_URL" not in environments["gateway"]

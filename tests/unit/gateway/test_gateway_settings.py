@@ -8,7 +8,7 @@ ENVIRON = {
     "POWERHOUSE_TLS_DIR": "tls",
     "POWERHOUSE_SECRET": "s" * 32,
     "POWERHOUSE_PUBLIC_URL": "https://studio.example:444/app",
-    **{f"POWERHOUSE_{name}_TARGET": "x:1" for name in ("IDENTITY", "SCHEDULING", "BOOKING", "NOTIFY")},
+    **{f"POWERHOUSE_{name}_TARGET": "x:1" for name in ("IDENTITY", "SCHEDULING", "BOOKING", "NOTIFY", "PAYMENTS")},
 }
 
 

@@ -1,0 +1,182 @@
+"""What a studio sells. Terms are versions that never change: a purchase names the one it was made under."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+
+from services.chassis.db.paging import Page
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, check_etag
+from services.chassis.ids import new_id
+from services.payments import merchants
+from services.payments.models import PricingOption, TaxRate, Terms
+
+MUTABLE = (
+    *("display_name", "price_minor", "credits", "valid_days", "starts_on_first_use", "class_types", "tax_rate"),
+    "intro_offer",
+)
+Sold = tuple[PricingOption, Terms]
+
+
+async def create(tx: UnitOfWork, terms: dict[str, Any]) -> Sold:
+    """Puts something up for sale, in the studio's currency.
+
+    Raises InvalidArgument/VALIDITY_AMBIGUOUS, NotFound for the tax rate, FailedPrecondition/NOT_A_MERCHANT.
+    """
+    option = PricingOption(
+        tenant_id=tx.tenant, id=new_id(), terms_version=0, create_time=tx.now(), update_time=tx.now()
+    )
+    tx.session.add(option)
+    await tx.session.flush()
+    currency = await merchants.currency(tx)
+    return option, await _write(tx, option, {**terms, "currency_code": currency})
+
+
+async def update(tx: UnitOfWork, option_id: UUID, etag: str, changes: dict[str, Any]) -> Sold:
+    """Other terms for sales to come.
+
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, InvalidArgument/VALIDITY_AMBIGUOUS.
+    """
+    option = await _locked(tx, option_id, etag)
+    _require_sold(option)
+    now = await _terms(tx, option)
+    fields = [column.name for column in Terms.__table__.columns]
+    kept = {field: getattr(now, field) for field in fields if field not in _KEYS}
+    for field, value in changes.items():
+        tx.note_change(field, kept[field], value)
+    return option, await _write(tx, option, {**kept, **changes})
+
+
+async def archive(tx: UnitOfWork, option_id: UUID, etag: str) -> Sold:
+    """Off sale. Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED."""
+    option = await _locked(tx, option_id, etag)
+    _require_sold(option)
+    option.archive_time = tx.now()
+    option.touch(tx.now())
+    return option, await _terms(tx, option)
+
+
+async def restore(tx: UnitOfWork, option_id: UUID) -> Sold:
+    """On sale again. Raises NotFound, FailedPrecondition/NOT_ARCHIVED."""
+    option = await _locked(tx, option_id, "")
+    if option.archive_time is None:
+        raise FailedPrecondition("it is not archived", reason="NOT_ARCHIVED")
+    option.archive_time = None
+    option.touch(tx.now())
+    return option, await _terms(tx, option)
+
+
+async def get(tx: UnitOfWork, option_id: UUID) -> Sold:
+    """With its latest terms. Raises NotFound."""
+    row = (await tx.session.execute(_with_terms().where(_mine(tx), PricingOption.id == option_id))).one_or_none()
+    if row is None:
+        raise NotFound("pricing_option")
+    return row.PricingOption, row.Terms
+
+
+async def get_on_sale(tx: UnitOfWork, option_id: UUID) -> Sold:
+    """Raises NotFound, FailedPrecondition/ARCHIVED."""
+    option, terms = await get(tx, option_id)
+    _require_sold(option)
+    return option, terms
+
+
+async def list_latest(tx: UnitOfWork, page: Page, *, show_archived: bool) -> Sequence[Sold]:
+    """Newest first, with their latest terms."""
+    query = _with_terms().where(_mine(tx))
+    if not show_archived:
+        query = query.where(PricingOption.archive_time.is_(None))
+    if page.after:
+        query = query.where(tuple_(PricingOption.create_time, PricingOption.id) < tuple(page.after))
+    query = query.order_by(PricingOption.create_time.desc(), PricingOption.id.desc()).limit(page.limit)
+    return [(row.PricingOption, row.Terms) for row in await tx.session.execute(query)]
+
+
+async def terms_of(tx: UnitOfWork, option_id: UUID, version: int) -> Terms:
+    """One version of the terms of an option."""
+    terms = await tx.session.get(Terms, (tx.tenant, option_id, version))
+    assert terms is not None
+    return terms
+
+
+async def create_tax_rate(tx: UnitOfWork, display_name: str, rate_ppm: int, *, inclusive: bool) -> TaxRate:
+    rate = TaxRate(
+        tenant_id=tx.tenant,
+        id=new_id(),
+        display_name=display_name,
+        rate_ppm=rate_ppm,
+        inclusive=inclusive,
+        create_time=tx.now(),
+    )
+    tx.session.add(rate)
+    await tx.session.flush()
+    return rate
+
+
+async def get_tax_rate(tx: UnitOfWork, rate_id: UUID) -> TaxRate:
+    """Raises NotFound."""
+    rate = await tx.session.get(TaxRate, (tx.tenant, rate_id))
+    if rate is None:
+        raise NotFound("tax_rate")
+    return rate
+
+
+async def list_tax_rates(tx: UnitOfWork, page: Page) -> Sequence[TaxRate]:
+    """Newest first."""
+    query = select(TaxRate).where(TaxRate.tenant_id == tx.tenant)
+    if page.after:
+        query = query.where(tuple_(TaxRate.create_time, TaxRate.id) < tuple(page.after))
+    query = query.order_by(TaxRate.create_time.desc(), TaxRate.id.desc()).limit(page.limit)
+    return (await tx.session.scalars(query)).all()
+
+
+_KEYS = ("tenant_id", "pricing_option_id", "version", "create_time")
+
+
+def _mine(tx: UnitOfWork) -> Any:
+    return PricingOption.tenant_id == tx.tenant
+
+
+def _with_terms() -> Any:
+    return select(PricingOption, Terms).join(
+        Terms,
+        (Terms.tenant_id == PricingOption.tenant_id)
+        & (Terms.pricing_option_id == PricingOption.id)
+        & (Terms.version == PricingOption.terms_version),
+    )
+
+
+async def _write(tx: UnitOfWork, option: PricingOption, terms: dict[str, Any]) -> Terms:
+    if terms["starts_on_first_use"] and not terms["valid_days"]:
+        raise InvalidArgument(
+            "pricing_option.starts_on_first_use", "needs valid_days, which then count", reason="VALIDITY_AMBIGUOUS"
+        )
+    if terms["tax_rate_id"] is not None:
+        await get_tax_rate(tx, terms["tax_rate_id"])
+    version = option.terms_version + 1
+    row = Terms(tenant_id=tx.tenant, pricing_option_id=option.id, version=version, create_time=tx.now(), **terms)
+    tx.session.add(row)
+    if version > 1:
+        option.touch(tx.now())
+    option.terms_version = version
+    await tx.session.flush()
+    return row
+
+
+async def _terms(tx: UnitOfWork, option: PricingOption) -> Terms:
+    return await terms_of(tx, option.id, option.terms_version)
+
+
+async def _locked(tx: UnitOfWork, option_id: UUID, etag: str) -> PricingOption:
+    option = await tx.session.get(PricingOption, (tx.tenant, option_id), with_for_update=True)
+    if option is None:
+        raise NotFound("pricing_option")
+    check_etag(etag, option.etag)
+    return option
+
+
+def _require_sold(option: PricingOption) -> None:
+    if option.archive_time is not None:
+        raise FailedPrecondition("it is not sold any more", reason="ARCHIVED")

@@ -1,0 +1,15 @@
+"""The payment provider that the environment names."""
+
+from functools import cache
+
+from services.chassis.settings import ServiceSettings
+from services.payments.providers.card_gateway import CardGateway
+from services.payments.providers.stripe_gateway import StripeGateway
+from services.payments.settings import PaymentsSettings
+
+
+@cache
+def gateway_of(settings: ServiceSettings) -> CardGateway:
+    """With its open connections, one per process."""
+    assert isinstance(settings, PaymentsSettings)
+    return StripeGateway(settings.stripe_api_key, settings.stripe_api_url, settings.webhook_secrets)

@@ -1,0 +1,132 @@
+"""When payments does what by itself."""
+
+from collections import Counter
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from prometheus_client import Gauge
+
+from services.chassis.errors import DomainError, FailedPrecondition
+from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
+from services.chassis.telemetry import VIOLATIONS, logger
+from services.payments import (
+    fulfilment,
+    invariants,
+    merchants,
+    payments,
+    provider_events,
+    purchases,
+    reconciliations,
+    reconciling,
+    refunding,
+    refunds,
+)
+from services.payments.providers.card_gateway import ProviderError
+
+log = logger(__name__)
+DIFFERENCES = Gauge("powerhouse_reconciliation_differences", "What ledger and provider disagree about", ("kind",))
+jobs = Jobs()
+
+# Runs in all of what waits for the provider or for booking to come back: about a day and a half.
+MAX_RUNS = 200
+
+
+@jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS)
+async def apply_provider_event(work: Work, job: Job) -> Outcome:
+    """Does what an event of the provider says."""
+    account, event = job.args["account"], job.args["event"]
+    try:
+        ours = await provider_events.apply(work, account, event)
+    except payments.Mismatch as error:
+        log.error("amount_mismatch", account=account, provider_event=event, mismatch=str(error))
+        return Failed("AMOUNT_MISMATCH")
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done() if ours else Cancelled("NOT_OURS")
+
+
+@jobs.on(purchases.FULFIL_JOB, max_attempts=MAX_RUNS)
+async def fulfil_purchase(work: Work, job: Job) -> Outcome:
+    """Grants what was paid."""
+    assert job.tenant is not None
+    await fulfilment.fulfil(work, job.tenant, UUID(job.args["purchase"]))
+    return Done()
+
+
+@jobs.on(refunds.MAKE_JOB, max_attempts=MAX_RUNS)
+async def make_refund(work: Work, job: Job) -> Outcome:
+    """Takes a refund to what the provider says of it."""
+    assert job.tenant is not None
+    try:
+        await refunding.make(work, job.tenant, UUID(job.args["refund"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.on(refunds.RESTORE_JOB, max_attempts=MAX_RUNS)
+async def restore_credits(work: Work, job: Job) -> Outcome:
+    """Gives back the credits of a refund that failed."""
+    assert job.tenant is not None
+    await refunding.restore(work, job.tenant, UUID(job.args["refund"]))
+    return Done()
+
+
+@jobs.on(purchases.EXPIRE_JOB, max_attempts=MAX_RUNS)
+async def expire_purchase(work: Work, job: Job) -> Outcome:
+    """Gives up what nobody paid in time."""
+    assert job.tenant is not None
+    try:
+        await payments.cancel(work, job.tenant, UUID(job.args["purchase"]), None)
+    except FailedPrecondition as refusal:
+        return Retry(refusal.reason) if refusal.reason == "PAYMENT_STARTED" else Cancelled(refusal.reason)
+    except DomainError as refusal:
+        return Retry(refusal.reason)
+    return Done()
+
+
+@jobs.every("reconcile", timedelta(minutes=10))
+async def reconcile(work: Work, tick_at: datetime) -> None:
+    """Each merchant by itself, so that one whose account is closed keeps nobody waiting."""
+    async with work.database.transaction() as tx:
+        for merchant in await merchants.everybody(tx):
+            args = {"account": merchant.external_account, "studio": str(merchant.studio_id)}
+            await tx.enqueue(reconciling.JOB, f"{merchant.external_account} {tick_at.isoformat()}", args=args)
+
+
+@jobs.on(reconciling.JOB, concurrency=4)
+async def reconcile_merchant(work: Work, job: Job) -> Outcome:
+    """Finds what no webhook brought, and compares the ledger with the provider's account."""
+    try:
+        await reconciling.reconcile(work, UUID(job.args["studio"]), job.args["account"])
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.every("check_invariants", timedelta(minutes=15))
+async def check_invariants(work: Work, tick_at: datetime) -> None:
+    """Counts in every studio what must not be there, and what the provider and the ledger disagree about."""
+    total = Counter(dict.fromkeys(invariants.INVARIANTS, 0))
+    differences = Counter(dict.fromkeys(reconciling.KINDS, 0))
+    async with work.database.transaction() as tx:
+        studios = [merchant.studio_id for merchant in await merchants.everybody(tx)]
+    for studio in studios:
+        async with work.database.transaction(studio) as tx:
+            found = await invariants.violations(tx)
+            compared = await reconciliations.latest(tx)
+        total.update(found)
+        differences.update(kind for kind, _, _ in (compared.differences if compared else ()))
+        if any(found.values()):
+            log.error("invariant_violated", studio=str(studio), **found)
+    for name, count in total.items():
+        VIOLATIONS.labels(name).set(count)
+    for kind, count in differences.items():
+        DIFFERENCES.labels(kind).set(count)
+
+
+@jobs.every("forget_provider_events", timedelta(hours=1))
+async def forget_provider_events(work: Work, tick_at: datetime) -> None:
+    """Raw events are kept as long as the inbox."""
+    async with work.database.transaction() as tx:
+        await provider_events.forget_old(tx)

@@ -1,0 +1,3 @@
+from services.chassis.db.alembic_env import run
+
+run()

@@ -1,0 +1,238 @@
+"""Payments: the intent at the provider for a purchase, and what the provider says became of it.
+
+What an intent is now is applied, wherever it was read: in a webhook, in a list, in the answer of a call. Success is for
+good, a declined try is noted once, so any order and any repetition ends in the same state.
+"""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
+
+from powerhouse.payments.v1.events_pb2 import PaymentFailed
+from services.chassis.clock import real_now
+from services.chassis.crashpoints import crashpoint
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import FailedPrecondition, Unavailable, check_etag
+from services.chassis.ids import new_id
+from services.chassis.resources import Resources
+from services.payments import ledger, merchants, purchases
+from services.payments.gateways import gateway_of
+from services.payments.ledger import Move
+from services.payments.models import Payment, PaymentAttempt, Purchase
+from services.payments.providers.card_gateway import Away, Charge, Intent, Refused
+
+# Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
+# new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.
+KEY_LIFETIME = timedelta(minutes=1)
+
+
+class Mismatch(Exception):
+    """The provider took another amount than the purchase costs, or took it for one that was given up."""
+
+
+async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None) -> Intent:
+    """The intent that the browser confirms: made once, found after that.
+
+    Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY or PAYMENT_REFUSED,
+    Unavailable/PROVIDER_AWAY.
+    """
+    async with resources.database.transaction(tenant) as tx:
+        await purchases.get(tx, purchase_id, account)
+        payment = await _open(tx, await purchases.lock(tx, purchase_id))
+    gateway = gateway_of(resources.settings)
+    try:
+        if payment.external_id:
+            intent = await gateway.get_intent(payment.external_account, payment.external_id)
+        else:
+            intent = await gateway.create_intent(
+                payment.external_account,
+                str(payment.intent_key),
+                amount=payment.amount_minor,
+                currency=payment.currency_code,
+                reference=str(payment.id),
+            )
+            crashpoint("payments_after_intent")
+    except Refused as error:
+        raise FailedPrecondition(
+            "the payment provider refuses this payment", reason="PAYMENT_REFUSED", metadata={"code": error.code}
+        ) from error
+    except Away as error:
+        raise merchants.away(error) from error
+    async with resources.database.transaction(tenant) as tx:
+        ours = await apply(tx, payment.external_account, intent)
+        _require_open(await purchases.get(tx, purchase_id, None))
+    if not ours:
+        raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
+    return intent
+
+
+async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str = "") -> None:
+    """Gives up a purchase that is not paid: first at the provider, so that it cannot be paid any more.
+
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ALREADY_PAID or CANCELLED, Unavailable/PROVIDER_AWAY.
+    """
+    async with resources.database.transaction(tenant) as tx:
+        purchase = await purchases.get(tx, purchase_id, account)
+        check_etag(etag, purchase.etag)
+        _require_open(purchase)
+        payment = await of_purchase(tx, purchase_id)
+    if payment is not None and payment.external_id:
+        try:
+            intent = await gateway_of(resources.settings).cancel_intent(payment.external_account, payment.external_id)
+        except (Refused, Away) as error:
+            raise merchants.away(error) from error
+        async with resources.database.transaction(tenant) as tx:
+            await apply(tx, payment.external_account, intent)
+    async with resources.database.transaction(tenant) as tx:
+        purchase = await purchases.lock(tx, purchase_id, with_promo_code=True)
+        started = await of_purchase(tx, purchase_id)
+        if purchase.state == "CANCELLED":
+            return
+        _require_open(purchase)
+        if started is not None and started.external_id:
+            raise FailedPrecondition("it is being paid just now; try again", reason="PAYMENT_STARTED")
+        if started is not None:
+            started.state = "CANCELLED"
+            started.touch(tx.now())
+        await purchases.cancelled(tx, purchase)
+
+
+async def apply(tx: UnitOfWork, external_account: str, intent: Intent) -> bool:
+    """Takes over what an intent is now. False when it is none of the studio's here.
+
+    Raises Mismatch, and then nothing is granted.
+    """
+    found = await _find(tx, external_account, intent)
+    if found is None:
+        return False
+    purchase = await purchases.lock(tx, found.purchase_id, with_promo_code=intent.status == "canceled")
+    payment = await tx.session.get(Payment, (tx.tenant, found.id), with_for_update=True, populate_existing=True)
+    assert payment is not None
+    if payment.external_id is None:
+        payment.external_id = intent.external_id
+        payment.touch(tx.now())
+    if intent.charge is not None:
+        await _note(tx, purchase, payment, intent.charge)
+    if intent.status == "succeeded" and payment.state != "SUCCEEDED":
+        await _succeed(tx, purchase, payment, intent)
+    if intent.status == "canceled" and payment.state == "OPEN":
+        payment.state = "CANCELLED"
+        payment.touch(tx.now())
+        await purchases.cancelled(tx, purchase)
+    return True
+
+
+async def of_purchase(tx: UnitOfWork, purchase_id: UUID) -> Payment | None:
+    """The payment of a purchase, once it was started."""
+    query = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.purchase_id == purchase_id)
+    return (await tx.session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+
+
+async def of_purchases(tx: UnitOfWork, purchase_ids: Sequence[UUID]) -> dict[UUID, Payment]:
+    """Payments by their purchase."""
+    query = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.purchase_id.in_(purchase_ids))
+    return {payment.purchase_id: payment for payment in await tx.session.scalars(query)}
+
+
+async def attempts(tx: UnitOfWork, payment_id: UUID) -> Sequence[PaymentAttempt]:
+    """Decided tries, newest first."""
+    query = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id)
+    return (await tx.session.scalars(query.order_by(PaymentAttempt.create_time.desc(), PaymentAttempt.id.desc()))).all()
+
+
+async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:
+    _require_open(purchase)
+    payment, now = await of_purchase(tx, purchase.id), real_now()
+    if payment is None:
+        account = await merchants.get(tx)
+        payment = Payment(
+            tenant_id=tx.tenant,
+            id=new_id(),
+            purchase_id=purchase.id,
+            external_account=account.external_account,
+            intent_key=new_id(),
+            intent_key_time=now,
+            amount_minor=purchase.total_minor,
+            currency_code=purchase.currency_code,
+            state="OPEN",
+            create_time=tx.now(),
+            update_time=tx.now(),
+        )
+        tx.session.add(payment)
+    elif payment.external_id is None and now - payment.intent_key_time > KEY_LIFETIME:
+        payment.intent_key, payment.intent_key_time = new_id(), now
+    await tx.session.flush()
+    return payment
+
+
+async def _find(tx: UnitOfWork, external_account: str, intent: Intent) -> Payment | None:
+    """By the provider's id, or by what we called it when its id did not reach us yet."""
+    mine = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.external_account == external_account)
+    known = (await tx.session.scalars(mine.where(Payment.external_id == intent.external_id))).one_or_none()
+    if known is not None:
+        return known
+    try:
+        reference = UUID(intent.reference)
+    except ValueError:
+        return None
+    return (await tx.session.scalars(mine.where(Payment.id == reference, Payment.external_id.is_(None)))).one_or_none()
+
+
+async def _note(tx: UnitOfWork, purchase: Purchase, payment: Payment, charge: Charge) -> None:
+    row = insert(PaymentAttempt).values(
+        tenant_id=tx.tenant,
+        id=new_id(),
+        payment_id=payment.id,
+        # What failed before it became a charge is known by its code alone.
+        external_id=charge.external_id or f"{charge.intent} {charge.code}",
+        succeeded=charge.succeeded,
+        code=charge.code,
+        decline_code=charge.decline_code,
+        create_time=tx.now(),
+    )
+    new = await tx.session.scalar(
+        row.on_conflict_do_nothing(index_elements=["tenant_id", "payment_id", "external_id"]).returning(
+            PaymentAttempt.id
+        )
+    )
+    if new is not None and not charge.succeeded and payment.state == "OPEN":
+        purchase.touch(tx.now())
+        event = PaymentFailed(
+            purchase_id=str(purchase.id),
+            client_id=str(purchase.client_id),
+            code=charge.code,
+            decline_code=charge.decline_code,
+        )
+        await tx.publish(event, aggregate="purchase", aggregate_id=purchase.id, version=purchase.version)
+
+
+async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, intent: Intent) -> None:
+    if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):
+        raise Mismatch(f"{intent.received_minor} {intent.currency_code} for {payment.id}")
+    if payment.state == "CANCELLED":
+        raise Mismatch(f"{payment.id} was given up")
+    payment.state, payment.succeed_time = "SUCCEEDED", tx.now()
+    payment.charge_id = intent.charge.external_id if intent.charge else None
+    payment.touch(tx.now())
+    await ledger.post(
+        tx,
+        f"payment {payment.id}",
+        payment.currency_code,
+        [
+            Move(ledger.PROVIDER, ledger.DEFERRED, purchase.net_minor, "sold", purchase.id),
+            Move(ledger.PROVIDER, ledger.TAX, purchase.tax_minor, "taxed"),
+        ],
+    )
+    await purchases.paid(tx, purchase)
+
+
+def _require_open(purchase: Purchase) -> None:
+    if purchase.state == "CANCELLED":
+        raise FailedPrecondition("the purchase was given up", reason="CANCELLED")
+    if not purchase.total_minor:
+        raise FailedPrecondition("it costs nothing", reason="NOTHING_TO_PAY")
+    if purchase.state != "OPEN":
+        raise FailedPrecondition("it is paid already", reason="ALREADY_PAID")

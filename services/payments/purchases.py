@@ -1,0 +1,191 @@
+"""Purchases: what a client buys, on the terms of that moment, and what becomes of it.
+
+Whoever changes a purchase locks its promo code, then the purchase, then its payment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select, text, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from powerhouse.payments.v1.events_pb2 import PurchasePaid
+from services.chassis.db.paging import Page
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from services.chassis.ids import new_id
+from services.payments import catalogue, merchants, promo_codes, quotes
+from services.payments.buyers import Buyer
+from services.payments.models import PricingOption, PromoCode, Purchase, Terms
+from services.payments.quotes import Quote
+
+FULFIL_JOB, EXPIRE_JOB = "fulfil_purchase", "expire_purchase"
+# A purchase that is not paid is given up after this.
+LIFETIME = timedelta(hours=24)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What is sold, to which terms, for how much."""
+
+    option: PricingOption
+    terms: Terms
+    promo_code: PromoCode | None
+    quote: Quote
+
+
+async def offer(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, *, lock: bool = False) -> Offer:
+    """What it would cost this client now; `lock` for who is about to buy.
+
+    Raises NotFound, FailedPrecondition with ARCHIVED, INTRO_OFFER_USED or as `promo_codes.find` does.
+    """
+    option, terms = await catalogue.get_on_sale(tx, option_id)
+    if terms.intro_offer:
+        await _require_newcomer(tx, buyer.client_id)
+    promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
+    rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
+    quote = quotes.quote(
+        terms.price_minor,
+        off_ppm=promo.off_ppm if promo else 0,
+        off=promo.off_minor if promo else 0,
+        tax_ppm=rate.rate_ppm if rate else 0,
+        tax_inclusive=bool(rate and rate.inclusive),
+    )
+    return Offer(option, terms, promo, quote)
+
+
+async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total_minor: int) -> Purchase:
+    """Buys. What costs nothing is paid at once.
+
+    Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, MERCHANT_NOT_ACTIVE.
+    """
+    sold = await offer(tx, buyer, option_id, code, lock=True)
+    if sold.quote.total != total_minor:
+        raise FailedPrecondition(
+            "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
+        )
+    if sold.quote.total and not (await merchants.get(tx)).charges_enabled:
+        raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
+    made = insert(Purchase).values(
+        tenant_id=tx.tenant,
+        id=new_id(),
+        client_id=buyer.client_id,
+        account_id=buyer.account_id,
+        pricing_option_id=option_id,
+        terms_version=sold.terms.version,
+        promo_code_id=sold.promo_code.id if sold.promo_code else None,
+        intro_offer=sold.terms.intro_offer,
+        price_minor=sold.quote.price,
+        discount_minor=sold.quote.discount,
+        net_minor=sold.quote.net,
+        tax_minor=sold.quote.tax,
+        total_minor=sold.quote.total,
+        currency_code=sold.terms.currency_code,
+        state="OPEN",
+        version=1,
+        create_time=tx.now(),
+        update_time=tx.now(),
+    )
+    untaken = made.on_conflict_do_nothing(
+        # As text: of a parameter no plan that is kept knows whether it is the index's.
+        index_elements=["tenant_id", "client_id"],
+        index_where=text("intro_offer AND state <> 'CANCELLED'"),
+    )
+    purchase = (await tx.session.scalars(untaken.returning(Purchase))).one_or_none()
+    if purchase is None:
+        raise _INTRO_OFFER_USED
+    if sold.promo_code:
+        promo_codes.use(tx, sold.promo_code)
+    if sold.quote.total:
+        due = tx.now() + LIFETIME
+        await tx.enqueue(EXPIRE_JOB, str(purchase.id), due_at=due, args={"purchase": str(purchase.id)})
+    else:
+        await paid(tx, purchase)
+    await tx.session.flush()
+    return purchase
+
+
+async def paid(tx: UnitOfWork, purchase: Purchase) -> None:
+    """The money is there, or none was due: the client is to get what was bought."""
+    purchase.state = "PAID"
+    purchase.touch(tx.now())
+    await tx.enqueue(FULFIL_JOB, str(purchase.id), args={"purchase": str(purchase.id)})
+
+
+async def fulfilled(tx: UnitOfWork, purchase_id: UUID, client_package_id: UUID) -> None:
+    """The client has it. The same again changes nothing."""
+    purchase = await lock(tx, purchase_id)
+    if purchase.state == "FULFILLED":
+        return
+    purchase.state, purchase.client_package_id = "FULFILLED", client_package_id
+    purchase.touch(tx.now())
+    event = PurchasePaid(
+        purchase_id=str(purchase.id),
+        client_id=str(purchase.client_id),
+        total_minor=purchase.total_minor,
+        currency_code=purchase.currency_code,
+    )
+    await tx.publish(event, aggregate="purchase", aggregate_id=purchase.id, version=purchase.version)
+
+
+async def cancelled(tx: UnitOfWork, purchase: Purchase) -> None:
+    """It will not be paid; under the locks of `lock` with its promo code."""
+    purchase.state = "CANCELLED"
+    purchase.touch(tx.now())
+    if purchase.promo_code_id is not None:
+        await promo_codes.give_back(tx, purchase.promo_code_id)
+
+
+async def lock(tx: UnitOfWork, purchase_id: UUID, *, with_promo_code: bool = False) -> Purchase:
+    """A purchase to be changed. Raises NotFound."""
+    if with_promo_code:
+        seen = await get(tx, purchase_id, None)
+        if seen.promo_code_id is not None:
+            await tx.session.get(PromoCode, (tx.tenant, seen.promo_code_id), with_for_update=True)
+    purchase = await tx.session.get(Purchase, (tx.tenant, purchase_id), with_for_update=True, populate_existing=True)
+    if purchase is None:
+        raise NotFound("purchase")
+    return purchase
+
+
+async def get(tx: UnitOfWork, purchase_id: UUID, account: UUID | None) -> Purchase:
+    """A purchase; with `account` only one that it made.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    purchase = await tx.session.get(Purchase, (tx.tenant, purchase_id))
+    if account is not None and (purchase is None or purchase.account_id != account):
+        raise PermissionDenied()
+    if purchase is None:
+        raise NotFound("purchase")
+    return purchase
+
+
+async def list_latest(
+    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None
+) -> Sequence[Purchase]:
+    """Newest first: of one account, of one client, or of all where these are None."""
+    query = select(Purchase).where(Purchase.tenant_id == tx.tenant)
+    if account is not None:
+        query = query.where(Purchase.account_id == account)
+    if client_id is not None:
+        query = query.where(Purchase.client_id == client_id)
+    if page.after:
+        query = query.where(tuple_(Purchase.create_time, Purchase.id) < tuple(page.after))
+    query = query.order_by(Purchase.create_time.desc(), Purchase.id.desc()).limit(page.limit)
+    return (await tx.session.scalars(query)).all()
+
+
+_INTRO_OFFER_USED = FailedPrecondition("this is for new clients, once", reason="INTRO_OFFER_USED")
+
+
+async def _require_newcomer(tx: UnitOfWork, client_id: UUID) -> None:
+    bought = select(Purchase.id).where(
+        Purchase.tenant_id == tx.tenant,
+        Purchase.client_id == client_id,
+        Purchase.state.in_(("PAID", "FULFILLED")) | (Purchase.intro_offer & (Purchase.state == "OPEN")),
+    )
+    if await tx.session.scalar(bought.limit(1)) is not None:
+        raise _INTRO_OFFER_USED

@@ -1,0 +1,78 @@
+"""PurchaseService: decode, call the noun, encode."""
+
+from typing import Any
+from uuid import UUID
+
+from powerhouse.payments.v1 import purchase_service_pb2 as pb
+from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.resources import Resources
+from services.chassis.rpc.call import current_call
+from services.payments import buyers, catalogue, merchants, payments, purchases
+from services.payments.models import Purchase
+from services.payments.rpc.encoding import encode_offer, encode_purchase
+from services.payments.rpc.names import child, only_own, optional
+from services.payments.settings import PaymentsSettings
+
+
+class PurchaseServicer(PurchaseServiceServicer):
+    """The contract's comments name the errors."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources, self._database, self._pager = resources, resources.database, resources.pager
+
+    async def QuotePurchase(self, request: pb.QuotePurchaseRequest, context: Any) -> pb.Quote:
+        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+        async with self._database.read() as tx:
+            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code))
+
+    async def CreatePurchase(self, request: pb.CreatePurchaseRequest, context: Any) -> pb.Purchase:
+        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+
+        async def change(tx: UnitOfWork) -> pb.Purchase:
+            return await _encode(tx, await purchases.create(tx, buyer, option_id, request.code, request.total_minor))
+
+        return await self._database.write(change)
+
+    async def StartPayment(self, request: pb.StartPaymentRequest, context: Any) -> pb.PaymentSession:
+        purchase_id, settings = child(request.name, "purchases", "name"), self._resources.settings
+        intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own())
+        assert isinstance(settings, PaymentsSettings)
+        async with self._database.read() as tx:
+            account = await merchants.get(tx)
+        return pb.PaymentSession(
+            client_secret=intent.client_secret,
+            publishable_key=settings.stripe_publishable_key,
+            external_account=account.external_account,
+        )
+
+    async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Any) -> pb.Purchase:
+        purchase_id = child(request.name, "purchases", "name")
+        await payments.cancel(self._resources, current_call().tenant, purchase_id, only_own(), request.etag)
+        async with self._database.read() as tx:
+            return await _encode(tx, await purchases.get(tx, purchase_id, None))
+
+    async def GetPurchase(self, request: pb.GetPurchaseRequest, context: Any) -> pb.Purchase:
+        purchase_id = child(request.name, "purchases", "name")
+        async with self._database.read() as tx:
+            return await _encode(tx, await purchases.get(tx, purchase_id, only_own()))
+
+    async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
+        query = f"purchases {request.parent} {request.client}"
+        page = self._pager.page(query, request.page_size, request.page_token)
+        client_id = optional(request.client, "clients", "client")
+        async with self._database.read() as tx:
+            rows = await purchases.list_latest(tx, page, account=only_own(), client_id=client_id)
+            shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
+            return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
+
+    async def _buyer(self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest) -> buyers.Buyer:
+        client_id: UUID = child(request.client, "clients", "client")
+        return await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
+
+
+async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:
+    terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
+    payment = await payments.of_purchase(tx, purchase.id)
+    attempts = await payments.attempts(tx, payment.id) if payment else []
+    return encode_purchase(purchase, terms, payment, attempts)

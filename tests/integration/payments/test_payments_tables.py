@@ -1,0 +1,122 @@
+"""The database guards the truth: tried with the app's code bypassed."""
+
+from typing import Any
+
+import asyncpg
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from services.chassis.ids import new_id
+from services.payments.models import Base
+from tests.integration.payments.house import Shop
+
+
+async def test_the_migrated_schema_is_what_the_models_say(stranger: Shop) -> None:
+    def differences(connection: Connection) -> list[Any]:
+        context = MigrationContext.configure(
+            connection, opts={"include_name": lambda name, kind, _: kind != "table" or name in Base.metadata.tables}
+        )
+        # Indices, unique and foreign keys are in the migrations alone.
+        return [
+            each
+            for each in compare_metadata(context, Base.metadata)
+            if each[0] not in ("remove_index", "remove_constraint", "remove_fk")
+        ]
+
+    async with stranger.payments.resources.database.engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+
+
+async def _as_app(shop: Shop, statement: str, *args: Any) -> None:
+    """Runs a statement as the app role inside the shop's studio."""
+    from services.chassis.db.urls import service_url
+
+    url = service_url("payments", "app", {"POWERHOUSE_DATABASE_URL": shop.payments.mesh.admin_url})
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute("SELECT set_config('app.tenants', $1, false)", f"{{{shop.tenant}}}")
+        await connection.execute(statement, *args)
+    finally:
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE transfers SET amount_minor = 1",
+        "DELETE FROM transfers",
+        "TRUNCATE transfers",
+        "UPDATE ledger_accounts SET balance_minor = 0",
+        "UPDATE pricing_option_terms SET price_minor = 1",
+        "UPDATE balance_transactions SET fee_minor = 0",
+        "DELETE FROM payments",
+        "DELETE FROM refunds",
+    ],
+)
+async def test_the_app_cannot_rewrite_the_books(shop: Shop, statement: str) -> None:
+    await shop.bought()
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await _as_app(shop, statement)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE transfers SET amount_minor = 1", "DELETE FROM transfers"])
+async def test_not_even_the_administrator_rewrites_a_transfer(shop: Shop, statement: str) -> None:
+    await shop.bought()
+    with pytest.raises(asyncpg.RestrictViolationError):
+        await shop.payments.sql(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE purchases SET state = 'OPEN', client_package_id = NULL",
+        "UPDATE purchases SET net_minor = net_minor - 1, total_minor = total_minor - 1",
+        "UPDATE purchases SET total_minor = 1",
+        "UPDATE payments SET state = 'OPEN', succeed_time = NULL",
+        "UPDATE payments SET amount_minor = 1",
+        "UPDATE payments SET refunding_minor = amount_minor + 1",
+        "UPDATE payments SET refunded_minor = 1",
+    ],
+)
+async def test_states_go_forward_and_amounts_stay(shop: Shop, statement: str) -> None:
+    await shop.bought()
+    with pytest.raises(asyncpg.CheckViolationError):
+        await _as_app(shop, f"{statement} WHERE tenant_id = $1", shop.tenant)
+
+
+async def test_a_purchase_never_owes_more_than_was_paid_for_it(shop: Shop) -> None:
+    await shop.bought()
+    row = """
+        INSERT INTO transfers (tenant_id, debit_account, credit_account, amount_minor, currency_code, source, cause,
+            create_time)
+        SELECT d.tenant_id, d.id, p.id, $2, 'EUR', 'trial', 'trial', now() FROM ledger_accounts d
+        JOIN ledger_accounts p ON p.tenant_id = d.tenant_id AND p.kind = 'provider'
+        WHERE d.tenant_id = $1 AND d.kind = 'deferred'
+    """
+    with pytest.raises(asyncpg.CheckViolationError):
+        await _as_app(shop, row, shop.tenant, 10_001)
+    await _as_app(shop, row, shop.tenant, 10_000)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await _as_app(shop, row, shop.tenant, 1)
+
+
+async def test_money_stays_in_its_currency(shop: Shop) -> None:
+    await shop.bought()
+    account = new_id()
+    await _as_app(
+        shop,
+        "INSERT INTO ledger_accounts (tenant_id, id, kind, currency_code) VALUES ($1, $2, 'revenue', 'USD')",
+        shop.tenant,
+        account,
+    )
+    with pytest.raises(asyncpg.ForeignKeyViolationError):
+        await _as_app(
+            shop,
+            "INSERT INTO transfers (tenant_id, debit_account, credit_account, amount_minor, currency_code, source,"
+            " cause, create_time) SELECT tenant_id, id, $2, 1, 'EUR', 'trial', 'trial', now() FROM ledger_accounts"
+            " WHERE tenant_id = $1 AND kind = 'provider'",
+            shop.tenant,
+            account,
+        )
