@@ -44,6 +44,8 @@ async def write(work: Resources, recipients: Recipients, sending: Sending) -> Le
 
     Raises NotWanted, PutOff, BadAddress, or AioRpcError when an owner of the facts cannot be asked now.
     """
+    if sending.channel == Channel.PUSH:
+        raise NotWanted("no device of the client is known")
     content = await contents.collect(work, recipients, sending)
     # What a provider may have already is not asked about again.
     if sending.state == State.PENDING:

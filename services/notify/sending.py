@@ -40,7 +40,7 @@ FOUND_BY_NOW = timedelta(seconds=110)
 # A provider that cannot be looked through for so long: somebody else has to look.
 LOOKED_LONG_ENOUGH = timedelta(minutes=15)
 _CLOCKS_DIFFER = timedelta(minutes=1)
-NO_CHANNEL = {Channel.SMS: "text messages are not set up", Channel.PUSH: "push is not set up"}
+NO_TEXTS = "text messages are not set up"
 
 
 @dataclass
@@ -86,7 +86,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
     providers = providers_of(settings)
     if isinstance(letter, Sms):
         if providers.sms is None:
-            return await _finish(desk, sending, End(State.SKIPPED, NO_CHANNEL[Channel.SMS]))
+            return await _finish(desk, sending, End(State.SKIPPED, NO_TEXTS))
         if sending.state != State.PENDING:
             return await _look(desk, sending, letter, providers.sms)
         return await _call(desk, sending, letter, providers.sms)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from pathlib import Path
 
-from jinja2 import FileSystemLoader, StrictUndefined, Template
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from services.notify import mail_parts, sms_segments
@@ -81,13 +81,13 @@ def render(
     said = _tidied(values, frame.studio)
     subject = tidy(_compiled(source.subject, escape=False).render(said), MAX_SUBJECT)
     around = {"subject": subject, "kind": kind, "language": language, "frame": frame}
-    reason = _plain.get_template(f"{language}/reason.txt").render(said, **around).strip()
+    reason = _our_plain.get_template(f"{language}/reason.txt").render(said, **around).strip()
     text = _compiled(source.text, escape=False).render(said).strip()
-    html = render_fragment(values, source, frame.studio)
+    html = _compiled(source.html, escape=True).render(said)
     return Words(
         subject,
-        _plain.get_template("layout.txt").render(text=text, reason=reason, **around).strip() + "\n",
-        _escaping.get_template("layout.html").render(content=html, reason=reason, **around),
+        _our_plain.get_template("layout.txt").render(text=text, reason=reason, **around).strip() + "\n",
+        _our_escaping.get_template("layout.html").render(content=html, reason=reason, **around),
     )
 
 
@@ -107,7 +107,7 @@ def render_sms(
 
 def page_template(name: str) -> Template:
     """A page of our own for browsers."""
-    return _escaping.get_template(name)
+    return _our_escaping.get_template(name)
 
 
 def tidy(value: str, limit: int = MAX_NAME) -> str:
@@ -132,9 +132,10 @@ def _compiled(source: str, *, escape: bool) -> Template:
     return (_escaping if escape else _plain).from_string(source)
 
 
-def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
-    environment = ImmutableSandboxedEnvironment(
+def _environment(kind: type[Environment], *, escape: bool) -> Environment:
+    environment = kind(
         loader=FileSystemLoader(_FOLDER),
+        auto_reload=False,
         autoescape=escape,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -146,5 +147,8 @@ def _environment(*, escape: bool) -> ImmutableSandboxedEnvironment:
     return environment
 
 
-_escaping = _environment(escape=True)
-_plain = _environment(escape=False)
+_escaping = _environment(ImmutableSandboxedEnvironment, escape=True)
+_plain = _environment(ImmutableSandboxedEnvironment, escape=False)
+# What stands around them no studio writes, and a sandbox costs.
+_our_escaping = _environment(Environment, escape=True)
+_our_plain = _environment(Environment, escape=False)

@@ -367,3 +367,18 @@ async def test_quiet_hours_and_opt_outs_are_kept(desk: Desk, phones: Phones, mon
     await desk.carry_all()
     *_, early = await desk.reminders(booking)
     assert early["due_at"] < desk.start - timedelta(hours=3) < early["due_time"]
+
+
+async def test_a_push_to_nobodys_device_is_skipped_and_no_mail_instead(desk: Desk) -> None:
+    email = new_email()
+    booking = await desk.book(email)
+    await desk.carry_all()
+    name = f"{desk.post.name}/reminderSettings"
+    wanted = pb.ReminderSettings(name=name, offsets=pb.ReminderSettings.Offsets(push_minutes=[60]))
+    request = pb.UpdateReminderSettingsRequest(reminder_settings=wanted, request_id=uuid4().hex)
+    await desk.post.staff(Role.ROLE_OWNER).UpdateReminderSettings(request)
+    await desk.post.work_off()
+    await until(desk, desk.start - timedelta(hours=1))
+    [push] = [row for row in await desk.reminders(booking) if row["channel"] == "push"]
+    assert (push["state"], push["reason"]) == ("skipped", "no device of the client is known")
+    assert [mail["subject"].split(":")[0] for mail in await mails(desk, email)] == ["You are booked"]
