@@ -141,6 +141,29 @@ async def test_retry_after_is_honoured(post: Post) -> None:
     await post.work_off()
 
 
+async def test_a_pause_of_the_provider_costs_no_call_of_what_it_may_have(post: Post) -> None:
+    (first, email), (second, _) = await post.invite(), await post.invite()
+    await post.carry(post.identity, first)
+    await post.misbehave(accept_then_500=1)
+    await post.run_once()
+    # Another mail is told to wait, and so is the repeat of the first.
+    await post.misbehave(reject_429={"count": 1, "seconds": 60})
+    await post.notify.sql("UPDATE deliveries SET retry_at = clock_timestamp() + interval '1 minute'")
+    await post.carry(post.identity, second)
+    await post.run_once()
+    await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
+    await post.run_once()
+    delivery = await post.delivery(first)
+    assert (delivery["state"], delivery["attempts"], delivery["lease_token"]) == ("sending", 1, None)
+    assert delivery["reason"] == "the mail provider gets a pause"
+    await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
+    providers_of.cache_clear()
+    await post.work_off()
+    delivery = await post.delivery(first)
+    assert (delivery["state"], delivery["attempts"]) == ("accepted", 2)
+    assert len(await post.mails(email)) == 1
+
+
 async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post.sandbox, timeout=0.2))
     invitation, email = await post.invite()
