@@ -3,6 +3,7 @@
 import random
 import threading
 import time
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -15,10 +16,12 @@ def clients(owner: Visitor) -> list[dict[str, str]]:
     return [client for client in page["clients"] if client["creditsLeft"] and client["email"]]
 
 
-def sessions(owner: Visitor) -> list[str]:
-    """Names of the classes that have places."""
+def sessions(owner: Visitor, ahead: timedelta = timedelta()) -> list[str]:
+    """Names of the classes that have places, from so far ahead on."""
     page = owner.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")
-    return [s["classSession"] for s in page["bookableSessions"] if s["availability"] == "OPEN"]
+    first = (datetime.now(UTC) + ahead).isoformat()
+    found = [session for session in page["bookableSessions"] if session["startTime"] > first]
+    return [session["classSession"] for session in found if session["availability"] == "OPEN"]
 
 
 def book(

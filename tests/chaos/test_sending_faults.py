@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from contextlib import closing, suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -65,7 +66,7 @@ def test_in_bad_weather_each_message_is_accepted_once_or_says_why_not() -> None:
     with temporary_var() as var, product(Path(var), {"POWERHOUSE_MAIL_FAILOVER": "sendgrid"}) as running:
         running.sql("booking", PHONES)
         owner = running.sign_in("owner")
-        who, what = front_desk.clients(owner), front_desk.sessions(owner)
+        who, what = front_desk.clients(owner), front_desk.sessions(owner, timedelta(days=2))
         _weather(running)
         booked: dict[str, str] = {}
         stop = threading.Event()
