@@ -29,7 +29,7 @@ test: setup protos ## Check everything and run every test, on both brokers
 check: setup protos ## Run some tests: make check ARGS="tests/unit -k policy"
 	@exec $(BIN)/python -m pytest --ignore tests/chaos $(ARGS)
 
-chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILLS and CHAOS_SEED steer it
+chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILLS, CHAOS_FAULTS, CHAOS_SEED steer it
 	@exec $(BIN)/python -m pytest -s tests/chaos
 
 fuzz: setup protos ## Call every operation of the API with 200 made-up requests (ten minutes); FUZZ_EXAMPLES=100 of each kind

@@ -40,7 +40,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         twilio_account=account,
         twilio_token=token,
     )
-    webhooks = Webhooks(messages, signatures, arguments.webhooks)
+    webhooks = Webhooks(messages, faults, signatures, arguments.webhooks)
     if arguments.deliver:
         messages.accepted = webhooks.follow
     parts = (

@@ -23,6 +23,8 @@ Fault = Literal[
     "accept_then_close",
     "accept_then_hang",
     "accept_then_html",
+    # What becomes of a message is never told.
+    "lose_webhooks",
 ]
 PROVIDERS = ("resend", "sendgrid", "smtp", "twilio", "push")
 SOMEBODY_IN_BETWEEN = "<html><body><h1>502 Bad Gateway</h1></body></html>"

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from twilio.request_validator import RequestValidator
 
 from embedded.sandboxes.answers import log
+from embedded.sandboxes.faults import Faults
 from embedded.sandboxes.messages import Message, Messages
 
 # What happened -> how each provider calls it.
@@ -87,13 +88,16 @@ class Signatures:
 class Webhooks:
     """Tells `base` (`https://studio.example/webhooks`) what becomes of messages, by itself or when told to."""
 
-    def __init__(self, messages: Messages, signatures: Signatures, base: str) -> None:
-        self._messages, self._signatures, self._base = messages, signatures, base.rstrip("/")
+    def __init__(self, messages: Messages, faults: Faults, signatures: Signatures, base: str) -> None:
+        self._messages, self._faults = messages, faults
+        self._signatures, self._base = signatures, base.rstrip("/")
         self._client = httpx.AsyncClient(timeout=10)
         self._running: set[asyncio.Task[None]] = set()
 
     def follow(self, message: Message) -> None:
-        """A message was accepted: it goes out and arrives, and the receiver hears of both."""
+        """A message was accepted: it goes out and arrives, and the receiver hears of both in good weather."""
+        if self._faults.happens("lose_webhooks", message["provider"]):
+            return
         task = asyncio.get_running_loop().create_task(self._deliver(message))
         self._running.add(task)
         task.add_done_callback(self._running.discard)

@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-import pytest
 import redis
 
 from embedded.processes import temporary_var
 from services.notify.providers.keys import key_of
-from tests.support.product import Product, Visitor, eventually, product
+from tests.chaos import front_desk
+from tests.support.product import Product, eventually, product
 
 CONFIRMATIONS = "SELECT tenant_id, id, subject_id FROM deliveries WHERE kind = 'booking_confirmation'"
 KILLS = int(os.environ.get("CHAOS_KILLS", "12"))
@@ -30,11 +30,10 @@ def test_nothing_is_lost_and_nothing_doubled() -> None:
     dice = random.Random(SEED)
     with temporary_var() as var, product(Path(var)) as running:
         owner = running.sign_in("owner")
-        clients = _clients(owner)
-        sessions = _sessions(owner)
+        who, what = front_desk.clients(owner), front_desk.sessions(owner)
         booked: dict[str, str] = {}
         stop = threading.Event()
-        load = threading.Thread(target=_book, args=(running, clients, sessions, booked, stop, random.Random(SEED)))
+        load = threading.Thread(target=front_desk.book, args=(running, who, what, booked, stop, SEED))
         load.start()
         for kill in range(KILLS):
             time.sleep(dice.uniform(1, 3))
@@ -46,43 +45,6 @@ def test_nothing_is_lost_and_nothing_doubled() -> None:
         load.join()
         assert len(booked) >= KILLS, "the load did not get through"
         _check(running, booked)
-
-
-def _clients(owner: Visitor) -> list[dict[str, str]]:
-    page = owner.get(f"/v1/{owner.studio}/clients", pageSize="200")
-    return [client for client in page["clients"] if client["creditsLeft"] and client["email"]]
-
-
-def _sessions(owner: Visitor) -> list[str]:
-    page = owner.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")
-    return [s["classSession"] for s in page["bookableSessions"] if s["availability"] == "OPEN"]
-
-
-def _book(
-    running: Product,
-    clients: list[dict[str, str]],
-    sessions: list[str],
-    booked: dict[str, str],
-    stop: threading.Event,
-    dice: random.Random,
-) -> None:
-    """Books as front desk would, and repeats with the same key until there is an answer."""
-    desk = running.sign_in("front_desk")
-    number = 0
-    while not stop.is_set():
-        number += 1
-        client, session = dice.choice(clients), dice.choice(sessions)
-        body = {"classSession": session, "client": client["name"]}
-        for _ in range(60):
-            answer = desk.attempt("POST", f"/v1/{desk.studio}/bookings", body, key=f"chaos-{SEED}-{number}")
-            if answer is not None and answer.status_code < 500 and answer.status_code not in (401, 429):
-                break
-            time.sleep(0.5)
-        else:
-            pytest.fail("no answer for half a minute")
-        if answer.status_code == 200:
-            booked[answer.json()["name"]] = client["email"]
-        time.sleep(0.02)
 
 
 def _wipe(running: Product) -> None:

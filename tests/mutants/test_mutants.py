@@ -936,6 +936,27 @@ MUTANTS = [
         "if False:",
         f"{EMBEDDED}/test_stripe_money.py::test_refunds_in_parts_until_nothing_is_left",
     ),
+    Mutant(
+        "that a provider is about to be called is committed before it is called",
+        "services/notify/sending.py",
+        "if not await desk.notes.begin(sending, provider.name):",
+        "if False:",
+        f"{NOTIFY}/test_texts.py::test_dying_while_it_is_sent_it_is_looked_for",
+    ),
+    Mutant(
+        "who lost the lease of a delivery calls nobody",
+        "services/notify/handing_over.py",
+        "AND d.lease_token = r.token\n    AND d.state IN ('pending', 'sending')",
+        "AND d.state IN ('pending', 'sending')",
+        f"{NOTIFY}/test_texts.py::test_who_lost_the_lease_calls_nobody",
+    ),
+    Mutant(
+        "a call that was not made is not counted",
+        "services/notify/migrations/versions/0005_uncounted_calls.py",
+        "NEW.state IN ('sending', 'pending'))::int",
+        "NEW.state = 'pending')::int",
+        f"{NOTIFY}/test_sending.py::test_a_pause_of_the_provider_costs_no_call_of_what_it_may_have",
+    ),
 ]
 
 

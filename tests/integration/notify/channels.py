@@ -53,6 +53,12 @@ class Sandboxes:
         messages: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
         return messages
 
+    async def newest(self) -> list[dict[str, Any]]:
+        """What was accepted for anybody, newest first."""
+        answer = await self._client.get(f"{self.url}/sandbox/messages", params={"limit": 500})
+        messages: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
+        return messages
+
     async def tell(self, message_id: str, event: str) -> int:
         """Has the provider tell what became of a message; the receiver's status."""
         answer = await self._client.post(f"{self.url}/sandbox/messages/{message_id}/events", json={"event": event})

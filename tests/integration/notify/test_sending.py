@@ -1,12 +1,8 @@
 """One event, one mail: whatever comes twice, fails half-way or dies in between."""
 
 import asyncio
-import os
-import subprocess
-import sys
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 
 import asyncpg
 import pytest
@@ -24,9 +20,8 @@ from services.notify.providers.keys import key_of
 from services.notify.providers.resend import ResendMail
 from services.notify.providers.routes import MailRoute
 from services.notify.sending import MAX_RUNS
+from tests.integration.notify.dying import die
 from tests.integration.notify.house import KEY, Post, new_email
-
-ROOT = Path(__file__).parents[3]
 
 
 async def test_an_event_that_comes_twice_makes_one_delivery_and_one_mail(post: Post) -> None:
@@ -141,6 +136,29 @@ async def test_retry_after_is_honoured(post: Post) -> None:
     await post.work_off()
 
 
+async def test_a_pause_of_the_provider_costs_no_call_of_what_it_may_have(post: Post) -> None:
+    (first, email), (second, _) = await post.invite(), await post.invite()
+    await post.carry(post.identity, first)
+    await post.misbehave(accept_then_500=1)
+    await post.run_once()
+    # Another mail is told to wait, and so is the repeat of the first.
+    await post.misbehave(reject_429={"count": 1, "seconds": 60})
+    await post.notify.sql("UPDATE deliveries SET retry_at = clock_timestamp() + interval '1 minute'")
+    await post.carry(post.identity, second)
+    await post.run_once()
+    await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
+    await post.run_once()
+    delivery = await post.delivery(first)
+    assert (delivery["state"], delivery["attempts"], delivery["lease_token"]) == ("sending", 1, None)
+    assert delivery["reason"] == "the mail provider gets a pause"
+    await post.notify.sql("UPDATE deliveries SET retry_at = NULL")
+    providers_of.cache_clear()
+    await post.work_off()
+    delivery = await post.delivery(first)
+    assert (delivery["state"], delivery["attempts"]) == ("accepted", 2)
+    assert len(await post.mails(email)) == 1
+
+
 async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post.sandbox, timeout=0.2))
     invitation, email = await post.invite()
@@ -178,8 +196,7 @@ async def test_other_words_under_the_same_key_are_refused_and_the_first_acceptan
 async def test_a_crash_after_the_provider_accepted_sends_once(post: Post) -> None:
     invitation, email = await post.invite()
     await post.carry(post.identity, invitation)
-    process = await asyncio.to_thread(_crash, post)
-    assert process.returncode == 137, process.stderr
+    await die(post.notify, {"RESEND_API_KEY": KEY, "RESEND_API_URL": post.sandbox})
     delivery = await post.delivery(invitation)
     assert (delivery["state"], delivery["attempts"], delivery["provider_message_id"]) == ("sending", 1, "")
     assert len(await post.mails(email)) == 1
@@ -192,43 +209,6 @@ async def test_a_crash_after_the_provider_accepted_sends_once(post: Post) -> Non
     assert (delivery["state"], delivery["attempts"]) == ("accepted", 2)
     assert mail["id"] == delivery["provider_message_id"]
     assert mail["accepted_count"] == 1
-
-
-_WORK = """
-import asyncio
-from services.chassis import config
-from services.chassis.jobs.timing import Timing
-from services.chassis.jobs.worker import Worker
-from services.chassis.resources import open_resources
-from services.notify.service import SERVICE
-
-async def work():
-    resources = open_resources("notify", config.load(SERVICE.settings))
-    [outbound] = SERVICE.queues
-    rows = await resources.database.queue("SELECT id FROM deliveries WHERE state = 'pending'")
-    await Worker(resources, outbound, Timing()).run([row["id"] for row in rows])
-
-asyncio.run(work())
-"""
-
-
-def _crash(post: Post) -> "subprocess.CompletedProcess[str]":
-    """A worker that dies between the provider's yes and our note of it."""
-    mesh = post.notify.mesh
-    environment = {
-        **os.environ,
-        "POWERHOUSE_DATABASE_URL": mesh.admin_url,
-        "POWERHOUSE_BROKER_URL": "memory://",
-        "POWERHOUSE_TLS_DIR": str(mesh.certificates.tls("notify")),
-        "POWERHOUSE_TOKEN_JWKS_FILE": str(mesh.certificates.jwks),
-        "POWERHOUSE_SECRET_FILE": str(mesh.certificates.secret("notify")),
-        "POWERHOUSE_IDENTITY_TARGET": mesh.targets["identity"],
-        "RESEND_API_KEY": KEY,
-        "RESEND_API_URL": post.sandbox,
-        "POWERHOUSE_CRASHPOINT": "notify_after_provider",
-    }
-    command = [sys.executable, "-c", _WORK]
-    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=60)
 
 
 async def test_an_open_outcome_is_not_asked_again_when_the_provider_has_forgotten_the_key(post: Post) -> None:

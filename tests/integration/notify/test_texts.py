@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from services.chassis.clock import real_now
-from services.notify import deliveries
+from services.notify import deliveries, letters
 from services.notify.models import Outcome
 from services.notify.providers.answers import Deferred, NotAsked, Rejected, Unclear
 from services.notify.providers.keys import parse_key
@@ -125,6 +125,24 @@ async def test_who_lost_the_lease_writes_nothing(desk: Desk, phones: Phones) -> 
     await later(desk, seconds=10)
     assert (await text_of(desk, booking))["state"] == "accepted"
     assert len(phones.texts(desk.phone)) == 1
+
+
+async def test_who_lost_the_lease_calls_nobody(desk: Desk, phones: Phones, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process that slept past its lease wakes up just before a call: somebody else may be making it."""
+    booking = await planned(desk)
+    write = letters.write
+
+    async def lose(*args: Any) -> Any:
+        written = await write(*args)
+        await desk.post.notify.sql(
+            "UPDATE deliveries SET lease_token = gen_random_uuid() WHERE subject_id = $1", booking
+        )
+        return written
+
+    monkeypatch.setattr(letters, "write", lose)
+    await desk.post.run_once()
+    row = await text_of(desk, booking)
+    assert (row["state"], row["attempts"], phones.texts(desk.phone)) == ("pending", 0, [])
 
 
 @pytest.mark.parametrize(

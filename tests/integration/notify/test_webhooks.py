@@ -15,6 +15,7 @@ import pytest
 from google.api.httpbody_pb2 import HttpBody
 from twilio.request_validator import RequestValidator
 
+from embedded.sandboxes.faults import Faults
 from embedded.sandboxes.keys import Keys
 from embedded.sandboxes.webhooks import Post, Signatures, Webhooks
 from powerhouse.notify.v1.provider_event_service_pb2 import ReceiveProviderEventsRequest
@@ -82,7 +83,7 @@ def told(door: Door, name: str, key: str, event: str) -> Post:
 
 
 def webhooks_of(door: Door) -> Any:
-    return Webhooks(None, door.signatures, f"{door.url}/webhooks")  # type: ignore[arg-type]  # only what it signs
+    return Webhooks(None, Faults(), door.signatures, f"{door.url}/webhooks")  # type: ignore[arg-type]  # only what it signs
 
 
 PROVIDERS = ("resend", "sendgrid", "twilio")
