@@ -18,7 +18,7 @@ import asyncpg
 import httpx
 
 from bench import plan, report
-from bench.stack import Stack, started
+from bench.stack import TRACES_SAMPLED, Stack, started
 from bench.usage import cpu_seconds
 from embedded.broker import Broker
 from embedded.children import ROOT, Child, answers
@@ -41,9 +41,10 @@ STEADY = 50
 
 _REMINDERS = """
 INSERT INTO deliveries (tenant_id, id, kind, subject_id, channel, offset_minutes, time_version, client_id, booking_id,
-    due_time, due_at, useful_until, create_time)
+    due_time, due_at, useful_until, create_time, traceparent)
 SELECT $1, gen_random_uuid(), 'reminder', b, 'email', 1440, 1, c, b, now() + interval '9 days',
-    now() + interval '9 days', now() + interval '30 days', now()
+    now() + interval '9 days', now() + interval '30 days', now(),
+    '00-' || translate(b::text, '-', '') || '-00f067aa0ba902b7-' || CASE WHEN random() < $4 THEN '01' ELSE '00' END
 FROM unnest($2::uuid[], $3::uuid[]) AS r (b, c)
 """
 _OTHERS = """
@@ -176,7 +177,7 @@ async def _fill(post: Post, total: int) -> None:
     try:
         await notify.execute("TRUNCATE deliveries")
         for row in rows:
-            await notify.execute(_REMINDERS, row["tenant_id"], row["bookings"], row["clients"])
+            await notify.execute(_REMINDERS, row["tenant_id"], row["bookings"], row["clients"], TRACES_SAMPLED)
             await notify.execute(_OTHERS, row["tenant_id"], (total - post.due) // len(rows))
         if await notify.fetchval("SELECT count(*) FROM deliveries WHERE channel = 'email'") != post.due:
             raise Unusable("there are not as many reminders as were to be")
