@@ -69,6 +69,11 @@ _STATES = (
     "SELECT state, reason, count(*) AS n, max(attempts) AS attempts FROM deliveries"
     " WHERE channel = 'email' GROUP BY state, reason"
 )
+# Along two indexes, so that looking costs what is measured nothing.
+_SOME_LEFT = (
+    "SELECT EXISTS (SELECT FROM deliveries WHERE announced_at IS NOT NULL) OR EXISTS (SELECT FROM deliveries"
+    " WHERE state IN ('pending', 'sending', 'unknown') AND announced_at IS NULL AND due_at <= clock_timestamp())"
+)
 _LATENESS = (
     "SELECT percentile_cont(ARRAY[0.5, 0.99]) WITHIN GROUP (ORDER BY extract(epoch FROM accept_time - due_at))"
     " FROM deliveries WHERE state = 'accepted' AND channel = 'email'"
@@ -215,11 +220,7 @@ async def _send_all(post: Post) -> float:
 
 async def _until_sent(admin: "asyncpg.Connection[Any]", count: int) -> None:
     deadline = perf_counter() + 300
-    open_ones = (
-        "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending', 'unknown')"
-        " AND due_at <= clock_timestamp() AND (lease_token IS NULL OR lease_until IS NOT NULL)"
-    )
-    while await admin.fetchval(open_ones):
+    while await admin.fetchval(_SOME_LEFT):
         if perf_counter() > deadline:
             raise Unusable(f"not all were sent in five minutes: {await admin.fetch(_STATES)}")
         await asyncio.sleep(0.2)

@@ -6,7 +6,7 @@ Every service has `jobs`. A table whose rows are their own jobs has the same col
 
 from dataclasses import dataclass
 
-ROWS_PER_ROUND = 1000
+ROWS_PER_ROUND = 5000
 
 
 @dataclass(frozen=True)

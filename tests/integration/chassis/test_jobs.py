@@ -78,6 +78,7 @@ async def test_what_is_announced_is_not_announced_again_at_once(
     await dispatcher.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
     await sample.sql("UPDATE jobs SET announced_at = announced_at - interval '2 seconds'")
+    assert await dispatcher.forget_old()
     await dispatcher.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
 
