@@ -7,6 +7,8 @@ Every service has `jobs`. A table whose rows are their own jobs has the same col
 from dataclasses import dataclass
 
 ROWS_PER_ROUND = 5000
+# While so many hints are out nobody needs more: in a backlog most of them would be old before their turn came.
+ENOUGH_ANNOUNCED = 2500
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,15 @@ class Queue:
 
     @property
     def announce(self) -> str:
-        """At $1, of kinds $2, what is not announced."""
+        """At $1, of kinds $2, what is not announced; nothing while enough hints are out."""
+        hints = (
+            f"SELECT FROM {self.table} WHERE {self.is_due} AND kind = ANY($2::text[])"
+            f" AND announced_at IS NOT NULL LIMIT {ENOUGH_ANNOUNCED}"
+        )
+        most = f"CASE WHEN (SELECT count(*) FROM ({hints}) h) < {ENOUGH_ANNOUNCED} THEN {ROWS_PER_ROUND} ELSE 0 END"  # noqa: S608 - constants only
         return (
             f"WITH due AS (SELECT id FROM {self.table} WHERE {self.is_due} AND kind = ANY($2::text[])"  # noqa: S608 - constants only
-            f" AND announced_at IS NULL ORDER BY due_at, id LIMIT {ROWS_PER_ROUND} FOR UPDATE SKIP LOCKED)"
+            f" AND announced_at IS NULL ORDER BY due_at, id LIMIT {most} FOR UPDATE SKIP LOCKED)"
             f" UPDATE {self.table} q SET announced_at = clock_timestamp() FROM due WHERE q.id = due.id"
             " RETURNING q.id, q.tenant_id, q.due_at"
         )
