@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import Select, select
+from sqlalchemy import ARRAY, ColumnElement, Select, Uuid, any_, literal, select
 from sqlalchemy.orm import aliased
 
 from services.booking.class_sessions import Offer, refusal_now, spots_left
@@ -37,14 +37,14 @@ async def find(
 
 async def _of_bookings(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
     query = _with_session(tx, select(BookingDetail), BookingDetail)
-    rows = await tx.session.execute(query.where(BookingDetail.tenant_id == tx.tenant, BookingDetail.id.in_(ids)))
+    rows = await tx.session.execute(query.where(BookingDetail.tenant_id == tx.tenant, _one_of(BookingDetail.id, ids)))
     return [Recipient(client=client, offer=Offer(*offer), booking=booking) for booking, client, *offer in rows]
 
 
 async def _of_waits(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
     # By another name than the entries that stand before it.
     entry = aliased(WaitlistEntry)
-    query = _with_session(tx, select(entry), entry).where(entry.tenant_id == tx.tenant, entry.id.in_(ids))
+    query = _with_session(tx, select(entry), entry).where(entry.tenant_id == tx.tenant, _one_of(entry.id, ids))
     rows = await tx.session.execute(query)
     return [Recipient(client=client, offer=Offer(*offer), wait=wait) for wait, client, *offer in rows]
 
@@ -52,10 +52,15 @@ async def _of_waits(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
 async def _of_fees(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
     booking_of = (BookingDetail.tenant_id == tx.tenant) & (BookingDetail.id == Fee.booking_id)
     query = _with_session(tx, select(Fee).add_columns(BookingDetail).join(BookingDetail, booking_of), BookingDetail)
-    rows = await tx.session.execute(query.where(Fee.tenant_id == tx.tenant, Fee.id.in_(ids)))
+    rows = await tx.session.execute(query.where(Fee.tenant_id == tx.tenant, _one_of(Fee.id, ids)))
     return [
         Recipient(client=client, offer=Offer(*offer), booking=booking, fee=fee) for fee, booking, client, *offer in rows
     ]
+
+
+def _one_of(column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """By one parameter: the statement is prepared and planned once, however many are asked for."""
+    return cast(ColumnElement[bool], column == any_(literal(list(ids), ARRAY(Uuid))))
 
 
 def _with_session(tx: UnitOfWork, query: Any, place: Any) -> Select[Any]:

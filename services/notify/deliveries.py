@@ -27,7 +27,7 @@ _IS_OPEN = "q.state IN ('pending', 'sending', 'unknown')"
 QUEUE = Queue(
     "deliveries",
     waiting=WAITING,
-    held="lease_token IS NOT NULL",
+    held="announced_at IS NOT NULL AND lease_token IS NOT NULL",
     runs="runs",
     settled=(
         f"state = CASE WHEN r.state = 'failed' AND {_IS_OPEN} THEN 'failed' ELSE q.state END",

@@ -116,6 +116,13 @@ MUTANTS = [
         f"{CHASSIS}/test_jobs.py::test_racing_workers_run_each_job_once",
     ),
     Mutant(
+        "a backlog is announced in portions",
+        "services/chassis/jobs/queues.py",
+        "THEN {ROWS_PER_ROUND} ELSE 0 END",
+        "THEN {ROWS_PER_ROUND} ELSE {ROWS_PER_ROUND} END",
+        f"{CHASSIS}/test_jobs.py::test_a_backlog_is_announced_in_portions",
+    ),
+    Mutant(
         "a lost lease records nothing",
         "services/chassis/jobs/queues.py",
         "WHERE q.id = r.id AND q.lease_token = $1 RETURNING q.id",

@@ -1,6 +1,7 @@
 """The dispatcher: makes the ticks and announces what is due. It only sends hints; the rows are the queue."""
 
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from services.chassis.clock import Clock
@@ -34,10 +35,9 @@ class Dispatcher:
 
     async def announce(self) -> bool:
         """Announces one round of due jobs; True when there may be more. Kinds of another release are left to it."""
-        rows = await self._database.queue(
-            self._jobs.queue.announce, self._clock.now(), list(self._jobs.kinds), self._timing.announce_again_after
-        )
-        ids: list[UUID] = [row["id"] for row in sorted(rows, key=lambda row: (row["due_at"], row["id"]))]
+        rows = await self._database.queue(self._jobs.queue.announce, self._clock.now(), list(self._jobs.kinds))
+        # A studio's together: what a chunk has to ask others is then asked of one studio at once.
+        ids: list[UUID] = [row["id"] for row in sorted(rows, key=_by_studio)]
         try:
             await self._publisher.send(
                 [self._hint(ids[start : start + JOBS_PER_MESSAGE]) for start in range(0, len(ids), JOBS_PER_MESSAGE)]
@@ -48,6 +48,13 @@ class Dispatcher:
         if ids:
             crashpoint("dispatcher_after_announce")
         return len(ids) == ROWS_PER_ROUND
+
+    async def forget_old(self) -> bool:
+        """Takes back announcements that nobody followed; True when there were any."""
+        after = self._timing.announce_again_after
+        return bool(
+            await self._database.queue(self._jobs.queue.forget, self._clock.now(), list(self._jobs.kinds), after)
+        )
 
     async def make_ticks(self) -> bool:
         """Makes the latest tick of each kind, once whoever else tries; True when a new one is there."""
@@ -75,3 +82,7 @@ class Dispatcher:
             routing_key=topology.jobs_queue(self._service),
             body=[str(id) for id in ids],
         )
+
+
+def _by_studio(row: Any) -> tuple[bytes, datetime, UUID]:
+    return row["tenant_id"].bytes if row["tenant_id"] else b"", row["due_at"], row["id"]

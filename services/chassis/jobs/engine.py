@@ -130,7 +130,8 @@ class Engine:
         async def sweep_jobs() -> bool:
             telemetry.QUEUE_AGE.set(max([await dispatcher.overdue() for dispatcher in dispatchers.values()]))
             for table, jobs in self._queues.items():
-                if await sweep(resources.database, jobs):
+                forgotten = await dispatchers[table].forget_old()
+                if await sweep(resources.database, jobs) or forgotten:
                     self._announcers[table].wake()
             return False
 

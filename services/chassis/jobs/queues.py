@@ -6,7 +6,9 @@ Every service has `jobs`. A table whose rows are their own jobs has the same col
 
 from dataclasses import dataclass
 
-ROWS_PER_ROUND = 1000
+ROWS_PER_ROUND = 5000
+# While so many hints are out nobody needs more: in a backlog most of them would be old before their turn came.
+ENOUGH_ANNOUNCED = 2500
 
 
 @dataclass(frozen=True)
@@ -32,13 +34,17 @@ class Queue:
 
     @property
     def announce(self) -> str:
-        """At $1, of kinds $2, what was not announced for $3 seconds."""
+        """At $1, of kinds $2, what is not announced; nothing while enough hints are out."""
+        hints = (
+            f"SELECT FROM {self.table} WHERE {self.is_due} AND kind = ANY($2::text[])"
+            f" AND announced_at IS NOT NULL LIMIT {ENOUGH_ANNOUNCED}"
+        )
+        most = f"CASE WHEN (SELECT count(*) FROM ({hints}) h) < {ENOUGH_ANNOUNCED} THEN {ROWS_PER_ROUND} ELSE 0 END"  # noqa: S608 - constants only
         return (
             f"WITH due AS (SELECT id FROM {self.table} WHERE {self.is_due} AND kind = ANY($2::text[])"  # noqa: S608 - constants only
-            " AND (announced_at IS NULL OR announced_at < clock_timestamp() - make_interval(secs => $3))"
-            f" ORDER BY due_at, id LIMIT {ROWS_PER_ROUND} FOR UPDATE SKIP LOCKED)"
+            f" AND announced_at IS NULL ORDER BY due_at, id LIMIT {most} FOR UPDATE SKIP LOCKED)"
             f" UPDATE {self.table} q SET announced_at = clock_timestamp() FROM due WHERE q.id = due.id"
-            " RETURNING q.id, q.due_at"
+            " RETURNING q.id, q.tenant_id, q.due_at"
         )
 
     @property
@@ -47,9 +53,20 @@ class Queue:
         return f"UPDATE {self.table} SET announced_at = NULL WHERE id = ANY($1::uuid[]) AND {self.waiting}"  # noqa: S608 - constants only
 
     @property
+    def forget(self) -> str:
+        """At $1, announcements of kinds $2 that nobody followed for $3 seconds: the rows are announced again."""
+        return (
+            f"WITH old AS (SELECT id FROM {self.table} WHERE {self.is_due} AND kind = ANY($2::text[])"  # noqa: S608 - constants only
+            " AND announced_at IS NOT NULL AND announced_at < clock_timestamp() - make_interval(secs => $3)"
+            f" ORDER BY id LIMIT {ROWS_PER_ROUND} FOR UPDATE SKIP LOCKED)"
+            f" UPDATE {self.table} q SET announced_at = NULL FROM old WHERE q.id = old.id RETURNING q.id"
+        )
+
+    @property
     def oldest(self) -> str:
-        """Since when the oldest waits that is due at $1."""
-        return f"SELECT min(due_at) AS due_at FROM {self.table} WHERE {self.is_due}"  # noqa: S608 - constants only
+        """Since when the oldest waits that is due at $1. Two looks, each along its own partial index."""
+        look = f"SELECT min(due_at) FROM {self.table} WHERE {self.is_due} AND announced_at"  # noqa: S608 - constants only
+        return f"SELECT least(({look} IS NULL), ({look} IS NOT NULL)) AS due_at"
 
     @property
     def claim(self) -> str:
@@ -58,10 +75,11 @@ class Queue:
         In the order of ids, so that workers with overlapping chunks cannot deadlock.
         """
         changes = ", ".join((f"{self.runs} = {self.runs} + 1", *self.taken))
+        # Who comes without an announcement makes up for it: what is held is looked for among what is announced.
         return (
             f"WITH picked AS (SELECT id AS picked_id FROM {self.table} WHERE {self.is_due}"  # noqa: S608 - constants only
             " AND id = ANY($2::uuid[]) AND kind = ANY($3::text[]) ORDER BY id FOR UPDATE SKIP LOCKED)"
-            f" UPDATE {self.table} q SET lease_token = $4,"
+            f" UPDATE {self.table} q SET lease_token = $4, announced_at = coalesce(announced_at, clock_timestamp()),"
             f" lease_until = clock_timestamp() + make_interval(secs => $5), {changes}"
             " FROM picked WHERE q.id = picked.picked_id RETURNING q.*"
         )

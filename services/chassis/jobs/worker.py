@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from uuid import UUID, uuid4
 
 from opentelemetry.trace import SpanKind
@@ -56,12 +57,7 @@ class Worker:
             if job.attempts == 1:
                 JOB_LATENESS.labels(job.kind).observe((self._work.clock.now() - job.due_at).total_seconds())
             started = monotonic()
-            with span(
-                f"job {job.kind}",
-                traceparent=job.traceparent,
-                kind=SpanKind.CONSUMER,
-                attributes={"job.id": str(job.id), "job.attempts": job.attempts},
-            ):
+            with _span(job):
                 outcome = self._limited(job, await self._outcome(job))
             JOB_SECONDS.labels(job.kind, type(outcome).__name__.lower()).observe(monotonic() - started)
             return outcome
@@ -140,3 +136,15 @@ class Worker:
                 if job.id not in ours and not task.done():
                     log.warning("job_lease_lost", kind=job.kind, job=str(job.id))
                     task.cancel()
+
+
+def _span(job: Job) -> AbstractContextManager[object]:
+    """The span of a run; none below a trace that is not sampled, of which nothing would be recorded."""
+    if job.traceparent and job.traceparent.endswith("-00"):
+        return nullcontext()
+    return span(
+        f"job {job.kind}",
+        traceparent=job.traceparent,
+        kind=SpanKind.CONSUMER,
+        attributes={"job.id": str(job.id), "job.attempts": job.attempts},
+    )

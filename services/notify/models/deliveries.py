@@ -34,7 +34,8 @@ OPEN = (State.PENDING, State.SENDING, State.UNKNOWN)
 # SQL: those who run the studio have to be told.
 TO_TELL = "state = 'failed' AND alert_time IS NULL"
 # SQL: the row waits for a worker, whether or not it is due.
-WAITING = "state IN ('pending', 'sending', 'unknown') AND lease_token IS NULL"
+UNFINISHED = "state IN ('pending', 'sending', 'unknown')"
+WAITING = f"{UNFINISHED} AND lease_token IS NULL"
 
 
 class Outcome(StrEnum):
@@ -129,9 +130,12 @@ class Delivery(Tenanted, Base):
             unique=True,
             postgresql_where=text("provider_message_id <> ''"),
         ),
-        Index("ix_deliveries_waiting", "due_at", "id", postgresql_where=text(WAITING)),
+        # Jobs are found by their id alone.
+        Index(None, "id"),
+        # Neither is about the lease, nor about what else a claim writes: that is a HOT update.
+        Index("ix_deliveries_waiting", "due_at", "id", postgresql_where=text(f"{UNFINISHED} AND announced_at IS NULL")),
+        Index("ix_deliveries_announced", "due_at", postgresql_where=text("announced_at IS NOT NULL")),
         Index("ix_deliveries_to_tell", "tenant_id", postgresql_where=text(TO_TELL)),
-        Index("ix_deliveries_leased", "lease_until", postgresql_where=text("lease_token IS NOT NULL")),
         CheckConstraint(f"kind IN ({_listed(Kind)})", name="kind"),
         CheckConstraint(f"channel IN ({_listed(Channel)})", name="channel"),
         CheckConstraint(f"state IN ({_listed(State)})", name="state"),

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from services.chassis.db.database import Database
-from services.chassis.jobs import retention
+from services.chassis.jobs import queues, retention
 from services.chassis.jobs.dispatcher import Dispatcher
 from services.chassis.jobs.registry import Jobs, Work, tick_before
 from services.chassis.jobs.sweeper import sweep
@@ -78,8 +78,23 @@ async def test_what_is_announced_is_not_announced_again_at_once(
     await dispatcher.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
     await sample.sql("UPDATE jobs SET announced_at = announced_at - interval '2 seconds'")
+    assert await dispatcher.forget_old()
     await dispatcher.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
+
+
+async def test_a_backlog_is_announced_in_portions(
+    sample: Sample, broker: BrokerView, dispatcher: Dispatcher, worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(queues, "ROWS_PER_ROUND", 20)
+    monkeypatch.setattr(queues, "ENOUGH_ANNOUNCED", 10)
+    ids = await sample.enqueue(*({} for _ in range(50)))
+    await dispatcher.announce()
+    await dispatcher.announce()
+    assert ids_in(broker.take(QUEUE)) == [str(id) for id in ids[:20]]
+    await worker.run(ids[:11])
+    await dispatcher.announce()
+    assert ids_in(broker.take(QUEUE)) == [str(id) for id in ids[20:40]]
 
 
 async def test_nothing_is_announced_or_run_before_it_is_due(
