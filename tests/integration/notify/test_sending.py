@@ -122,9 +122,7 @@ async def test_retry_after_is_honoured(post: Post) -> None:
     invitation, _ = await post.invite()
     await post.misbehave(reject_429={"count": 1, "seconds": 120})
     await post.carry(post.identity, invitation)
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.5):
-            await post.work_off()
+    await post.run_once()
     [job] = await post.notify.sql(
         "SELECT *, retry_at - clock_timestamp() AS pause FROM deliveries WHERE subject_id = $1", invitation
     )
