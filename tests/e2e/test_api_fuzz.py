@@ -42,7 +42,10 @@ CHECKS = [
     response_schema_conformance,
 ]
 # A stream that does not end, and bytes instead of JSON: tests of their own in tests/integration.
-STREAMS = {"WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo", "Unsubscribe"}
+STREAMS = {
+    *("WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo"),
+    *("ReceiveProviderEvents", "ReceiveStripeEvent", "Unsubscribe"),
+}
 OPERATIONS = [
     operation["operationId"]
     for path in openapi(Router(CONTRACTS).bindings, {})["paths"].values()

@@ -474,7 +474,7 @@ MUTANTS = [
     ),
     Mutant(
         "a booking changes hands by a merge alone",
-        "services/booking/sql/guard_booking_v2.sql",
+        "services/booking/sql/guard_booking_v3.sql",
         "IF NEW.client_id <> OLD.client_id AND NOT EXISTS (",
         "IF NEW.client_id IS NULL AND NOT EXISTS (",
         f"{BOOKING}/test_client_merges.py::test_a_booking_changes_hands_by_a_merge_alone",
@@ -862,21 +862,21 @@ MUTANTS = [
         "services/payments/providers/stripe_gateway.py",
         "if not any(self._signed(body, signature, secret) for secret in self._secrets):",
         "if False:",
-        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[forged]",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_what_is_not_of_the_provider_is_refused[forged]",
     ),
     Mutant(
         "a signature from the future is refused",
         "services/payments/providers/stripe_gateway.py",
         "return made <= real_now().timestamp() + TOLERANCE",
         "return True",
-        f"{PAYMENTS}/test_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
     ),
     Mutant(
         "the amount is the purchase's",
         "services/payments/payments.py",
         "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",
         "if False:",
-        f"{PAYMENTS}/test_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
     ),
     Mutant(
         "booking knows a purchase by its id",

@@ -177,7 +177,7 @@ async def test_every_cause_has_words_and_a_name(house: House) -> None:
         "SELECT pg_get_constraintdef(oid) AS rule FROM pg_constraint WHERE conname = 'ck_transfers_cause'"
     )
     causes = re.findall(r"'(\w+)'::text", row["rule"])
-    assert len(causes) == 13
+    assert len(causes) == 15
     for cause in causes:
         assert credit_words.sentence(entry(cause))
         assert LedgerEntry.Cause.Value(cause.upper())

@@ -10,7 +10,7 @@ from gateway.app import ASSETS, PAGES
 from tests.integration.gateway.house import House
 
 WEB = Path(gateway.__file__).parent / "web"
-LETTERS = WEB.parents[1] / "services" / "notify" / "letters.py"
+LETTERS = WEB.parents[1] / "services" / "notify" / "contents.py"
 
 
 @pytest.mark.parametrize("path", PAGES)

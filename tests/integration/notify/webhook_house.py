@@ -14,7 +14,7 @@ import uvicorn
 from embedded.sandboxes.webhooks import Post, Signatures
 from gateway.app import create_app
 from gateway.settings import Settings
-from gateway.upstreams import connect
+from gateway.upstreams import SERVICES, connect
 from services.chassis import config
 from services.chassis.ids import new_id
 from services.chassis.jobs.worker import Worker
@@ -105,7 +105,7 @@ async def open_door(
     )
     async with mesh.running(NOTIFY, environment) as notify:
         await notify.sql("TRUNCATE provider_events")
-        targets = {name: "127.0.0.1:1" for name in ("identity", "scheduling", "booking")}
+        targets = dict.fromkeys(SERVICES, "127.0.0.1:1")
         environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets})
         settings = config.load(Settings, {**environ, "POWERHOUSE_PUBLIC_URL": url, **(gateway or {})})
         upstreams = connect(settings)
