@@ -238,7 +238,21 @@ async def test_the_newest_change_speaks_for_all(desk: Desk, phones: Phones) -> N
     } == {"told with a later change"}
 
 
+async def _rule(desk: Desk, **terms: Any) -> None:
+    """Changes the studio's terms; and nobody is asleep there at the hour at which the tests run."""
+    owner = desk.booking.as_account(BookingServiceStub, roles={desk.post.studio: [Role.ROLE_OWNER]})
+    terms |= {"quiet_start_minute": 0, "quiet_end_minute": 0}
+    await owner.UpdateBookingPolicy(
+        booking_service_pb2.UpdateBookingPolicyRequest(
+            booking_policy={"name": f"{desk.post.name}/bookingPolicy", **terms},
+            update_mask={"paths": sorted(terms)},
+            request_id=uuid4().hex,
+        )
+    )
+
+
 async def test_a_place_from_the_line_is_news_and_no_confirmation(desk: Desk) -> None:
+    await _rule(desk)
     desk.facts |= {"capacity": 1, "spots": ["R1"]}
     await desk.announce(2)
     email = new_email()
@@ -261,22 +275,7 @@ async def test_a_place_from_the_line_is_news_and_no_confirmation(desk: Desk) -> 
 
 
 async def test_an_offer_is_told_until_it_expires(desk: Desk) -> None:
-    owner = desk.booking.as_account(BookingServiceStub, roles={desk.post.studio: [Role.ROLE_OWNER]})
-    await owner.UpdateBookingPolicy(
-        booking_service_pb2.UpdateBookingPolicyRequest(
-            booking_policy={
-                "name": f"{desk.post.name}/bookingPolicy",
-                "waitlist_mode": "TIMED_OFFER",
-                "waitlist_offer_minutes": 60,
-                "quiet_start_minute": 0,
-                "quiet_end_minute": 0,
-            },
-            update_mask={
-                "paths": ["waitlist_mode", "waitlist_offer_minutes", "quiet_start_minute", "quiet_end_minute"]
-            },
-            request_id=uuid4().hex,
-        )
-    )
+    await _rule(desk, waitlist_mode="TIMED_OFFER", waitlist_offer_minutes=60)
     desk.facts |= {"capacity": 1, "spots": ["R1"]}
     await desk.announce(2)
     email = new_email()
