@@ -89,8 +89,8 @@ BEGIN
         END IF;
         SELECT c.id AS client_id, c.display_name, c.account_id, c.archive_time, k.id AS known_id, k.request_hash,
             s.id AS session_id, s.cancelled, s.planned_capacity - s.booked_count AS places, s.spots,
-            s.class_type_display_name, s.start_time, s.end_time, s.time_zone, s.time_version, s.currency_code,
-            s.policy_version, s.cancellation_window_minutes, s.late_cancel_fee_minor, s.no_show_fee_minor,
+            s.class_type_id, s.class_type_display_name, s.start_time, s.end_time, s.time_zone, s.time_version,
+            s.currency_code, s.policy_version, s.cancellation_window_minutes, s.late_cancel_fee_minor, s.no_show_fee_minor,
             s.max_upcoming_bookings + s.max_daily_bookings > 0 AS capped, s.max_guests,
             s.drop_in_price_minor, s.drop_in_hold_minutes, s.waiver_required,
             refusal_v2(s, p_now) AS refusal,
@@ -185,9 +185,10 @@ BEGIN
             )::bookings;
             v_told := v_told || (
                 p_events[i], p_tenants[i], 'powerhouse.booking.v1.BookingChanged', 'booking', p_bookings[i], 1,
-                booking_changed_v2(
+                booking_changed_v3(
                     p_bookings[i], v_session, v.client_id, booking.state, v.start_time, v.time_version,
-                    v.package_id, v.credits_left - 1, v.package_version + 1
+                    v.package_id, v.credits_left - 1, v.package_version + 1,
+                    v.time_zone, v.class_type_id, p_now, false, p_guests[i] <> ''
                 ),
                 p_traceparents[i], clock_timestamp(), NULL
             )::outbox;

@@ -12,7 +12,7 @@ from services.booking.service import SERVICE
 from services.chassis.db.urls import database_name
 from tests.integration.booking.house import House, key, last_id, outcome
 
-BOOK = (SERVICE.folder / "sql" / "book_v4.sql").read_text(encoding="utf-8")
+BOOK = (SERVICE.folder / "sql" / "book_v3.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
 WRITE = "        IF v_places > 0 AND"
 PAUSE = f"        PERFORM pg_sleep(0.5);\n{WRITE}"
@@ -128,11 +128,11 @@ async def _raise(error: Exception) -> None:
 
 
 class Race:
-    """Two calls of `book_v4` that both look before either writes, with guards of the function and the table off."""
+    """Two calls of `book_v3` that both look before either writes, with guards of the function and the table off."""
 
     def __init__(self, house: House, *, without: str = "", checked: bool = True) -> None:
         self._house, self._checked = house, checked
-        slow = BOOK.replace(WRITE, PAUSE).replace("book_v4", "book_control")
+        slow = BOOK.replace(WRITE, PAUSE).replace("book_v3", "book_control")
         assert without in slow
         assert PAUSE in slow
         self._function = slow.replace(without, without.partition("FOR ")[0])

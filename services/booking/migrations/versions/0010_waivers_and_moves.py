@@ -33,7 +33,6 @@ STATEMENTS = (
 def upgrade() -> None:
     for statement in STATEMENTS:
         op.execute(statement)
-    # book_v2 stays for the processes of the release before.
-    for name in ("must_sign_v1", "book_v3", "guard_booking_v3"):
+    for name in ("must_sign_v1", "guard_booking_v3"):
         install_function(SQL / f"{name}.sql")
     op.execute("DROP FUNCTION guard_booking_v2")

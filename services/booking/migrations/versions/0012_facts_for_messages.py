@@ -13,9 +13,9 @@ SQL = Path(__file__).parents[2] / "sql"
 
 
 def upgrade() -> None:
-    # book_v3 and booking_changed_v2 stay for the processes of the release before.
-    for name in ("booking_changed_v3", "book_v4"):
+    for name in ("booking_changed_v3", "book_v3"):
         install_function(SQL / f"{name}.sql")
+    op.execute("DROP FUNCTION book_v2, booking_changed_v2")
     # Told with each change of a booking: whether it came from the waitlist.
     op.execute(
         "CREATE INDEX ix_waitlist_entries_booking_id ON waitlist_entries (booking_id) WHERE booking_id IS NOT NULL"
