@@ -131,12 +131,6 @@ async def of_purchase(tx: UnitOfWork, purchase_id: UUID) -> Payment | None:
     return (await tx.session.scalars(query.execution_options(populate_existing=True))).one_or_none()
 
 
-async def of_purchases(tx: UnitOfWork, purchase_ids: Sequence[UUID]) -> dict[UUID, Payment]:
-    """Payments by their purchase."""
-    query = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.purchase_id.in_(purchase_ids))
-    return {payment.purchase_id: payment for payment in await tx.session.scalars(query)}
-
-
 async def attempts(tx: UnitOfWork, payment_id: UUID) -> Sequence[PaymentAttempt]:
     """Decided tries, newest first."""
     query = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id)
