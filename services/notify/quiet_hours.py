@@ -40,6 +40,11 @@ def send_time(
     return _before(begin, earliest, quiet, zone) if begin and quiet else None
 
 
+def is_quiet(instant: datetime, quiet: QuietHours | None, zone: str) -> bool:
+    """Whether the instant lies in the quiet hours."""
+    return quiet is not None and _night(instant, quiet, zone) is not None
+
+
 def _before(begin: datetime, earliest: datetime | None, quiet: QuietHours, zone: str) -> datetime | None:
     """The last good moment before quiet hours that begin then; None when it is over."""
     moment = begin - BEFOREHAND
