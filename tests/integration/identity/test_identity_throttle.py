@@ -1,5 +1,6 @@
 """Guessing is slow: per account, per client address, and for all attempts at once."""
 
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -38,6 +39,18 @@ async def test_five_failures_close_an_address_known_or_not(browser: Browser, ide
     assert verifications() == before
 
 
+@pytest.fixture
+async def slow_counting(identity: Running) -> AsyncIterator[None]:
+    """Between counting and being counted lies time enough for everybody else."""
+    await identity.sql("""
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.1); RETURN NEW; END'
+    """)
+    await identity.sql("CREATE TRIGGER dawdle BEFORE INSERT ON attempts FOR EACH STATEMENT EXECUTE FUNCTION dawdle()")
+    yield
+    await identity.sql("DROP FUNCTION dawdle CASCADE")
+
+
+@pytest.mark.usefixtures("slow_counting")
 async def test_attempts_at_the_same_time_are_counted_before_they_are_tried(browser: Browser) -> None:
     email = new_email()
     await browser.sign_up(email)

@@ -105,6 +105,7 @@ async def open_door(
     )
     async with mesh.running(NOTIFY, environment) as notify:
         await notify.sql("TRUNCATE provider_events")
+        await notify.sql("DELETE FROM jobs WHERE kind = $1", APPLY_JOB)
         targets = dict.fromkeys(SERVICES, "127.0.0.1:1")
         environ = gateway_environ(mesh.certificates, {**targets, **mesh.targets})
         settings = config.load(Settings, {**environ, "POWERHOUSE_PUBLIC_URL": url, **(gateway or {})})

@@ -208,11 +208,12 @@ async def test_one_may_take_the_place_that_another_leaves(edits: EditsHouse) -> 
         rrule="FREQ=WEEKLY;BYDAY=MO,TU,WE,TH,FR,SA,SU", local_time="20:00", duration_minutes=480
     )
     await edits.generate()
-    # Each into the last hours of the one before it.
-    await edits.update(nights, "local_time", local_time="01:00")
-    days = await edits.by_date()
-    assert len(days) == 27
-    assert all(each.local_start == f"{day}T01:00" for day, each in days.items())
+    # Each into the last hours of the one before it; then into the first ones of the one after it.
+    for time in ("01:00", "20:00"):
+        await edits.update(nights, "local_time", local_time=time)
+        days = await edits.by_date()
+        assert len(days) == 27
+        assert all(each.local_start == f"{day}T{time}" for day, each in days.items())
 
 
 @pytest.mark.parametrize("changes", [{"local_time": "01:00"}, {"local_time": "01:00", "capacity": 4}])
