@@ -3,19 +3,16 @@
 A mutant is a text replacement: when the guarded line changes, the mutant has to be looked at again.
 """
 
-import os
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("services", "gateway", "embedded", "tests", "pyproject.toml")
-LINKED = ("gen", "protos", ".venv")
+from embedded.postgres import Postgres
+from embedded.processes import temporary_var
+from tests.mutants.code_copy import CodeCopy, code_copy
+from tests.support.servers import CARELESS
+from tests.support.templates import drop_all_but_templates
 
 
 @dataclass(frozen=True)
@@ -968,43 +965,23 @@ MUTANTS = [
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A copy of the code to spoil; generated stubs and tools are shared."""
-    folder = tmp_path_factory.mktemp("mutants")
-    for name in COPIED:
-        source = ROOT / name
-        if source.is_dir():
-            shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", "node_modules"))
-        else:
-            shutil.copy(source, folder / name)
-    for name in LINKED:
-        (folder / name).symlink_to(ROOT / name)
-    yield folder
-    shutil.rmtree(folder)
+def fresh_postgres_url() -> Iterator[str]:
+    """A server of the mutants' own: what they leave in it is nobody's."""
+    with temporary_var() as var, Postgres(var, settings=CARELESS).running() as server:
+        yield server.url
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory, fresh_postgres_url: str) -> Iterator[CodeCopy]:
+    with code_copy(tmp_path_factory.mktemp("mutants"), fresh_postgres_url) as made:
+        yield made
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.guard.replace(" ", "-"))
-def test_a_missing_guard_is_noticed(mutant: Mutant, copy: Path) -> None:
-    file = copy / mutant.file
-    healthy = file.read_text(encoding="utf-8")
-    assert healthy.count(mutant.old) == 1, f"{mutant.file} no longer has the line of this mutant"
-    file.write_text(healthy.replace(mutant.old, mutant.new), encoding="utf-8")
-    try:
-        run = subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-p", "no:xdist", mutant.test],
-            cwd=copy,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "COVERAGE_"))},
-                "PYTHONPATH": f"{copy}{os.pathsep}{copy / 'gen'}",
-                "PYTHONDONTWRITEBYTECODE": "1",
-            },
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-    finally:
-        file.write_text(healthy, encoding="utf-8")
+async def test_a_missing_guard_is_noticed(mutant: Mutant, copy: CodeCopy, fresh_postgres_url: str) -> None:
+    await drop_all_but_templates(fresh_postgres_url)
+    with copy.replaced(mutant.file, mutant.old, mutant.new):
+        code, said = copy.run(mutant.test)
     # 1: tests ran and failed. Anything else, an error at collection for one, proves nothing.
-    assert run.returncode == 1, f"{mutant.test} did not turn red:\n{run.stdout[-3000:]}{run.stderr[-1000:]}"
-    assert " failed" in run.stdout, run.stdout[-3000:]
+    assert code == 1, f"{mutant.test} did not turn red, but {code}:\n{said[-4000:]}"
+    assert " failed" in said, said[-4000:]

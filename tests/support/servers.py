@@ -1,5 +1,6 @@
 """Servers that tests share: started when first asked for, once per run (each xdist worker is a run of its own)."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,11 @@ from embedded.postgres import Postgres
 from embedded.processes import Unusable, temporary_var
 from embedded.rabbitmq import RabbitMQ
 from tests.support.missing import missing
+
+# Names a server that outlives this run of tests.
+SHARED_POSTGRES = "POWERHOUSE_TEST_DATABASE_URL"
+# Tests crash processes, never this server.
+CARELESS = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +28,10 @@ def server_var() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_url(server_var: Path) -> Iterator[str]:
     """PostgreSQL, as its administrator."""
-    # Tests crash processes, never this server.
-    with Postgres(server_var, settings={"fsync": "off", "synchronous_commit": "off"}).running() as server:
+    if shared := os.environ.get(SHARED_POSTGRES):
+        yield shared
+        return
+    with Postgres(server_var, settings=CARELESS).running() as server:
         yield server.url
 
 

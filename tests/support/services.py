@@ -33,6 +33,7 @@ from services.chassis.rpc.server import GrpcServer
 from services.chassis.rpc.status import DETAILS_KEY
 from services.chassis.rpc.stubs import Stubs, Tls
 from services.chassis.service import Service
+from tests.support.templates import copy_template, keep_template
 
 StubT = TypeVar("StubT")
 
@@ -236,11 +237,13 @@ async def _migrated(service: str, folder: Path, admin_url: str) -> None:
     """Migrates once per server and test process; in a thread, since Alembic runs a loop of its own."""
     if (service, admin_url) in _done:
         return
+    await copy_template(admin_url, service, folder)
     os.environ["POWERHOUSE_DATABASE_URL"] = admin_url
     try:
         await asyncio.to_thread(migrate, service, folder)
     finally:
         del os.environ["POWERHOUSE_DATABASE_URL"]
+    await keep_template(admin_url, service, folder)
     _done.add((service, admin_url))
 
 

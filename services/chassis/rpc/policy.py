@@ -39,10 +39,6 @@ class Method:
         return (self.policy.deadline_ms or DEFAULT_DEADLINE_MS) / 1000
 
     @property
-    def is_write(self) -> bool:
-        return self.policy.idempotency != MethodPolicy.READ
-
-    @property
     def needs_key(self) -> bool:
         return self.policy.idempotency == MethodPolicy.REQUEST_ID
 
