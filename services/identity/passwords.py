@@ -4,6 +4,7 @@ import asyncio
 import unicodedata
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
@@ -48,8 +49,7 @@ class Passwords:
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(_CONCURRENT_HASHES, thread_name_prefix="argon2")
-        # Verified for unknown addresses, so that they cost what known ones cost.
-        self._nobody = _HASHER.hash("the password of nobody")
+        self._nobody = _hash_of_nobody()
 
     async def hash(self, password: str) -> str:
         """The hash to store."""
@@ -68,6 +68,12 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+
+@cache
+def _hash_of_nobody() -> str:
+    """Verified for unknown addresses, so that they cost what known ones cost."""
+    return _HASHER.hash("the password of nobody")
 
 
 def _is_right(password_hash: str, password: str) -> bool:

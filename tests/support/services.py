@@ -162,6 +162,11 @@ class Running:
         finally:
             await connection.close()
 
+    async def is_held_up(self) -> bool:
+        """Whether somebody in this service's database waits for another's lock."""
+        query = "SELECT FROM pg_stat_activity WHERE datname = $1 AND wait_event_type = 'Lock'"
+        return bool(await self.sql(query, database_name(self.service.name)))
+
     async def events(self, message_type: type[Message], tenant: UUID) -> list[Any]:
         """Payloads of that type that this service has published for a studio, in order."""
         rows = await self.sql(

@@ -221,7 +221,8 @@ class TestTooLate:
         async with shop.running.resources.database.transaction(shop.tenant) as tx:
             await book_within(tx, wanted)
             paying = asyncio.create_task(outcome(pay(shop, held, str(new_id()))))
-            await asyncio.sleep(0.3)
+            while not (paying.done() or await shop.running.is_held_up()):
+                pass
         assert await paying == "PLACE_GONE"
         assert await shop.counters(session) == (1, 1, 1)
 

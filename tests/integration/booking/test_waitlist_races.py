@@ -170,11 +170,15 @@ async def test_the_lock_of_the_client_is_what_keeps_one_credit_from_paying_twice
 
     Without the lock both choose the same client; one fails at the CHECK of the hold, or in a deadlock.
     """
-    real = waitlist.candidates
+    real, looks = waitlist.candidates, 0
 
     async def slowly(*args: Any, **options: Any) -> Any:
+        nonlocal looks
         found = await real(*args, **options)
-        await asyncio.sleep(0.3)
+        looks += 1
+        # Until the other line has been looked at as well, or waits for this one.
+        while looks < 2 and not await house.running.is_held_up():
+            pass
         return found
 
     async def only_the_session(tx: UnitOfWork, session_id: UUID, *_: UUID) -> None:
