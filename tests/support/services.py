@@ -114,6 +114,7 @@ class Running:
     port: int
     public_port: int
     _channels: list[grpc.aio.Channel] = field(default_factory=list)
+    _pools: dict[str, asyncpg.Pool] = field(default_factory=dict)
 
     def as_account(
         self,
@@ -156,11 +157,10 @@ class Running:
             url = f"{self.mesh.admin_url}/{database_name(self.service.name)}"
         else:
             url = service_url(self.service.name, role, {"POWERHOUSE_DATABASE_URL": self.mesh.admin_url})
-        connection = await asyncpg.connect(url)
-        try:
-            return list(await connection.fetch(statement, *args))
-        finally:
-            await connection.close()
+        if url not in self._pools:
+            # A connection costs more than most statements. What one leaves in its session is reset.
+            self._pools[url] = asyncpg.create_pool(url, min_size=0, statement_cache_size=0)
+        return list(await (await self._pools[url]).fetch(statement, *args))
 
     async def is_held_up(self) -> bool:
         """Whether somebody in this service's database waits for another's lock."""
@@ -179,6 +179,8 @@ class Running:
     async def close(self) -> None:
         for channel in self._channels:
             await channel.close()
+        for pool in self._pools.values():
+            pool.terminate()
 
     def _stub(self, stub: Callable[[grpc.aio.Channel], StubT], certificate: str, bearer: "_Bearer | None") -> StubT:
         channel = grpc.aio.secure_channel(
