@@ -1,4 +1,4 @@
-"""The desk: where a place is taken. One call of `book_v3` answers all who stand there at the same moment."""
+"""The desk: where a place is taken. One call of `book_v4` answers all who stand there at the same moment."""
 
 import hashlib
 from collections.abc import Hashable, Sequence
@@ -22,9 +22,9 @@ from services.chassis.telemetry import current_traceparent
 _PATIENCE = 20
 
 _PARAMETERS = 17
-_BOOK = f"SELECT code, (booking).* FROM book_v3({', '.join(f'${n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
+_BOOK = f"SELECT code, (booking).* FROM book_v4({', '.join(f'${n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
 _BOOK_WITHIN = text(
-    f"SELECT code, (booking).* FROM book_v3({', '.join(f':p{n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
+    f"SELECT code, (booking).* FROM book_v4({', '.join(f':p{n}' for n in range(1, _PARAMETERS + 1))})"  # noqa: S608
 )
 
 

@@ -1,7 +1,7 @@
 """The one order in which everybody locks: class sessions by id, then clients by id.
 
 A session's row guards its places, spots and line; a client's row guards what the client has: bookings at one time,
-packages, holds, waits. `book_v3` keeps to the same order.
+packages, holds, waits. `book_v4` keeps to the same order.
 """
 
 from collections.abc import Collection

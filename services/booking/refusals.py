@@ -1,4 +1,4 @@
-"""Why a place is not given: each code of `book_v3`, of the waitlist and of a preview, as an error and in words."""
+"""Why a place is not given: each code of `book_v4`, of the waitlist and of a preview, as an error and in words."""
 
 from uuid import UUID
 

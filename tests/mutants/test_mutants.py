@@ -219,14 +219,14 @@ MUTANTS = [
     ),
     Mutant(
         "every booking takes a place from the counter that is checked",
-        "services/booking/sql/book_v3.sql",
+        "services/booking/sql/book_v4.sql",
         "booked_count = booked_count + v_places",
         "booked_count = booked_count",
         f"{BOOKING}/test_booking_races.py::test_a_thousand_requests_for_the_last_five_places",
     ),
     Mutant(
         "who has not signed the waiver that is asked for gets no place",
-        "services/booking/sql/book_v3.sql",
+        "services/booking/sql/book_v4.sql",
         "IF code IS NULL AND v.waiver_required AND",
         "IF false AND v.waiver_required AND",
         f"{BOOKING}/test_waiver_required.py::test_who_has_not_signed_is_refused_and_told_what_to_sign",
@@ -366,7 +366,7 @@ MUTANTS = [
     ),
     Mutant(
         "a package has started as long as a booking has a credit of it",
-        "services/booking/sql/move_credits_v2.sql",
+        "services/booking/sql/move_credits_v3.sql",
         "AND NOT o.credit_returned",
         "AND false",
         f"{BOOKING}/test_credit_grants.py::TestFirstUse::test_has_not_started_when_all_came_back",

@@ -81,7 +81,7 @@ async def test_it_is_one_statement(house: House) -> None:
     in_sessions = database.engine.pool.checkedout
     await house.book(session, client)
     assert len(statements) == 1
-    assert "book_v3" in statements[0]
+    assert "book_v4" in statements[0]
     assert in_sessions() == 0
 
 

@@ -236,7 +236,7 @@ class TestStudios:
     async def test_booking_inside_another_studios_transaction(self, stage: Stage) -> None:
         with pytest.raises(asyncpg.InsufficientPrivilegeError, match="works in another studio"):
             await stage.sql(
-                "SELECT code FROM book_v3(ARRAY[$1::uuid], '{x}', '', ARRAY[$1::uuid], ARRAY[$1::uuid],"
+                "SELECT code FROM book_v4(ARRAY[$1::uuid], '{x}', '', ARRAY[$1::uuid], ARRAY[$1::uuid],"
                 " ARRAY[$1::uuid], ARRAY[$1::uuid], ARRAY[$1::uuid], '{NULL}', '{x}', '{x}', '{false}', '{x}', now(),"
                 " ARRAY[$1::uuid], ARRAY[$1::uuid], '{x}')",
                 new_id(),

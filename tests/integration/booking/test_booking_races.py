@@ -12,12 +12,14 @@ from services.booking.service import SERVICE
 from services.chassis.db.urls import database_name
 from tests.integration.booking.house import House, key, last_id, outcome
 
-BOOK = (SERVICE.folder / "sql" / "book_v3.sql").read_text(encoding="utf-8")
+BOOK = (SERVICE.folder / "sql" / "book_v4.sql").read_text(encoding="utf-8")
 # Long enough for two calls to be between their look and their write at once.
 WRITE = "        IF v_places > 0 AND"
 PAUSE = f"        PERFORM pg_sleep(0.5);\n{WRITE}"
-SESSION_LOCK = "AND booked_count < planned_capacity\n            FOR NO KEY UPDATE"
-CLIENT_LOCK = "ORDER BY c.id FOR NO KEY UPDATE OF c"
+BOTH_LOCKS = "FOR NO KEY UPDATE OF s, c;"
+# What is locked with one of them off.
+NO_SESSION_LOCK = "FOR NO KEY UPDATE OF c;"
+NO_CLIENT_LOCK = "FOR NO KEY UPDATE OF s;"
 
 
 async def crowd(house: House, size: int) -> list[str]:
@@ -128,14 +130,14 @@ async def _raise(error: Exception) -> None:
 
 
 class Race:
-    """Two calls of `book_v3` that both look before either writes, with guards of the function and the table off."""
+    """Two calls of `book_v4` that both look before either writes, with guards of the function and the table off."""
 
-    def __init__(self, house: House, *, without: str = "", checked: bool = True) -> None:
+    def __init__(self, house: House, *, locks: str = BOTH_LOCKS, checked: bool = True) -> None:
         self._house, self._checked = house, checked
-        slow = BOOK.replace(WRITE, PAUSE).replace("book_v3", "book_control")
-        assert without in slow
+        slow = BOOK.replace(WRITE, PAUSE).replace("book_v4", "book_control")
+        assert BOTH_LOCKS in slow
         assert PAUSE in slow
-        self._function = slow.replace(without, without.partition("FOR ")[0])
+        self._function = slow.replace(BOTH_LOCKS, locks)
 
     async def __aenter__(self) -> "Race":
         await self._house.running.sql(self._function)
@@ -177,31 +179,31 @@ class Race:
 
 
 @pytest.mark.parametrize(
-    ("without", "checked", "expected"),
+    ("locks", "checked", "expected"),
     [
-        ("", True, ["BOOKED", "SESSION_FULL"]),
+        (BOTH_LOCKS, True, ["BOOKED", "SESSION_FULL"]),
         # Controls: without the lock two see the last place, and then only the CHECK of the table stands in between;
         # without that as well the place is sold twice.
-        (SESSION_LOCK, True, ["BOOKED", "CheckViolationError"]),
-        (SESSION_LOCK, False, ["BOOKED", "BOOKED"]),
+        (NO_SESSION_LOCK, True, ["BOOKED", "CheckViolationError"]),
+        (NO_SESSION_LOCK, False, ["BOOKED", "BOOKED"]),
     ],
     ids=["guarded", "no_lock", "no_lock_no_check"],
 )
 async def test_lock_and_check_are_what_prevents_overselling(
-    house: House, without: str, checked: bool, expected: list[str]
+    house: House, locks: str, checked: bool, expected: list[str]
 ) -> None:
     session, people = await house.plan(capacity=1), await crowd(house, 2)
-    async with Race(house, without=without, checked=checked) as race:
+    async with Race(house, locks=locks, checked=checked) as race:
         assert await race.run(*((session, name) for name in people)) == expected
 
 
 @pytest.mark.parametrize(
-    ("without", "expected"),
-    [("", ["BOOKED", "NO_CREDIT"]), (CLIENT_LOCK, ["BOOKED", "CheckViolationError"])],
+    ("locks", "expected"),
+    [(BOTH_LOCKS, ["BOOKED", "NO_CREDIT"]), (NO_CLIENT_LOCK, ["BOOKED", "CheckViolationError"])],
     ids=["guarded", "no_lock"],
 )
-async def test_a_lock_is_what_keeps_the_last_credit_single(house: House, without: str, expected: list[str]) -> None:
+async def test_a_lock_is_what_keeps_the_last_credit_single(house: House, locks: str, expected: list[str]) -> None:
     (client,) = await crowd(house, 1)
     sessions = await house.plan_many(2)
-    async with Race(house, without=without) as race:
+    async with Race(house, locks=locks) as race:
         assert await race.run(*((session, client) for session in sessions)) == expected
