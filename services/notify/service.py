@@ -38,7 +38,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         Servicer(
             notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
             notify_service_pb2_grpc.add_NotifyServiceServicer_to_server,
-            NotifyServicer(resources.database, resources.pager),
+            NotifyServicer(resources),
         ),
         Servicer(
             provider_event_service_pb2.DESCRIPTOR.services_by_name["ProviderEventService"],
