@@ -15,8 +15,8 @@ from services.chassis.errors import NotFound, check_etag
 from services.chassis.resources import Resources
 from services.notify.models import Channel, ReminderSettings
 
-# Minutes before the start: a mail and a text the day before, a text two hours before.
-DEFAULT: Mapping[str, Sequence[int]] = {Channel.EMAIL: [1440], Channel.SMS: [1440, 120]}
+# Minutes before the start: a mail and a text the day before, a text two hours before; in a browser that listens too.
+DEFAULT: Mapping[str, Sequence[int]] = {Channel.EMAIL: [1440], Channel.SMS: [1440, 120], Channel.PUSH: [120]}
 MUTABLE = ("offsets", "class_types")
 # Follows a change of settings.
 REARRANGE_JOB = "rearrange_reminders"
