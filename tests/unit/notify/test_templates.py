@@ -12,7 +12,7 @@ from services.notify.models import Channel, Kind
 from services.notify.sms_segments import Encoding, measure
 from services.notify.template_checks import check
 from services.notify.template_variables import SHORT_KINDS, channels, sample
-from services.notify.templates import MAX_NAME, MAX_SUBJECT, Frame, house, render, render_sms, tidy
+from services.notify.templates import MAX_NAME, MAX_SUBJECT, Frame, house, render, render_push, render_sms, tidy
 
 CONFIRMATION = {
     "name": "Ann",
@@ -63,6 +63,8 @@ def test_every_kind_has_sound_words_and_wants_every_value_that_it_says(kind: Kin
             with pytest.raises(UndefinedError) if missing in said else nullcontext():
                 if channel == Channel.SMS:
                     render_sms(kind, given, language=language)
+                elif channel == Channel.PUSH:
+                    render_push(kind, given, language=language)
                 else:
                     render(kind, given, language=language)
 
