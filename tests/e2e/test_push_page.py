@@ -1,0 +1,72 @@
+"""Push messages as a person meets them: a button in the page, and a notification when the page is closed.
+
+Browsers are reached through their vendors, which no test can; what the vendor gives is a subscription at the sandbox.
+"""
+
+import json
+from typing import Any
+
+import httpx
+from playwright.async_api import expect
+
+from tests.support.browser import PHONE, OpenPage, overflows, weak_texts
+from tests.support.product import Product
+
+# The vendor's part of a browser; what it has given outlives the page.
+VENDOR = """
+const given = () => JSON.parse(localStorage.getItem("given"));
+const unsubscribe = async () => localStorage.removeItem("given");
+const subscription = () => given() && { endpoint: given().endpoint, toJSON: given, unsubscribe };
+PushManager.prototype.getSubscription = async () => subscription();
+PushManager.prototype.subscribe = async ({ applicationServerKey, userVisibleOnly }) => {
+  if (applicationServerKey.length !== 87 || !userVisibleOnly) throw new TypeError("not a key");
+  localStorage.setItem("given", JSON.stringify(%s));
+  return subscription();
+};
+"""
+
+
+async def test_a_client_lets_a_browser_show_news_and_ends_it(running: Product, open_page: OpenPage) -> None:
+    login = next(each for each in running.demo["logins"] if each["role"].lower() == "client")
+    async with httpx.AsyncClient() as client:
+        subscription = (await client.post(f"{running.url}/sandbox/push")).json()
+    page = await open_page(running.url, size=PHONE, permissions=["notifications"])
+    await page.add_init_script(VENDOR % json.dumps(subscription))
+    await page.reload()
+    await page.get_by_label("E-mail").fill(login["email"])
+    await page.get_by_label("Password").fill(running.demo["password"])
+    await page.locator("#sign-in").get_by_role("button", name="Sign in").click()
+
+    await page.get_by_role("button", name="Turn on").click()
+    await expect(page.get_by_text("from now on")).to_be_visible()
+    await expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    subscribed = "SELECT endpoint, p256dh, auth FROM push_subscriptions WHERE endpoint = $1"
+    [row, *_] = running.sql("notify", subscribed, subscription["endpoint"])
+    assert dict(row) == {"endpoint": subscription["endpoint"], **subscription["keys"]}
+    await page.reload()
+    await expect(page.get_by_role("button", name="Turn off")).to_be_visible()
+
+    # A message comes to the worker that the page has left in the browser.
+    words = {"title": "Class cancelled", "body": "Reformer Flow", "link": f"{running.url}/?studio=1", "tag": "a1"}
+    devtools, found = await page.context.new_cdp_session(page), list[Any]()
+    devtools.on("ServiceWorker.workerRegistrationUpdated", lambda event: found.extend(event["registrations"]))
+    await devtools.send("ServiceWorker.enable")
+    await page.wait_for_timeout(200)
+    message = {"origin": running.url, "registrationId": found[0]["registrationId"], "data": json.dumps(words)}
+    for _ in range(2):
+        await devtools.send("ServiceWorker.deliverPushMessage", message)
+    notifications = "navigator.serviceWorker.ready.then((registration) => registration.getNotifications())"
+    await page.wait_for_function(f"{notifications}.then((all) => all.length)")
+    shown = await page.evaluate(
+        f"{notifications}.then((all) => all.map(({{ title, body, tag, data }}) => ({{ title, body, tag, ...data }})))"
+    )
+    assert shown == [words]
+
+    await page.get_by_role("button", name="Turn off").click()
+    await expect(page.get_by_role("button", name="Turn on")).to_be_visible()
+    assert running.sql("notify", subscribed, subscription["endpoint"]) == []
+    await page.get_by_role("button", name="Sign out").click()
+    await expect(page.get_by_role("button", name="Sign in")).to_be_visible()
+    assert await page.evaluate("localStorage.getItem('given')") is None
