@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
-from sqlalchemy import delete, select
+from sqlalchemy import ColumnElement, delete, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.paging import Page
@@ -82,8 +82,7 @@ async def remove(
 ) -> PushSubscription:
     """The browser's own account ends it. Raises NotFound, also for one of another account."""
     table = PushSubscription
-    which = (table.id == subscription_id, table.client_id == client_id, table.account_id == account_id)
-    query = delete(table).where(table.tenant_id == tx.tenant, *which).returning(table)
+    query = delete(table).where(*_own(tx, client_id, account_id), table.id == subscription_id).returning(table)
     row: PushSubscription | None = await tx.session.scalar(query)
     if row is None:
         raise NotFound("push_subscription")
@@ -94,9 +93,7 @@ async def remove(
 async def list_newest(tx: UnitOfWork, page: Page, client_id: UUID, account_id: UUID) -> Sequence[PushSubscription]:
     """Those of a client that an account has made, newest first."""
     table = PushSubscription
-    query = select(table).where(
-        table.tenant_id == tx.tenant, table.client_id == client_id, table.account_id == account_id
-    )
+    query = select(table).where(*_own(tx, client_id, account_id))
     if page.after:
         query = query.where(table.id < page.after[0])
     return (await tx.session.scalars(query.order_by(table.id.desc()).limit(page.limit))).all()
@@ -111,10 +108,7 @@ async def listening(tx: UnitOfWork, client_ids: Collection[UUID]) -> set[UUID]:
 
 async def browsers(tx: UnitOfWork, client_id: UUID, account_id: UUID) -> dict[UUID, Subscription]:
     """Where a client is shown what it is sent, by the subscription's id: only where who acts for it today sits."""
-    table = PushSubscription
-    query = select(table).where(
-        table.tenant_id == tx.tenant, table.client_id == client_id, table.account_id == account_id
-    )
+    query = select(PushSubscription).where(*_own(tx, client_id, account_id))
     return {row.id: Subscription(row.endpoint, row.p256dh, row.auth) for row in await tx.session.scalars(query)}
 
 
@@ -122,6 +116,12 @@ async def forget(tx: UnitOfWork, subscription_ids: Collection[UUID]) -> None:
     """These browsers listen no more."""
     table = PushSubscription
     await tx.session.execute(delete(table).where(table.tenant_id == tx.tenant, table.id.in_(subscription_ids)))
+
+
+def _own(tx: UnitOfWork, client_id: UUID, account_id: UUID) -> tuple[ColumnElement[bool], ...]:
+    """Of a client, and of no account but this one."""
+    table = PushSubscription
+    return table.tenant_id == tx.tenant, table.client_id == client_id, table.account_id == account_id
 
 
 async def _record(tx: UnitOfWork, client_id: UUID, *, granted: bool, principal: str) -> None:

@@ -10,9 +10,8 @@ import pytest
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1.events_pb2 import ClassChanged, ClientsDisplaced
 from services.chassis.ids import new_id
-from services.chassis.messaging.envelope import COLUMNS, Envelope
 from tests.integration.notify.desk import Desk, id_of
-from tests.integration.notify.house import new_email
+from tests.integration.notify.house import envelope_of, new_email
 from tests.integration.notify.phones import Phones
 
 NEWS = "SELECT * FROM deliveries WHERE kind = $1 AND booking_id = $2 ORDER BY time_version, channel"
@@ -20,12 +19,6 @@ NEWS = "SELECT * FROM deliveries WHERE kind = $1 AND booking_id = $2 ORDER BY ti
 
 async def news(desk: Desk, kind: str, booking: booking_pb2.Booking) -> list[Any]:
     return await desk.post.notify.sql(NEWS, kind, id_of(booking))
-
-
-async def events(desk: Desk, *kinds: Any) -> list[Envelope]:
-    names = [kind.DESCRIPTOR.full_name for kind in kinds]
-    query = f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 AND type = ANY ($2) ORDER BY version"
-    return [Envelope.of_row(row) for row in await desk.booking.sql(query, desk.post.studio, names)]
 
 
 def another_room(desk: Desk, name: str) -> None:
@@ -51,10 +44,10 @@ async def test_a_change_says_how_it_was_when_the_client_last_heard(desk: Desk, p
     another_instructor(desk, "Bo Berg")
     await desk.announce(4, time_version=2)
     await desk.move(5, start + timedelta(hours=2), 3)
-    told = await events(desk, ClassChanged)
+    told = await desk.booking.events(ClassChanged, desk.post.studio)
     random.Random(seed).shuffle(told)
-    for envelope in (*told, *told):
-        await desk.post.apply([envelope])
+    for event in (*told, *told):
+        await desk.post.apply([envelope_of(event, desk.post.studio)])
     await desk.post.work_off()
     mails = [mail for mail in await desk.post.mails(email) if mail["subject"].startswith("Changed: ")]
     [text] = [mail["text"] for mail in mails]
@@ -110,8 +103,8 @@ async def test_who_loses_a_place_is_told_once(desk: Desk, phones: Phones) -> Non
     await desk.carry_all()
     await desk.post.work_off()
     await cut(desk, 2, 1)
-    for envelope in (await events(desk, ClientsDisplaced)) * 2:
-        await desk.post.apply([envelope])
+    for event in (await desk.booking.events(ClientsDisplaced, desk.post.studio)) * 2:
+        await desk.post.apply([envelope_of(event, desk.post.studio)])
     await desk.carry_all()
     await desk.post.work_off()
     assert await news(desk, "displaced", first) == []
