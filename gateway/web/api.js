@@ -21,6 +21,7 @@ const WORDS = {
   SESSION_NOT_KNOWN_YET: "This class is not open yet. Try again in a moment.",
   SESSION_STARTED: "This class has begun.",
   SPOT_TAKEN: "Somebody has just taken this spot. Choose another.",
+  UNKNOWN_PUSH_SERVICE: "Messages cannot be brought to this kind of browser yet.",
   TOO_MANY_ATTEMPTS: "Too many attempts.",
   WEAK_PASSWORD: "This password is too easy to guess. Choose another.",
   WRONG_CREDENTIALS: "E-mail or password is wrong.",
