@@ -97,8 +97,8 @@ def together(one: Args, other: Args) -> dict[str, Any]:
     That a class was cancelled is no news of one that is on.
     """
     changes = {*one["changes"], *(each for each in other["changes"] if each != _CANCELLED)}
-    previous = dict(one["previous"])
-    for what, was in other["previous"].items():
+    previous = dict(one.get("previous", {}))
+    for what, was in other.get("previous", {}).items():
         previous[what] = min(was, previous.get(what, was), key=lambda each: each["version"])
     return {"changes": [name for name in _ORDER if name in changes], "previous": previous}
 

@@ -87,7 +87,7 @@ async def _class_changed(work: Resources, recipients: Recipients, sending: Sendi
     content = await _about_place(work, recipients, sending)
     assert content.addressee
     session, language = content.addressee.recipient.session, content.language
-    told = {what: each["was"] for what, each in sending.args["previous"].items()}
+    told = {what: each["was"] for what, each in sending.args.get("previous", {}).items()}
     now = {
         "time": session.start_time.ToDatetime(tzinfo=UTC).isoformat(),
         "instructor": session.instructor_display_name,
