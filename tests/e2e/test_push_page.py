@@ -5,12 +5,14 @@ Browsers are reached through their vendors, which no test can; what the vendor g
 
 import json
 from typing import Any
+from uuid import uuid4
 
 import httpx
 from playwright.async_api import Browser, ViewportSize, expect
 
+from tests.e2e.test_first_booking import bookable
 from tests.support.browser import PHONE, overflows, weak_texts
-from tests.support.product import Product
+from tests.support.product import Product, eventually
 
 # The vendor's part of a browser; what it has given outlives the page.
 VENDOR = """
@@ -75,3 +77,27 @@ async def test_a_client_lets_a_browser_show_news_and_ends_it(running: Product, c
     await expect(form).to_be_visible()
     assert await page.evaluate("localStorage.getItem('given')") is None
     await context.close()
+
+
+def test_a_change_of_a_class_reaches_the_browser_of_who_has_booked_it(running: Product) -> None:
+    client, owner = running.sign_in("client"), running.sign_in("owner")
+    mine = client.get(f"/v1/{client.studio}/clients")["clients"][0]["name"]
+    given = httpx.post(f"{running.url}/sandbox/push").json()
+    subscription = client.post(f"/v1/{mine}/pushSubscriptions", {"endpoint": given["endpoint"], **given["keys"]})
+    week = client.get(f"/v1/{client.studio}/bookableSessions?pageSize=200")["bookableSessions"]
+    instructors = [each["name"] for each in owner.get(f"/v1/{client.studio}/instructors")["instructors"]]
+    session = bookable(week)
+    booking = client.post(f"/v1/{client.studio}/bookings", {"classSession": session["classSession"]})
+
+    def stand_in(instructor: str) -> bool:
+        path, body = f"/v1/{session['classSession']}:substitute", {"instructor": instructor}
+        answer = owner.attempt("POST", path, body, str(uuid4()))
+        return answer is not None and answer.is_success and answer.json()["instructor"] != taught_by
+
+    taught_by = owner.get(f"/v1/{session['classSession']}")["instructor"]
+    assert any(stand_in(instructor) for instructor in instructors if instructor != taught_by)
+    [shown] = eventually(lambda: running.mails(given["endpoint"].rpartition("/")[2]), 30, "the notification")
+    assert shown["subject"].startswith("Class changed")
+    assert f"(was {session['instructorDisplayName']})" in shown["text"]
+    client.delete(f"/v1/{subscription['name']}")
+    client.post(f"/v1/{booking['name']}:cancel", {})
