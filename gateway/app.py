@@ -36,6 +36,8 @@ ASSETS = (
     "/dom.js",
     "/preferences.css",
     "/preferences.js",
+    "/push.js",
+    "/push-worker.js",
     "/studio.js",
     "/times.js",
 )

@@ -39,6 +39,7 @@ from powerhouse.notify.v1 import (
     notify_service_pb2,
     preference_service_pb2,
     provider_event_service_pb2,
+    push_service_pb2,
     sender_service_pb2,
     template_service_pb2,
 )
@@ -97,6 +98,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"],
         template_service_pb2.DESCRIPTOR.services_by_name["TemplateService"],
         delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
+        push_service_pb2.DESCRIPTOR.services_by_name["PushService"],
     ],
     "payments": [
         catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from services.notify.settings import PUSH_SERVICES
+
 
 def _webhook_key() -> ec.EllipticCurvePrivateKey:
     return ec.generate_private_key(ec.SECP256R1())
@@ -42,7 +44,8 @@ class Keys:
             "SENDGRID_API_URL": url,
             "SENDGRID_WEBHOOK_KEYS": base64.b64encode(der).decode(),
             "TWILIO_API_URL": url,
-            "POWERHOUSE_PUSH_SERVICES": url,
+            # A real browser can listen, too.
+            "POWERHOUSE_PUSH_SERVICES": f"{url},{PUSH_SERVICES}",
         }
 
     def _both(self) -> dict[str, str]:

@@ -21,6 +21,7 @@ const WORDS = {
   SESSION_NOT_KNOWN_YET: "This class is not open yet. Try again in a moment.",
   SESSION_STARTED: "This class has begun.",
   SPOT_TAKEN: "Somebody has just taken this spot. Choose another.",
+  UNKNOWN_PUSH_SERVICE: "Messages cannot be brought to this kind of browser yet.",
   TOO_MANY_ATTEMPTS: "Too many attempts.",
   WEAK_PASSWORD: "This password is too easy to guess. Choose another.",
   WRONG_CREDENTIALS: "E-mail or password is wrong.",
@@ -98,11 +99,11 @@ export const get = (path) => call("GET", path);
 export const send = (path, body) => call("POST", path, { body, headers: { "X-CSRF-Token": csrf } });
 
 // A write that must happen at most once, however often its button is pressed.
-export async function once(path, body) {
-  const intent = `${path} ${JSON.stringify(body)}`;
+export async function once(path, body, method = "POST") {
+  const intent = `${method} ${path} ${JSON.stringify(body)}`;
   if (!keys.has(intent)) keys.set(intent, crypto.randomUUID());
   try {
-    const document = await call("POST", path, { body, headers: { "X-CSRF-Token": csrf, "Idempotency-Key": keys.get(intent) } });
+    const document = await call(method, path, { body, headers: { "X-CSRF-Token": csrf, "Idempotency-Key": keys.get(intent) } });
     // An answer also ends what had none before: the page has shown since whether it happened.
     keys.clear();
     return document;

@@ -2,6 +2,7 @@
 
 import { get, once, send } from "/api.js";
 import { $, act, onSubmit, say, show } from "/dom.js";
+import { leavePush } from "/push.js";
 import { nameOf, remember, ROLES, showStudios } from "/studio.js";
 
 // What the link of a mail lets its reader do. Kept here alone: neither the address bar nor the history shows it.
@@ -109,6 +110,7 @@ onSubmit("invitation", async () => {
 });
 
 async function signOut() {
+  await leavePush();
   await send("accounts/me:signOut");
   showSignIn();
 }

@@ -2,6 +2,7 @@
 
 import { all, get, now, once, Refused } from "/api.js";
 import { $, act, confirmed, empty, make, onSubmit, say, show } from "/dom.js";
+import { showPush } from "/push.js";
 import { dateOf, dayOf, isHere, momentOf, startOfToday, timeOf } from "/times.js";
 
 const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
@@ -76,6 +77,8 @@ async function showStudio() {
   $("bookings").replaceChildren(list(bookings.map((booking) => bookingRow(booking, clients)), "Nothing booked. Pick a class below."));
   $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages, studio.timeZone)));
   showWeek(sessions, { works, books: isClient });
+  // Not worth a page that cannot be used: without an answer there is no button.
+  await showPush(clients.map(({ name }) => name)).catch(() => {});
   // The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
   const place = row && document.getElementById(row);
   if (row) (place?.querySelector("select, button") ?? place ?? $("bookings-title")).focus();

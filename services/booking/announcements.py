@@ -1,14 +1,14 @@
 """What people who have a place in a class have to be told when the class changes: once each, however many places."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select, text
 
-from powerhouse.booking.v1.events_pb2 import ClassChanged
-from services.booking.models import ClassSession
+from powerhouse.booking.v1.events_pb2 import ClassChanged, ClientsDisplaced
+from services.booking.models import BookableSession, ClassSession
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.rpc.codec import to_timestamp
 
@@ -30,14 +30,16 @@ class Face:
     room_id: UUID
     instructor_id: UUID
     cancelled: bool
+    room_display_name: str
+    location_display_name: str
+    instructor_display_name: str
 
 
 async def lock_face(tx: UnitOfWork, session_id: UUID) -> Face | None:
     """Locks the session and says how it is before a change; None when it is new."""
     session = ClassSession
-    query = select(
-        session.start_time, session.end_time, session.room_id, session.instructor_id, session.cancelled
-    ).where(session.tenant_id == tx.tenant, session.id == session_id)
+    columns = [getattr(session, field.name) for field in fields(Face)]
+    query = select(*columns).where(session.tenant_id == tx.tenant, session.id == session_id)
     row = (await tx.session.execute(query.with_for_update())).one_or_none()
     return Face(*row) if row else None
 
@@ -59,7 +61,25 @@ async def tell(tx: UnitOfWork, session_id: UUID, version: int, before: Face, now
         start_time=to_timestamp(now.start_time),
         previous_start_time=to_timestamp(before.start_time),
     )
+    if ClassChanged.INSTRUCTOR in changes:
+        event.previous_instructor_display_name = before.instructor_display_name
+    if ClassChanged.ROOM in changes:
+        event.previous_room_display_name = before.room_display_name
+        event.previous_location_display_name = before.location_display_name
     await tx.publish(event, aggregate="class_session", aggregate_id=session_id, version=version)
+
+
+async def tell_displaced(tx: UnitOfWork, session: BookableSession, places: Sequence[ClientsDisplaced.Place]) -> None:
+    """Tells the mesh who has lost a place: of each client one, its own before that of a guest."""
+    if not places:
+        return
+    of_clients = {place.client_id: place for place in sorted(places, key=lambda place: place.guest, reverse=True)}
+    event = ClientsDisplaced(
+        class_session_id=str(session.id),
+        places=sorted(of_clients.values(), key=lambda place: place.booking_id),
+        start_time=to_timestamp(session.start_time),
+    )
+    await tx.publish(event, aggregate="class_session", aggregate_id=session.id, version=session.version)
 
 
 def differences(before: Face, now: Face) -> "Sequence[ClassChanged.Change.ValueType]":

@@ -1,7 +1,7 @@
 """Sellable sessions: a projection of scheduling's plan with booking's own counters."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -120,7 +120,7 @@ async def _follow(tx: UnitOfWork, planned: PlannedSession) -> None:
 
 
 def _face(planned: PlannedSession) -> Face:
-    return Face(planned.start_time, planned.end_time, planned.room_id, planned.instructor_id, planned.cancelled)
+    return Face(**{field.name: getattr(planned, field.name) for field in fields(Face)})
 
 
 async def add(tx: UnitOfWork, planned: Sequence[PlannedSession]) -> None:

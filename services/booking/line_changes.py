@@ -9,7 +9,8 @@ from uuid import UUID
 
 from sqlalchemy import Row, insert, select, text, update
 
-from services.booking import changes, holds, ledger, promotions, waitlist
+from powerhouse.booking.v1.events_pb2 import ClientsDisplaced
+from services.booking import announcements, changes, holds, ledger, promotions, waitlist
 from services.booking.models import IN_LINE, BookableSession, WaitlistEntry
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
@@ -61,11 +62,21 @@ async def cut(tx: UnitOfWork, session_id: UUID) -> None:
     await free_places(tx, session_id, len(withdrawn) + len(displaced))
     moves = [(ledger.REDEEMED, booking.client_package_id, booking.id) for booking in displaced]
     await ledger.transfer_ones(tx, moves, "displaced")
-    waiting = []
+    waiting: dict[UUID, UUID] = {}
     if _is_open(tx, session):
         waiting = await _stand_first(tx, session_id, [booking for booking in displaced if booking.comes])
     await changes.publish_bookings(tx, [booking.id for booking in displaced])
-    await changes.publish_waits(tx, [*withdrawn, *waiting])
+    await changes.publish_waits(tx, [*withdrawn, *waiting.values()])
+    places = [
+        ClientsDisplaced.Place(
+            booking_id=str(booking.id),
+            client_id=str(booking.client_id),
+            waitlist_entry_id=str(waiting.get(booking.id, "")),
+            guest=not booking.comes,
+        )
+        for booking in displaced
+    ]
+    await announcements.tell_displaced(tx, session, places)
 
 
 async def free_places(tx: UnitOfWork, session_id: UUID, places: int) -> None:
@@ -118,10 +129,13 @@ async def follow_move(tx: UnitOfWork, session_id: UUID) -> None:
             await changes.publish_waits(tx, [entry_id])
 
 
-async def _stand_first(tx: UnitOfWork, session_id: UUID, displaced: Sequence[Row[Any]]) -> list[UUID]:
-    """Those who lost a booking wait at the head of the line, who booked first first, with the credit they paid."""
+async def _stand_first(tx: UnitOfWork, session_id: UUID, displaced: Sequence[Row[Any]]) -> dict[UUID, UUID]:
+    """Those who lost a booking wait at the head of the line, who booked first first, with the credit they paid.
+
+    Returns the wait that each booking became.
+    """
     if not displaced:
-        return []
+        return {}
     # Who was passed over and then booked directly may still be in line.
     twice = await _in_line(tx, session_id, *(booking.client_id for booking in displaced))
     await waitlist.end(tx, twice, "REMOVED", "ALREADY_BOOKED")
@@ -144,7 +158,7 @@ async def _stand_first(tx: UnitOfWork, session_id: UUID, displaced: Sequence[Row
         for hold_id, booking in zip(hold_ids, displaced, strict=True)
     ]
     await tx.session.execute(insert(WaitlistEntry), rows)
-    return [row["id"] for row in rows]
+    return {booking.id: row["id"] for booking, row in zip(displaced, rows, strict=True)}
 
 
 def _is_open(tx: UnitOfWork, session: BookableSession) -> bool:

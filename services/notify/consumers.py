@@ -8,6 +8,7 @@ from powerhouse.booking.v1.events_pb2 import (
     BookingChanged,
     ClassChanged,
     ClientErased,
+    ClientsDisplaced,
     FeeChanged,
     WaitlistEntryChanged,
 )
@@ -17,7 +18,15 @@ from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished, StudioCha
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
 from services.chassis.rpc.codec import from_timestamp
-from services.notify import class_changes, deliveries, generation_summaries, preferences, reminders, senders
+from services.notify import (
+    class_changes,
+    deliveries,
+    generation_summaries,
+    preferences,
+    push_subscriptions,
+    reminders,
+    senders,
+)
 from services.notify.deliveries import Plan
 from services.notify.models import Channel, Kind
 from services.notify.reminders import BookingState
@@ -75,6 +84,12 @@ async def announce_change(tx: UnitOfWork, event: Event[ClassChanged]) -> None:
     await class_changes.announce(tx, event.payload)
 
 
+@consumers.on(ClientsDisplaced)
+async def tell_displaced(tx: UnitOfWork, event: Event[ClientsDisplaced]) -> None:
+    """A class has fewer places; who has lost theirs is told."""
+    await class_changes.tell_displaced(tx, event.payload)
+
+
 @consumers.on(WaitlistEntryChanged)
 async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> None:
     """Who waits is told of a place, or of the offer of one."""
@@ -87,6 +102,8 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
         version, until = told.version, from_timestamp(told, "offer_expire_time")
     else:
         return
+    client_id = UUID(told.client_id)
+    listens = bool(await push_subscriptions.listening(tx, [client_id]))
     await deliveries.plan(
         tx,
         *(
@@ -95,12 +112,13 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
                 channel=channel,
                 subject_id=subject_id,
                 time_version=version,
-                client_id=UUID(told.client_id),
+                client_id=client_id,
                 booking_id=booking_id,
                 class_session_id=UUID(told.class_session_id),
                 useful_until=until,
             )
-            for channel in (Channel.EMAIL, Channel.SMS)
+            for channel in Channel
+            if channel != Channel.PUSH or listens
         ),
     )
 

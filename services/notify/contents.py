@@ -23,11 +23,14 @@ from services.chassis.resources import Resources
 from services.chassis.rpc.codec import from_timestamp
 from services.notify import class_facts, generation_summaries, staff, stationery, suppressions
 from services.notify.handing_over import Sending
-from services.notify.local_words import day_and_time, money, phrase
+from services.notify.local_words import day_and_time, money, phrase, short_time
 from services.notify.models import Channel, Kind
 from services.notify.recipients import Addressee, Recipients, Subject
 from services.notify.settings import NotifySettings
 from services.notify.stationery import Stationery
+from services.notify.template_variables import YES
+
+_IN_LINE = (WaitlistEntry.WAITING, WaitlistEntry.OFFERED)
 
 
 class NotWanted(Exception):
@@ -83,11 +86,40 @@ async def _reminder(work: Resources, recipients: Recipients, sending: Sending) -
 async def _class_changed(work: Resources, recipients: Recipients, sending: Sending) -> Content:
     content = await _about_place(work, recipients, sending)
     assert content.addressee
-    before, zone = sending.args.get("previous_start"), content.addressee.recipient.session.time_zone
-    content.values["changes"] = ", ".join(phrase(change, content.language) for change in sending.args["changes"])
-    content.values["previous_start"] = (
-        day_and_time(datetime.fromisoformat(before), zone, content.language) if before else ""
-    )
+    session, language = content.addressee.recipient.session, content.language
+    told = {what: each["was"] for what, each in sending.args.get("previous", {}).items()}
+    now = {
+        "time": session.start_time.ToDatetime(tzinfo=UTC).isoformat(),
+        "instructor": session.instructor_display_name,
+        "room": f"{session.room_display_name}, {session.location_display_name}",
+    }
+    before = {what: was for what, was in told.items() if was != now[what]}
+    # What is again as the client knows it is no change.
+    changes = [change for change in sending.args["changes"] if change in before or change not in told]
+    if not changes:
+        raise NotWanted("the class is again as the client knows it")
+    content.values["changes"] = ", ".join(phrase(change, language) for change in changes)
+    start = datetime.fromisoformat(before["time"]) if "time" in before else None
+    content.values["previous_start"] = day_and_time(start, session.time_zone, language) if start else ""
+    content.values["previous_start_short"] = short_time(start, session.time_zone, language) if start else ""
+    content.values["previous_instructor"] = before.get("instructor", "")
+    content.values["previous_room"] = before.get("room", "")
+    return content
+
+
+async def _displaced(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    """Of a place that is gone: by the wait that it became, else by the booking that it was."""
+    waits = sending.subject_id != sending.booking_id
+    subject = {"waitlist_entry_id" if waits else "booking_id": sending.subject_id}
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, **subject))
+    recipient = addressee.recipient
+    if recipient.waitlist_state == WaitlistEntry.PROMOTED or recipient.state == Booking.CONFIRMED:
+        raise NotWanted("the client has a place again")
+    if recipient.session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
+        raise NotWanted("the class has begun")
+    content = _content(work, sending, addressee)
+    content.values["waiting"] = YES if recipient.waitlist_state in _IN_LINE else ""
+    content.values["guest"] = YES if sending.args["guest"] else ""
     return content
 
 
@@ -218,6 +250,7 @@ _COLLECTORS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Con
     Kind.WAITLIST_OFFER: _waitlist_offer,
     Kind.CLASS_CANCELLED: _class_cancelled,
     Kind.CLASS_CHANGED: _class_changed,
+    Kind.DISPLACED: _displaced,
     Kind.FEE_DUE: _fee_due,
     Kind.GENERATION_SUMMARY: _generation_summary,
     Kind.DELIVERY_ALERT: _delivery_alert,

@@ -32,6 +32,7 @@ _NUMBERS = {
     Kind.CLASS_CHANGED: 6,
     Kind.FEE_DUE: 7,
     Kind.RECEIPT: 8,
+    Kind.DISPLACED: 9,
 }
 _KINDS = {number: kind for kind, number in _NUMBERS.items()}
 

@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import check_etag
 from services.notify import consent
-from services.notify.models import Channel, ClientPreferences, DismissedWarning, Kind, Studio
+from services.notify.models import Channel, ClientPreferences, DismissedWarning, Kind, PushSubscription, Studio
 from services.notify.quiet_hours import QuietHours
 
 # What clients are sent, and so may choose about. The other kinds go to people who work at a studio, or were asked for.
@@ -25,6 +25,7 @@ CLIENT_KINDS = (
     Kind.WAITLIST_OFFER,
     Kind.CLASS_CANCELLED,
     Kind.CLASS_CHANGED,
+    Kind.DISPLACED,
     Kind.FEE_DUE,
     Kind.RECEIPT,
 )
@@ -106,7 +107,7 @@ async def opt_out(tx: UnitOfWork, client_id: UUID, kind: Kind | None, channel: C
 
 async def forget(tx: UnitOfWork, client_id: UUID) -> None:
     """The client is no more."""
-    for table in (ClientPreferences, DismissedWarning):
+    for table in (ClientPreferences, DismissedWarning, PushSubscription):
         await tx.session.execute(delete(table).where(table.tenant_id == tx.tenant, table.client_id == client_id))
 
 

@@ -4,15 +4,19 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select
+import grpc
 from sqlalchemy.dialects.postgresql import insert
 
+from powerhouse.booking.v1 import sale_service_pb2
+from powerhouse.booking.v1.sale_service_pb2 import CheckClassTypesRequest
+from powerhouse.booking.v1.sale_service_pb2_grpc import SaleServiceStub
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound, check_etag
-from services.notify.models import Channel, RemindedBooking, ReminderSettings
+from services.chassis.resources import Resources
+from services.notify.models import Channel, ReminderSettings
 
-# Minutes before the start: a mail and a text the day before, a text two hours before.
-DEFAULT: Mapping[str, Sequence[int]] = {Channel.EMAIL: [1440], Channel.SMS: [1440, 120]}
+# Minutes before the start: a mail and a text the day before, a text two hours before; in a browser that listens too.
+DEFAULT: Mapping[str, Sequence[int]] = {Channel.EMAIL: [1440], Channel.SMS: [1440, 120], Channel.PUSH: [120]}
 MUTABLE = ("offsets", "class_types")
 # Follows a change of settings.
 REARRANGE_JOB = "rearrange_reminders"
@@ -30,12 +34,27 @@ async def offsets(tx: UnitOfWork, class_type_id: UUID) -> Mapping[Channel, Seque
     return {Channel(channel): minutes for channel, minutes in held.items()}
 
 
-async def update(tx: UnitOfWork, changes: Mapping[str, Mapping[str, Any]], etag: str) -> ReminderSettings:
-    """Changes some of MUTABLE; what is planned already follows.
+async def require_class_types(resources: Resources, studio: UUID, class_type_ids: Collection[str]) -> None:
+    """Booking knows class types by their classes. Raises NotFound for one of which the studio has never planned any.
 
-    Raises Aborted/ETAG_MISMATCH, and NotFound for a class type that nobody has booked yet: no other is known here.
+    Ask before a transaction begins.
     """
-    await _require_booked(tx, {UUID(class_type_id) for class_type_id in changes.get("class_types", {})})
+    if not class_type_ids:
+        return
+    booking = resources.stubs.get(
+        SaleServiceStub, sale_service_pb2.DESCRIPTOR.services_by_name["SaleService"], "booking"
+    )
+    class_types = [f"studios/{studio}/classTypes/{class_type_id}" for class_type_id in class_type_ids]
+    try:
+        await booking.CheckClassTypes(CheckClassTypesRequest(parent=f"studios/{studio}", class_types=class_types))
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        raise NotFound("class_type") from None
+
+
+async def update(tx: UnitOfWork, changes: Mapping[str, Mapping[str, Any]], etag: str) -> ReminderSettings:
+    """Changes some of MUTABLE; what is planned already follows. Raises Aborted/ETAG_MISMATCH."""
     await tx.session.execute(insert(ReminderSettings).values(_default(tx)).on_conflict_do_nothing())
     settings = await tx.session.get_one(ReminderSettings, tx.tenant, with_for_update=True)
     check_etag(etag, settings.etag)
@@ -46,15 +65,6 @@ async def update(tx: UnitOfWork, changes: Mapping[str, Mapping[str, Any]], etag:
     await tx.session.flush()
     await tx.enqueue(REARRANGE_JOB, f"{tx.tenant}/{settings.version}")
     return settings
-
-
-async def _require_booked(tx: UnitOfWork, class_type_ids: Collection[UUID]) -> None:
-    booking = RemindedBooking
-    query = select(booking.class_type_id).where(
-        booking.tenant_id == tx.tenant, booking.class_type_id.in_(class_type_ids)
-    )
-    if class_type_ids and {*class_type_ids} - {*await tx.session.scalars(query.distinct())}:
-        raise NotFound("class_type")
 
 
 def _default(tx: UnitOfWork) -> dict[str, Any]:

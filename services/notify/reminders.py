@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.notify import deliveries, preferences, reminder_settings
+from services.notify import deliveries, preferences, push_subscriptions, reminder_settings
 from services.notify.deliveries import Plan, step
 from services.notify.due_times import due_time
 from services.notify.models import Channel, Delivery, Kind, RemindedBooking, State
@@ -79,10 +79,10 @@ async def arrange(tx: UnitOfWork, booking: RemindedBooking, *, since: datetime) 
     wanted: Mapping[Key, Wanted] = {}
     if booking.confirmed and booking.start_time > tx.now():
         wishes = (await preferences.load(tx, [booking.client_id]))[booking.client_id]
-        offsets = await reminder_settings.offsets(tx, booking.class_type_id)
-        wanted = reminders_of(
-            booking, {**offsets, **wishes.offsets}, wishes, since=since, now=tx.now(), waiting=waiting
-        )
+        offsets = {**await reminder_settings.offsets(tx, booking.class_type_id), **wishes.offsets}
+        if offsets.get(Channel.PUSH) and not await push_subscriptions.listening(tx, [booking.client_id]):
+            del offsets[Channel.PUSH]
+        wanted = reminders_of(booking, offsets, wishes, since=since, now=tx.now(), waiting=waiting)
     for key, row in known.items():
         _settle(tx, row, wanted.get(key), _why_not(booking, row))
     fresh = [_plan(booking, key, reminder) for key, reminder in wanted.items() if key not in known]

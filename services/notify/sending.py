@@ -24,7 +24,9 @@ from services.notify.providers.answers import AcceptedBefore, Deferred, NotAsked
 from services.notify.providers.choice import providers_of
 from services.notify.providers.keys import key_of
 from services.notify.providers.mail import Mail, MailProvider
+from services.notify.providers.push import SubscriptionGone
 from services.notify.providers.sms import Sms, SmsProvider
+from services.notify.pushing import Browsers, Notice
 from services.notify.recipients import Recipients
 from services.notify.settings import NotifySettings
 
@@ -41,6 +43,9 @@ FOUND_BY_NOW = timedelta(seconds=110)
 LOOKED_LONG_ENOUGH = timedelta(minutes=15)
 _CLOCKS_DIFFER = timedelta(minutes=1)
 NO_TEXTS = "text messages are not set up"
+NO_PUSHES = "push messages are not set up"
+# Whoever takes a message of its channel.
+Taker = MailProvider | SmsProvider | Browsers
 
 
 @dataclass
@@ -90,6 +95,10 @@ async def send(work: Work, sending: Sending) -> Outcome:
         if sending.state != State.PENDING:
             return await _look(desk, sending, letter, providers.sms)
         return await _call(desk, sending, letter, providers.sms)
+    if isinstance(letter, Notice):
+        if providers.push is None:
+            return await _finish(desk, sending, End(State.SKIPPED, NO_PUSHES))
+        return await _call(desk, sending, letter, Browsers(work, providers.push))
     handed_over = sending.state != State.PENDING
     first = sending.first_attempt_time
     if handed_over and first is not None and real_now() - first > KEY_LIFETIME:
@@ -101,7 +110,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
     return await _call(desk, sending, letter, provider)
 
 
-async def _call(desk: Desk, sending: Sending, letter: Letter, provider: MailProvider | SmsProvider) -> Outcome:
+async def _call(desk: Desk, sending: Sending, letter: Letter, provider: Taker) -> Outcome:
     if sending.calls >= MAX_ATTEMPTS:
         reason = sending.reason or f"no answer from the {_called(sending.channel)} provider"
         return await _finish(desk, sending, End(State.FAILED, reason))
@@ -117,17 +126,22 @@ async def _call(desk: Desk, sending: Sending, letter: Letter, provider: MailProv
     return await _finish(desk, sending, End(State.ACCEPTED, provider=provider.name, provider_message_id=message_id))
 
 
-async def _hand_over(letter: Letter, provider: MailProvider | SmsProvider, key: str) -> str:
+async def _hand_over(letter: Letter, provider: Taker, key: str) -> str:
     if isinstance(letter, Mail):
         return await cast(MailProvider, provider).send(letter, key)
+    if isinstance(letter, Notice):
+        return await cast(Browsers, provider).send(letter, key)
     return await cast(SmsProvider, provider).send(letter, key)
 
 
-async def _note_answer(desk: Desk, sending: Sending, provider: MailProvider | SmsProvider, answer: NotSent) -> Outcome:
+async def _note_answer(desk: Desk, sending: Sending, provider: Taker, answer: NotSent) -> Outcome:
     """Records an answer that was no yes, and says when to go on."""
     last = sending.calls + 1 >= MAX_ATTEMPTS
     if isinstance(answer, AcceptedBefore):
         return await _finish(desk, sending, End(State.ACCEPTED, answer.reason, provider=provider.name))
+    if isinstance(answer, SubscriptionGone):
+        # Whoever closes a browser for good needs no alarm.
+        return await _finish(desk, sending, End(State.SKIPPED, answer.reason, provider=provider.name))
     if isinstance(answer, Rejected):
         return await _finish(desk, sending, End(State.FAILED, answer.reason, provider=provider.name))
     if isinstance(answer, NotAsked):
@@ -190,7 +204,7 @@ async def _pause(
     return Retry(end.what or str(end.state), asked if asked is not None else seconds)
 
 
-def _repeatable(provider: MailProvider | SmsProvider) -> bool:
+def _repeatable(provider: Taker) -> bool:
     """Whether the same key may go out again without a second message."""
     return bool(getattr(provider, "remembers_keys", False))
 

@@ -12,6 +12,8 @@ from powerhouse.notify.v1 import (
     preference_service_pb2_grpc,
     provider_event_service_pb2,
     provider_event_service_pb2_grpc,
+    push_service_pb2,
+    push_service_pb2_grpc,
     sender_service_pb2,
     sender_service_pb2_grpc,
     template_service_pb2,
@@ -26,6 +28,7 @@ from services.notify.rpc.delivery_report_servicer import DeliveryReportServicer
 from services.notify.rpc.notify_servicer import NotifyServicer
 from services.notify.rpc.preference_servicer import PreferenceServicer
 from services.notify.rpc.provider_event_servicer import ProviderEventServicer
+from services.notify.rpc.push_servicer import PushServicer
 from services.notify.rpc.sender_servicer import SenderServicer
 from services.notify.rpc.template_servicer import TemplateServicer
 from services.notify.settings import NotifySettings
@@ -38,7 +41,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         Servicer(
             notify_service_pb2.DESCRIPTOR.services_by_name["NotifyService"],
             notify_service_pb2_grpc.add_NotifyServiceServicer_to_server,
-            NotifyServicer(resources.database, resources.pager),
+            NotifyServicer(resources),
         ),
         Servicer(
             provider_event_service_pb2.DESCRIPTOR.services_by_name["ProviderEventService"],
@@ -64,6 +67,11 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
             delivery_report_service_pb2.DESCRIPTOR.services_by_name["DeliveryReportService"],
             delivery_report_service_pb2_grpc.add_DeliveryReportServiceServicer_to_server,
             DeliveryReportServicer(resources),
+        ),
+        Servicer(
+            push_service_pb2.DESCRIPTOR.services_by_name["PushService"],
+            push_service_pb2_grpc.add_PushServiceServicer_to_server,
+            PushServicer(resources),
         ),
     ]
 

@@ -17,7 +17,7 @@ _NEEDED = {
     "smtp": ("POWERHOUSE_SMTP_URL", "smtp_url"),
 }
 # Where Chrome, Firefox, Safari and Edge have their notifications sent to.
-_PUSH_SERVICES = (
+PUSH_SERVICES = (
     "https://fcm.googleapis.com,https://updates.push.services.mozilla.com,"
     "https://*.push.apple.com,https://*.notify.windows.com"
 )
@@ -51,7 +51,7 @@ class NotifySettings(ServiceSettings):
     # P-256, base64url; browsers that subscribed with its public half are lost when it changes.
     vapid_private_key: str = env("VAPID_PRIVATE_KEY", "")
     vapid_contact: str = env("VAPID_CONTACT", "mailto:studio@powerhouse.example")
-    push_services: str = env("POWERHOUSE_PUSH_SERVICES", _PUSH_SERVICES)
+    push_services: str = env("POWERHOUSE_PUSH_SERVICES", PUSH_SERVICES)
 
     # Secrets of webhooks, separated by commas while one replaces another.
     resend_webhook_secrets: str = env("RESEND_WEBHOOK_SECRETS", "")

@@ -44,6 +44,11 @@ class Stationery:
         source = self.source(kind, Channel.SMS, language)
         return templates.render_sms(kind, values, language=language, source=source, studio=self.brand.display_name)
 
+    def push(self, kind: Kind, values: Mapping[str, str], language: str) -> tuple[str, str]:
+        """Title and text of a push message."""
+        source = self.source(kind, Channel.PUSH, language)
+        return templates.render_push(kind, values, language=language, source=source, studio=self.brand.display_name)
+
     def mail(
         self, kind: Kind, values: Mapping[str, str], language: str, wayout: Wayout | None
     ) -> tuple[Words, dict[str, str]]:

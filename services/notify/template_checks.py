@@ -11,7 +11,7 @@ from jinja2 import Environment, TemplateSyntaxError, meta, nodes
 
 from services.notify import mail_parts, template_variables
 from services.notify.models import Channel, Kind
-from services.notify.templates import Source, render, render_fragment, render_sms
+from services.notify.templates import Source, render, render_fragment, render_push, render_sms
 
 # What providers take as one message.
 MAX_SMS = 1600
@@ -66,6 +66,8 @@ def check(kind: Kind, channel: Channel, source: Source, language: str) -> None:
 def _fields(channel: Channel, source: Source) -> dict[str, str]:
     if channel == Channel.SMS:
         return {"text": source.text}
+    if channel == Channel.PUSH:
+        return {"subject": source.subject, "text": source.text}
     return {"subject": source.subject, "html": source.html, "text": source.text}
 
 
@@ -113,6 +115,10 @@ def _try(kind: Kind, channel: Channel, source: Source, values: dict[str, str], l
             text = render_sms(kind, values, language=language, source=source)
             if not text or len(text) > MAX_SMS:
                 raise Unsound("text", "MESSAGE_LENGTH", f"makes a message that is empty or longer than {MAX_SMS}")
+            return
+        if channel == Channel.PUSH:
+            if not all(render_push(kind, values, language=language, source=source, studio="Studio")):
+                raise Unsound("text", "MESSAGE_LENGTH", "makes a push message without a title or a text")
             return
         words = render(kind, values, language=language, source=source)
         _Tags().check(render_fragment(values, source))

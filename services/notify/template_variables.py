@@ -24,6 +24,9 @@ _CLASS = (
     "time_zone",
     "link",
 )
+# Of what either holds or is empty.
+YES = "yes"
+_BEFORE = ("previous_start", "previous_start_short", "previous_instructor", "previous_room")
 # Beside `studio`, its name, which every message has.
 VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     # Until when cancelling is free; empty when that is over.
@@ -32,8 +35,10 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     Kind.WAITLIST_PROMOTED: (*_CLASS, "free_cancel_until"),
     Kind.WAITLIST_OFFER: (*_CLASS, "offer_until"),
     Kind.CLASS_CANCELLED: _CLASS,
-    # What is different, in words; the time before is empty when that stays.
-    Kind.CLASS_CHANGED: (*_CLASS, "changes", "previous_start"),
+    # What is different, in words; of what was before, what stays is empty.
+    Kind.CLASS_CHANGED: (*_CLASS, "changes", *_BEFORE),
+    # Whether the place became a wait at the head of the line, and whether it was a guest's; else empty.
+    Kind.DISPLACED: (*_CLASS, "waiting", "guest"),
     Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
     Kind.RECEIPT: ("name", "amount", "description", "date", "link"),
     Kind.INVITATION: ("name", "role", "link", "expires"),
@@ -69,23 +74,24 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
 }
 # Empty where there is nothing to say.
 OPTIONAL = frozenset(
-    {"name", "dependant", "spot", "free_cancel_until", "previous_start", "conflict_list", "attention_list"}
+    {"name", "dependant", "spot", "free_cancel_until", "waiting", "guest", "conflict_list", "attention_list", *_BEFORE}
 )
 # Values of several lines.
 LISTS = frozenset({"conflict_list", "attention_list"})
-# Short enough for a text, and urgent enough.
-SMS_KINDS = (
+# Short enough for a text or a push message, and urgent enough.
+SHORT_KINDS = (
     Kind.REMINDER,
     Kind.WAITLIST_PROMOTED,
     Kind.WAITLIST_OFFER,
     Kind.CLASS_CANCELLED,
     Kind.CLASS_CHANGED,
+    Kind.DISPLACED,
 )
 
 
 def channels(kind: Kind) -> tuple[Channel, ...]:
-    """Those that have words for it; a push message takes the mail's subject and the text of the SMS."""
-    return (Channel.EMAIL, Channel.SMS) if kind in SMS_KINDS else (Channel.EMAIL,)
+    """Those that have words for it."""
+    return tuple(Channel) if kind in SHORT_KINDS else (Channel.EMAIL,)
 
 
 def sample(kind: Kind, language: str) -> dict[str, str]:
@@ -106,7 +112,12 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
         "free_cancel_until": day_and_time(_START - timedelta(hours=12), _ZONE, language),
         "offer_until": day_and_time(_START - timedelta(hours=6), _ZONE, language),
         "previous_start": day_and_time(_START - timedelta(hours=1), _ZONE, language),
+        "previous_start_short": short_time(_START - timedelta(hours=1), _ZONE, language),
+        "previous_instructor": "",
+        "previous_room": "Gelber Raum, Kreuzberg" if german else "Yellow Room, Kreuzberg",
         "changes": ", ".join(phrase(change, language) for change in ("time", "room")),
+        "waiting": YES,
+        "guest": "",
         "amount": money(1250, "EUR", language),
         "reason": phrase("no_show", language),
         "description": "10er-Karte" if german else "Class pack of 10",

@@ -1,8 +1,9 @@
 """Words of a message from its template: the studio's own, or the house's in `templates/<language>/<kind>`.
 
 A mail's `.txt` begins with the line of its subject; its `.html` is what stands inside `layout.html`; a text message is
-`.sms`. What people typed is tidied first: one line, no control characters, never endless. So no value can start a new
-header, a new paragraph or another direction of writing; in HTML it is escaped as well.
+`.sms`; a push message `.push`, which begins with the line of its title. What people typed is tidied first: one line, no
+control characters, never endless. So no value can start a new header, a new paragraph or another direction of writing;
+in HTML it is escaped as well.
 """
 
 import re
@@ -22,6 +23,8 @@ from services.notify.template_variables import LISTS
 # Characters of a name that a mail shows, and of its subject line.
 MAX_NAME = 120
 MAX_SUBJECT = 150
+# Of what a push message says.
+MAX_PUSH = 500
 # Of a value that is a list.
 MAX_LINE, MAX_LINES = 300, 60
 # Controls, separators of lines, unpaired surrogates, and what switches the direction of writing.
@@ -31,7 +34,7 @@ _FOLDER = Path(__file__).parent / "templates"
 
 @dataclass(frozen=True)
 class Source:
-    """A template as it is written. `subject` and `html` are of mails alone."""
+    """A template as it is written. `subject` is of mails and the title of a push message, `html` of mails alone."""
 
     subject: str
     html: str
@@ -63,6 +66,9 @@ def house(kind: Kind, channel: Channel, language: str) -> Source:
     folder = _FOLDER / spoken(language)
     if channel == Channel.SMS:
         return Source("", "", (folder / f"{kind}.sms").read_text(encoding="utf-8").strip())
+    if channel == Channel.PUSH:
+        title, _, text = (folder / f"{kind}.push").read_text(encoding="utf-8").partition("\n")
+        return Source(title, "", text.strip())
     subject, _, text = (folder / f"{kind}.txt").read_text(encoding="utf-8").partition("\n")
     return Source(subject, (folder / f"{kind}.html").read_text(encoding="utf-8"), text.strip("\n"))
 
@@ -103,6 +109,16 @@ def render_sms(
     source = source or house(kind, Channel.SMS, language)
     said = _tidied(values, tidy(studio))
     return sms_segments.plain(" ".join(_compiled(source.text, escape=False).render(said).split()))
+
+
+def render_push(
+    kind: Kind, values: Mapping[str, str], *, language: str = "en", source: Source | None = None, studio: str = ""
+) -> tuple[str, str]:
+    """Title and text of one push message, each on one line and short enough for its 4 KiB; a tap opens the link."""
+    source = source or house(kind, Channel.PUSH, language)
+    said = _tidied(values, tidy(studio))
+    title, text = (_compiled(each, escape=False).render(said) for each in (source.subject, source.text))
+    return tidy(title, MAX_SUBJECT), tidy(text, MAX_PUSH)
 
 
 def page_template(name: str) -> Template:

@@ -41,7 +41,7 @@ class Curl:
         return json.loads(answer.stdout)
 
 
-def _bookable(sessions: list[dict[str, Any]]) -> dict[str, Any]:
+def bookable(sessions: list[dict[str, Any]]) -> dict[str, Any]:
     """An open session that can still be cancelled free of charge, beside those already booked."""
     mine = [session for session in sessions if session["myBooking"]]
     return next(
@@ -68,7 +68,7 @@ def test_with_curl_alone(running: Product, tmp_path: Path) -> None:
     # A session that the demo's instructor teaches.
     teacher = instructor("GET", "/v1/accounts/me")["account"]["displayName"]
     week = client("GET", f"/v1/{studio}/bookableSessions?pageSize=200")["bookableSessions"]
-    session = _bookable([s for s in week if s["instructorDisplayName"] == teacher])
+    session = bookable([s for s in week if s["instructorDisplayName"] == teacher])
     credits = client("GET", f"/v1/{studio}/clients")["clients"][0]["creditsLeft"]
 
     booking = client("POST", f"/v1/{studio}/bookings", {"classSession": session["classSession"]})
@@ -98,7 +98,7 @@ def test_as_somebody_who_just_signed_up(running: Product) -> None:
     visitor.post("/v1/accounts:signUp", {"email": email, "password": "a long enough one", "displayName": "Nora New"})
     client = visitor.post(f"/v1/{owner.studio}/clients:join", {"displayName": "Nora New", "email": email})
     sessions = visitor.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")["bookableSessions"]
-    session = _bookable(sessions)
+    session = bookable(sessions)
     refusal = visitor.post(f"/v1/{owner.studio}/bookings", {"classSession": session["classSession"]}, expect=400)
     assert refusal["error"]["details"][0]["reason"] == "NO_CREDIT"
 

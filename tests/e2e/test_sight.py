@@ -7,7 +7,7 @@ from uuid import uuid4
 import httpx
 
 from embedded.programs import SERVICES
-from tests.e2e.test_first_booking import _bookable
+from tests.e2e.test_first_booking import bookable
 from tests.support.product import Product, Visitor, eventually
 from tests.support.traces import Receiver, SeenSpan
 
@@ -23,7 +23,7 @@ def _booked_anew(running: Product, display_name: str, email: str) -> tuple[Visit
         f"/v1/{owner.studio}/clientPackages:grant",
         {"client": client["name"], "displayName": "Welcome", "credits": 1, "reason": "first visit"},
     )
-    session = _bookable(visitor.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")["bookableSessions"])
+    session = bookable(visitor.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")["bookableSessions"])
     booking: dict[str, str] = visitor.post(f"/v1/{owner.studio}/bookings", {"classSession": session["classSession"]})
     return visitor, booking
 

@@ -626,7 +626,7 @@ MUTANTS = [
     Mutant(
         "only known push services are called",
         "services/notify/providers/web_push.py",
-        'raise Rejected("the address is of no push service we know")',
+        "return None",
         "return next(iter(self._services.values()))",
         f"{NOTIFY}/test_push_provider.py::test_only_known_push_services_are_called",
     ),
@@ -762,6 +762,34 @@ MUTANTS = [
         "if UUID(place.booking_id) not in spoken_for",
         "if place.booking_id",
         f"{NOTIFY}/test_reminders.py::test_the_newest_change_speaks_for_all",
+    ),
+    Mutant(
+        "a browser is of its own account alone",
+        "services/notify/push_subscriptions.py",
+        "table.client_id == client_id, table.account_id == account_id",
+        "table.client_id == client_id, table.account_id.is_not(None)",
+        f"{NOTIFY}/test_push.py::test_nobody_but_its_own_account_sees_or_ends_a_subscription",
+    ),
+    Mutant(
+        "a browser that is gone is forgotten",
+        "services/notify/pushing.py",
+        "await push_subscriptions.forget(tx, gone)",
+        "await push_subscriptions.forget(tx, [])",
+        f"{NOTIFY}/test_push.py::test_a_browser_that_is_gone_is_forgotten_with_what_was_planned_for_it",
+    ),
+    Mutant(
+        "who loses a place is told once",
+        "services/notify/class_changes.py",
+        "subject_id=UUID(place.waitlist_entry_id or place.booking_id),",
+        'subject_id=__import__("uuid").uuid4(),',
+        f"{NOTIFY}/test_class_news.py::test_who_loses_a_place_is_told_once",
+    ),
+    Mutant(
+        "who has a place again is not told that it is gone",
+        "services/notify/contents.py",
+        "if recipient.waitlist_state == WaitlistEntry.PROMOTED or recipient.state == Booking.CONFIRMED:",
+        "if False:",
+        f"{NOTIFY}/test_class_news.py::test_who_has_a_place_again_before_it_is_sent_is_not_told_that_it_is_gone",
     ),
     Mutant(
         "wishes are asked again when a message leaves",

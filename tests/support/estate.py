@@ -50,6 +50,8 @@ from powerhouse.notify.v1 import (
     notify_service_pb2_grpc,
     preference_service_pb2,
     preference_service_pb2_grpc,
+    push_service_pb2,
+    push_service_pb2_grpc,
     sender_service_pb2_grpc,
     template_service_pb2,
     template_service_pb2_grpc,
@@ -117,6 +119,7 @@ STUBS = {
         sender_service_pb2_grpc.SenderServiceStub,
         template_service_pb2_grpc.TemplateServiceStub,
         delivery_report_service_pb2_grpc.DeliveryReportServiceStub,
+        push_service_pb2_grpc.PushServiceStub,
     ),
     "payments": together(
         catalogue_service_pb2_grpc.CatalogueServiceStub,
@@ -198,9 +201,10 @@ class Estate:
 async def open_estate(mesh: Mesh) -> AsyncIterator[Estate]:
     """The services run as long as the context."""
     mesh.clock = HeldClock(NOW)
+    push = {"VAPID_PRIVATE_KEY_FILE": str(mesh.certificates.push_key)}
     async with AsyncExitStack() as stack:
         running = [
-            await stack.enter_async_context(mesh.running(service))
+            await stack.enter_async_context(mesh.running(service, push))
             for service in (IDENTITY, SCHEDULING, BOOKING, NOTIFY, PAYMENTS)
         ]
         yield Estate({each.service.name: each for each in running})
@@ -225,7 +229,7 @@ class Holding:
         return self.estate.services[service].as_principal(STUBS[service], self.owner)
 
     def add(self, made: Any) -> str:
-        self.objects[made.name.split("/")[2]] = made.name
+        self.objects[made.name.split("/")[-2]] = made.name
         return str(made.name)
 
 
@@ -410,6 +414,15 @@ async def _choose(holding: Holding) -> None:
     await stub.UpdatePreferences(pb.UpdatePreferencesRequest(preferences=preferences, request_id=str(new_id())))
     templates = await stub.ListMessageTemplates(template_service_pb2.ListMessageTemplatesRequest(parent=holding.name))
     holding.add(templates.message_templates[0])
+    browser = push_service_pb2.PushSubscription(
+        endpoint="https://fcm.googleapis.com/fcm/send/mara",
+        p256dh="BMfRmojf_WjGkoULzSDWXl4br8ieGvu4hSBpA-gIOYOYcWlBCISOUUwFKzej1htRjzZjussCiX8X0vwa8hxYb14",
+        auth="Aw8bJzM_S1djb3uHk5-rtw",
+    )
+    subscribe = push_service_pb2.CreatePushSubscriptionRequest(
+        push_subscription=browser, **_keyed({"parent": holding.objects["clients"]})
+    )
+    holding.add(await stub.CreatePushSubscription(subscribe))
 
 
 async def _transfer(holding: Holding) -> None:

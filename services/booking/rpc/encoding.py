@@ -182,6 +182,7 @@ def encode_recipient(recipient: Recipient, contact: Client) -> BatchGetRecipient
         language=contact.language,
         guardian_display_name="" if contact.id == client.id else contact.display_name,
         client_id=str(client.id),
+        account_id=str(client.account_id or ""),
         session=encode_offer(recipient.offer),
         time_version=recipient.offer.session.time_version,
         booking_id=str(booking.id) if booking else "",

@@ -13,6 +13,7 @@ from services.notify.models.deliveries import (
     ReminderSettings,
     State,
 )
+from services.notify.models.push_subscriptions import PushSubscription
 from services.notify.models.studios import (
     AddressKey,
     ClientPreferences,
@@ -41,6 +42,7 @@ __all__ = [
     "MessageTemplate",
     "Outcome",
     "ProviderEvent",
+    "PushSubscription",
     "RemindedBooking",
     "ReminderSettings",
     "Sender",

@@ -26,6 +26,8 @@ class Kind(StrEnum):
     WAITLIST_OFFER = "waitlist_offer"
     CLASS_CANCELLED = "class_cancelled"
     CLASS_CHANGED = "class_changed"
+    # The place is gone, since the class has fewer than before.
+    DISPLACED = "displaced"
     FEE_DUE = "fee_due"
     INVITATION = "invitation"
     PASSWORD_RESET = "password_reset"  # noqa: S105  # a kind of mail, not a password

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.notify.providers.answers import Rejected
+
 
 @dataclass(frozen=True)
 class Subscription:
@@ -25,6 +27,10 @@ class Push:
     lifetime: int
 
 
+class SubscriptionGone(Rejected):
+    """The browser listens no more."""
+
+
 class PushProvider(Protocol):
     """Takes notifications. A repeat with the same key replaces the one before, on its way and on the screen."""
 
@@ -33,13 +39,18 @@ class PushProvider(Protocol):
         """What deliveries and metrics call it."""
         ...
 
+    @property
+    def public_key(self) -> str:
+        """With which a browser subscribes, in base64url."""
+        ...
+
+    def reaches(self, endpoint: str) -> bool:
+        """Whether a browser may have its messages sent there."""
+        ...
+
     async def send(self, push: Push, key: str) -> str:
         """Hands a notification over and returns the push service's id of it.
 
-        Raises Rejected (with SUBSCRIPTION_GONE: forget the subscription), Deferred or Unclear.
+        Raises Rejected (as SubscriptionGone: forget the subscription), Deferred or Unclear.
         """
         ...
-
-
-# The reason of a Rejected for a browser that listens no more.
-SUBSCRIPTION_GONE = "the browser's subscription is gone"

@@ -1,17 +1,19 @@
 """Web push with VAPID (RFC 8030, 8291, 8292): encrypted for the browser, signed by us, brought by its vendor."""
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 import httpx
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from py_vapid import Vapid
 from pywebpush import WebPusher, WebPushException
 
 from services.chassis.clock import real_now
 from services.notify.providers.answers import Deferred, NotSent, Rejected, Unclear
 from services.notify.providers.gate import Gate
-from services.notify.providers.push import SUBSCRIPTION_GONE, Push
+from services.notify.providers.push import Push, SubscriptionGone
 from services.notify.providers.wire import TIMEOUT, reaching, retry_after
 
 NAME = "web_push"
@@ -32,9 +34,19 @@ class WebPush:
         self._vapid, self._contact, self._services = Vapid.from_string(private_key), contact, services
         self._client = httpx.AsyncClient(timeout=timeout)
 
+    @property
+    def public_key(self) -> str:
+        point = self._vapid.public_key.public_bytes(Encoding.X962, PublicFormat.UncompressedPoint)
+        return urlsafe_b64encode(point).rstrip(b"=").decode()
+
+    def reaches(self, endpoint: str) -> bool:
+        return self._gate(_origin(endpoint)) is not None
+
     async def send(self, push: Push, key: str) -> str:
         origin = _origin(push.to.endpoint)
         gate = self._gate(origin)
+        if gate is None:
+            raise Rejected("the address is of no push service we know")
         # The delivery's own half of the key: 32 characters are what a topic may have.
         topic = key.rpartition("-")[2]
         words = {"title": push.title, "body": push.text, "link": push.link, "tag": topic}
@@ -59,12 +71,13 @@ class WebPush:
                 return str(answer.headers.get("location", ""))
             raise _not_sent(answer)
 
-    def _gate(self, origin: str) -> Gate:
+    def _gate(self, origin: str) -> Gate | None:
+        """None for an address of nobody we know."""
         above = origin.replace("https://", "https://*.", 1)
         for known, gate in self._services.items():
             if origin == known or (known.startswith("https://*.") and above.endswith(known.removeprefix("https://*"))):
                 return gate
-        raise Rejected("the address is of no push service we know")
+        return None
 
 
 def _origin(endpoint: str) -> str:
@@ -79,7 +92,7 @@ def _origin(endpoint: str) -> str:
 def _not_sent(answer: httpx.Response) -> NotSent:
     reason = f"the push service answered {answer.status_code}"
     if answer.status_code in (httpx.codes.NOT_FOUND, httpx.codes.GONE):
-        return Rejected(SUBSCRIPTION_GONE)
+        return SubscriptionGone("the browser listens no more")
     if answer.status_code in (401, 403, 429):
         return Deferred(reason, retry_after(answer.headers))
     if answer.is_server_error or answer.is_redirect or answer.is_success:

@@ -6,10 +6,9 @@ from uuid import UUID
 
 from powerhouse.notify.v1 import notify_service_pb2 as pb
 from powerhouse.notify.v1.notify_service_pb2_grpc import NotifyServiceServicer
-from services.chassis.db.database import Database
-from services.chassis.db.paging import Pager
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import parse_child, parse_name
+from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import masked_fields, to_timestamp
 from services.notify import deliveries, delivery_views, reminder_settings
@@ -19,8 +18,8 @@ from services.notify.models import Channel, Delivery, Kind, Outcome, ReminderSet
 class NotifyServicer(NotifyServiceServicer):
     """Decodes, calls, encodes."""
 
-    def __init__(self, database: Database, pager: Pager) -> None:
-        self._database, self._pager = database, pager
+    def __init__(self, resources: Resources) -> None:
+        self._resources, self._database, self._pager = resources, resources.database, resources.pager
 
     async def ListDeliveries(self, request: pb.ListDeliveriesRequest, context: Any) -> pb.ListDeliveriesResponse:
         wanted = _wanted(request)
@@ -47,10 +46,13 @@ class NotifyServicer(NotifyServiceServicer):
         wanted = request.reminder_settings
         parse_name(wanted.name, "studios/*/reminderSettings", "reminder_settings.name")
         fields = masked_fields(request.update_mask, wanted, "reminder_settings", reminder_settings.MUTABLE)
+        decoded = _decode_settings(wanted, current_call().tenant)
+        changes = {field: decoded[field] for field in fields}
+        await reminder_settings.require_class_types(
+            self._resources, current_call().tenant, changes.get("class_types", {})
+        )
 
         async def change(tx: UnitOfWork) -> pb.ReminderSettings:
-            decoded = _decode_settings(wanted, tx.tenant)
-            changes = {field: decoded[field] for field in fields}
             return _encode_settings(await reminder_settings.update(tx, changes, wanted.etag))
 
         return await self._database.write(change)

@@ -106,6 +106,9 @@ def _preview(
         return pb.PreviewMessageTemplateResponse(
             text=text, sms=pb.SmsMeasure(encoding=encoding, units=cost.units, segments=cost.segments)
         )
+    if template.channel == Channel.PUSH:
+        title, text = templates.render_push(kind, values, language=language, source=source, studio=brand.display_name)
+        return pb.PreviewMessageTemplateResponse(subject=title, text=text)
     frame = Frame(studio=brand.display_name, postal_address=brand.postal_address)
     words = templates.render(kind, values, language=language, source=source, frame=frame)
     return pb.PreviewMessageTemplateResponse(subject=words.subject, html=words.html, text=words.text)

@@ -4,13 +4,14 @@ import random
 from datetime import UTC, timedelta
 
 from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientsDisplaced
 from powerhouse.scheduling.v1.events_pb2 import ClassSessionState, StudioCreated
 from services.booking import class_sessions, snapshots
 from services.booking.service import SERVICE
 from services.chassis.ids import new_id
 from services.chassis.messaging import inbox
 from services.chassis.rpc.codec import to_timestamp
+from tests.integration.booking.front_desk import book, rule
 from tests.integration.booking.house import CLASS_TYPE, INSTRUCTOR, LOCATION, House, envelope, last_id, outcome
 
 SPOTS = ["A", "B", "C"]
@@ -103,7 +104,29 @@ async def test_a_cut_takes_back_what_was_booked_last(house: House) -> None:
     assert states == [Booking.CONFIRMED, Booking.CANCELLED_EARLY, Booking.CANCELLED_EARLY]
     assert await house.counters(session) == (1, 1, 1)
     assert await outcome(house.book(session, await house.add_client())) == "SESSION_FULL"
+    [told] = await house.running.events(ClientsDisplaced, house.tenant)
+    assert {place.booking_id for place in told.places} == {str(last_id(booking.name)) for booking in bookings[1:]}
+    assert all(place.waitlist_entry_id and not place.guest for place in told.places)
     assert await house.violations() == {}
+
+
+async def test_of_each_client_one_lost_place_is_told_its_own_before_that_of_a_guest(house: House) -> None:
+    await rule(house, max_guests=1)
+    session, client = await house.plan(capacity=3), await house.add_client(credits=2)
+    await house.book(session, await house.add_client())
+    house.move(seconds=1)
+    own = await house.book(session, client)
+    house.move(seconds=1)
+    await book(house, session, client, guest_display_name="Zoe")
+    await house.change(session, 2, capacity=2)
+    [told] = await house.running.events(ClientsDisplaced, house.tenant)
+    assert [(place.guest, place.waitlist_entry_id) for place in told.places] == [(True, "")]
+    # The guest again, and then both at once.
+    await house.change(session, 3, capacity=3)
+    await book(house, session, client, guest_display_name="Zoe")
+    await house.change(session, 4, capacity=1)
+    told = (await house.running.events(ClientsDisplaced, house.tenant))[-1]
+    assert [(place.guest, place.booking_id) for place in told.places] == [(False, str(last_id(own.name)))]
 
 
 async def test_more_places_are_sold(house: House) -> None:

@@ -44,6 +44,7 @@ class Desk:
     class_session: UUID
     # What scheduling says of the class beside its start; a test changes some of it.
     facts: dict[str, Any] = field(default_factory=dict)
+    room: str = "Blue Room"
 
     def __post_init__(self) -> None:
         ids = {f"{name}_id": str(new_id()) for name in ("class_type", "room", "location", "instructor")}
@@ -68,9 +69,11 @@ class Desk:
     def session_name(self) -> str:
         return f"{self.post.name}/classSessions/{self.class_session}"
 
-    async def book(self, email: str, name: str = "Ann Adler", phone: str = "") -> booking_pb2.Booking:
+    async def book(
+        self, email: str, name: str = "Ann Adler", phone: str = "", account: UUID | None = None
+    ) -> booking_pb2.Booking:
         """A new client with a credit, in the class."""
-        client = await self.new_client(email, name, phone)
+        client = await self.new_client(email, name, phone, account)
         return await self.stub.CreateBooking(
             booking_service_pb2.CreateBookingRequest(
                 parent=self.post.name,
@@ -95,12 +98,13 @@ class Desk:
             booking_service_pb2.CancelBookingRequest(name=booking.name, request_id=uuid4().hex)
         )
 
-    async def new_client(self, email: str, name: str, phone: str) -> str:
+    async def new_client(self, email: str, name: str, phone: str, account: UUID | None = None) -> str:
         """A client with one credit; its name."""
+        acts = f"accounts/{account}" if account else ""
         client = await self.stub.CreateClient(
             client_service_pb2.CreateClientRequest(
                 parent=self.post.name,
-                client=client_pb2.Client(display_name=name, email=email, phone=phone),
+                client=client_pb2.Client(display_name=name, email=email, phone=phone, account=acts),
                 request_id=uuid4().hex,
             )
         )
@@ -146,7 +150,7 @@ class Desk:
             version=version,
             time_version=time_version,
             class_type_display_name="Reformer <Flow>",
-            room_display_name="Blue Room",
+            room_display_name=self.room,
             location_display_name="Kreuzberg",
             start_time=to_timestamp(self.start),
             end_time=to_timestamp(self.start + timedelta(minutes=50)),

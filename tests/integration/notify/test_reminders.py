@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 
 from powerhouse.booking.v1 import booking_service_pb2
@@ -335,6 +336,25 @@ async def test_settings_change_what_is_planned(desk: Desk) -> None:
     assert [(row["channel"], row["offset_minutes"]) for row in kept] == [("sms", 120)]
 
 
+async def test_a_class_type_has_reminders_of_its_own_before_anybody_has_booked_it(desk: Desk) -> None:
+    async def remind(class_type: str) -> None:
+        kind = {"class_type": f"{desk.post.name}/classTypes/{class_type}", "offsets": {"sms_minutes": [60]}}
+        wanted = pb.ReminderSettings(name=f"{desk.post.name}/reminderSettings", class_types=[kind])
+        await desk.post.staff(Role.ROLE_OWNER).UpdateReminderSettings(
+            pb.UpdateReminderSettingsRequest(
+                reminder_settings=wanted, update_mask={"paths": ["class_types"]}, request_id=uuid4().hex
+            )
+        )
+
+    await remind(desk.facts["class_type_id"])
+    booking = await desk.book(new_email(), phone=desk.phone)
+    await desk.carry_all()
+    assert told(await desk.reminders(booking)) == [("sms", 60, "pending", "")]
+    with pytest.raises(grpc.aio.AioRpcError) as refused:
+        await remind(str(uuid4()))
+    assert refused.value.code() == grpc.StatusCode.NOT_FOUND
+
+
 async def test_quiet_hours_and_opt_outs_are_kept(desk: Desk, phones: Phones, monkeypatch: pytest.MonkeyPatch) -> None:
     """Asked when a reminder is planned, and again when it leaves."""
     wishes = Preferences()
@@ -368,7 +388,7 @@ async def test_quiet_hours_and_opt_outs_are_kept(desk: Desk, phones: Phones, mon
     assert early["due_at"] < desk.start - timedelta(hours=3) < early["due_time"]
 
 
-async def test_a_push_to_nobodys_device_is_skipped_and_no_mail_instead(desk: Desk) -> None:
+async def test_where_no_browser_listens_no_push_is_planned_and_no_mail_instead(desk: Desk) -> None:
     email = new_email()
     booking = await desk.book(email)
     await desk.carry_all()
@@ -378,6 +398,5 @@ async def test_a_push_to_nobodys_device_is_skipped_and_no_mail_instead(desk: Des
     await desk.post.staff(Role.ROLE_OWNER).UpdateReminderSettings(request)
     await desk.post.work_off()
     await until(desk, desk.start - timedelta(hours=1))
-    [push] = [row for row in await desk.reminders(booking) if row["channel"] == "push"]
-    assert (push["state"], push["reason"]) == ("skipped", "no device of the client is known")
+    assert "push" not in {row["channel"] for row in await desk.reminders(booking)}
     assert [mail["subject"].split(":")[0] for mail in await mails(desk, email)] == ["You are booked"]

@@ -11,8 +11,8 @@ from services.notify.local_words import LANGUAGES, day_and_time, money, phrase, 
 from services.notify.models import Channel, Kind
 from services.notify.sms_segments import Encoding, measure
 from services.notify.template_checks import check
-from services.notify.template_variables import SMS_KINDS, channels, sample
-from services.notify.templates import MAX_NAME, MAX_SUBJECT, Frame, house, render, render_sms, tidy
+from services.notify.template_variables import SHORT_KINDS, channels, sample
+from services.notify.templates import MAX_NAME, MAX_SUBJECT, Frame, house, render, render_push, render_sms, tidy
 
 CONFIRMATION = {
     "name": "Ann",
@@ -63,11 +63,13 @@ def test_every_kind_has_sound_words_and_wants_every_value_that_it_says(kind: Kin
             with pytest.raises(UndefinedError) if missing in said else nullcontext():
                 if channel == Channel.SMS:
                     render_sms(kind, given, language=language)
+                elif channel == Channel.PUSH:
+                    render_push(kind, given, language=language)
                 else:
                     render(kind, given, language=language)
 
 
-@pytest.mark.parametrize("kind", SMS_KINDS)
+@pytest.mark.parametrize("kind", SHORT_KINDS)
 def test_a_text_message_of_the_house_is_one_segment(kind: Kind) -> None:
     for language in LANGUAGES:
         text = render_sms(kind, sample(kind, language), language=language, studio="Kiez Pilates")
