@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
+from services.chassis.settings import ServiceSettings
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
 from services.payments.rpc.names import name_of
+from services.payments.settings import PaymentsSettings
 
 DECLINED = "Payment declined. Please try different card."
 
@@ -89,6 +91,17 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         currency_code=offer.terms.currency_code,
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
+    )
+
+
+def encode_session(
+    settings: ServiceSettings, client_secret: str, external_account: str
+) -> purchase_service_pb2.PaymentSession:
+    assert isinstance(settings, PaymentsSettings)
+    return purchase_service_pb2.PaymentSession(
+        client_secret=client_secret,
+        publishable_key=settings.stripe_publishable_key,
+        external_account=external_account,
     )
 
 

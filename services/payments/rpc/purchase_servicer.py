@@ -9,9 +9,8 @@ from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.payments import buyers, catalogue, merchants, payments, purchases
 from services.payments.models import Purchase
-from services.payments.rpc.encoding import encode_offer, encode_purchase
-from services.payments.rpc.names import child, only_own, optional
-from services.payments.settings import PaymentsSettings
+from services.payments.rpc.encoding import encode_offer, encode_purchase, encode_session
+from services.payments.rpc.names import CARDS, child, only_own, optional
 
 
 class PurchaseServicer(PurchaseServiceServicer):
@@ -37,16 +36,13 @@ class PurchaseServicer(PurchaseServiceServicer):
         return await self._database.write(change)
 
     async def StartPayment(self, request: pb.StartPaymentRequest, context: Any) -> pb.PaymentSession:
-        purchase_id, settings = child(request.name, "purchases", "name"), self._resources.settings
-        intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own())
-        assert isinstance(settings, PaymentsSettings)
+        purchase_id = child(request.name, "purchases", "name")
+        card_id = optional(request.payment_method, CARDS, "payment_method")
+        wish = payments.Wish(request.save_card, card_id)
+        intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own(), wish)
         async with self._database.read() as tx:
             account = await merchants.get(tx)
-        return pb.PaymentSession(
-            client_secret=intent.client_secret,
-            publishable_key=settings.stripe_publishable_key,
-            external_account=account.external_account,
-        )
+        return encode_session(self._resources.settings, intent.client_secret, account.external_account)
 
     async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Any) -> pb.Purchase:
         purchase_id = child(request.name, "purchases", "name")
