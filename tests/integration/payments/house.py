@@ -139,7 +139,9 @@ class Shop:
         """All events of booking in the studio come, the latest first, and what they cause is done."""
         told = f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 ORDER BY version DESC"
         rows = await self.booking.sql(told, self.tenant)
-        await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row) for row in rows])
+        for row in rows:
+            # One by one: a batch would be sorted.
+            await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row)])
         if work:
             await self.work_off()
 
