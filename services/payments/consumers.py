@@ -1,11 +1,15 @@
 """Events of other services and what they do here."""
 
+from datetime import UTC
 from uuid import UUID
 
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
+from powerhouse.booking.v1 import booking_pb2
+from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged, FeeChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import earnings
+from services.payments import cards, earnings, fees, places
+from services.payments.models import Fee
 
 consumers = Consumers()
 
@@ -18,9 +22,38 @@ async def earn(tx: UnitOfWork, event: Event[ClientPackageChanged]) -> None:
 
 @consumers.on(BookingChanged)
 async def earn_by_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
-    """A change of a booking carries its package."""
-    if event.payload.HasField("client_package"):
-        await _tell(tx, event.payload.client_package)
+    """A change of a booking carries its package, or is of a place that is paid singly."""
+    changed = event.payload
+    if changed.HasField("client_package"):
+        await _tell(tx, changed.client_package)
+    else:
+        state, start = Booking.State.Name(changed.state), changed.start_time.ToDatetime(UTC)
+        await places.tell(tx, UUID(changed.booking_id), state, start, event.version)
+
+
+@consumers.on(FeeChanged)
+async def charge(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
+    """A fee is due, or was let go."""
+    told = event.payload
+    fee = Fee(
+        tenant_id=tx.tenant,
+        id=UUID(told.fee_id),
+        booking_id=UUID(told.booking_id),
+        client_id=UUID(told.client_id),
+        kind=booking_pb2.Fee.Kind.Name(told.kind),
+        state=booking_pb2.Fee.State.Name(told.state),
+        amount_minor=told.amount_minor,
+        currency_code=told.currency_code,
+        version=event.version,
+    )
+    await fees.tell(tx, fee)
+
+
+@consumers.on(ClientErased)
+async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
+    """The provider forgets who was erased."""
+    args = {"client": event.payload.client_id}
+    await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

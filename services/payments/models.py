@@ -66,6 +66,8 @@ class PricingOption(Tenanted, Versioned, Base):
 
     __tablename__ = "pricing_options"
 
+    # A key of `kinds.KINDS`; fixed.
+    kind: Mapped[str]
     # The latest of its terms.
     terms_version: Mapped[int]
     archive_time: Mapped[datetime | None]
@@ -119,6 +121,8 @@ class Purchase(Tenanted, Versioned, Base):
     # Who acted for the client then, and may see it.
     account_id: Mapped[UUID | None]
     pricing_option_id: Mapped[UUID]
+    # The pricing option's.
+    kind: Mapped[str]
     terms_version: Mapped[int]
     promo_code_id: Mapped[UUID | None]
     intro_offer: Mapped[bool]
@@ -131,6 +135,12 @@ class Purchase(Tenanted, Versioned, Base):
     # A name of the proto's Purchase.State; a trigger guards the steps.
     state: Mapped[str]
     client_package_id: Mapped[UUID | None]
+    # The place a drop-in is for.
+    booking_id: Mapped[UUID | None]
+    # Booking's fee that it is.
+    fee_id: Mapped[UUID | None]
+    # Why it is RETURNED.
+    return_reason: Mapped[str] = mapped_column(server_default="")
 
 
 class Payment(Tenanted, Versioned, Base):
@@ -155,6 +165,18 @@ class Payment(Tenanted, Versioned, Base):
     # Of refunds that are under way or done, and of those done.
     refunding_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     refunded_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+
+
+class Customer(Base):
+    """Who a client is to the provider: the one to whom cards are saved there."""
+
+    __tablename__ = "customers"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_account: Mapped[str]
+    external_id: Mapped[str]
+    create_time: Mapped[datetime]
 
 
 class PaymentAttempt(Tenanted, Base):
@@ -192,6 +214,8 @@ class Refund(Tenanted, Versioned, Base):
     external_id: Mapped[str | None]
     send_time: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(default="")
+    # Of a place that was given up: booking lets go of it before the money goes.
+    releases_place: Mapped[bool] = mapped_column(default=False)
 
 
 class PackageCredits(Base):
@@ -202,6 +226,39 @@ class PackageCredits(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_package_id: Mapped[UUID] = mapped_column(primary_key=True)
     credits_left: Mapped[int]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class DropInPlace(Base):
+    """A place that is paid singly, as booking last told."""
+
+    __tablename__ = "drop_in_places"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # A name of booking's Booking.State.
+    state: Mapped[str]
+    # Of the class.
+    start_time: Mapped[datetime]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class Fee(Base):
+    """A fee of a booking, as booking last told."""
+
+    __tablename__ = "fees"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    # Names of booking's Fee.Kind and Fee.State.
+    kind: Mapped[str]
+    state: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
     # Booking's.
     version: Mapped[int] = mapped_column(BigInteger)
 

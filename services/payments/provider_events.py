@@ -10,7 +10,7 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
-from services.payments import disputes, merchants, payments, payouts, refunding
+from services.payments import cards, disputes, merchants, payments, payouts, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
@@ -19,6 +19,9 @@ PROVIDER = "stripe"
 APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
+
+
+_CARD = ("payment_method.attached", "setup_intent.succeeded")
 
 
 async def receive(resources: Resources, body: bytes, signature: str) -> None:
@@ -86,6 +89,11 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
             await payouts.describe(tx, payout, read_time)
             await _applied(tx, event)
         return True
+    if event.type in _CARD:
+        ours = await cards.saved(resources, studio, external_account, *gateway.card_of(event.payload))
+        async with resources.database.transaction() as tx:
+            await _applied(tx, event)
+        return ours
     if event.type not in _INTENT:
         return False
     async with resources.database.transaction(studio) as tx:

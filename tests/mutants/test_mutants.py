@@ -927,6 +927,27 @@ MUTANTS = [
         f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_freeze]",
     ),
     Mutant(
+        "booking lets go of a place before its money goes back",
+        "services/payments/refunding.py",
+        "    if refund.releases_place and not await _release(work, tenant, refund):",
+        "    if False:",
+        f"{PAYMENTS}/test_drop_ins.py::test_a_class_that_is_on_again[the money went back]",
+    ),
+    Mutant(
+        "a client has only its own cards",
+        "services/payments/rpc/payment_method_servicer.py",
+        "buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())",
+        "buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, None)",
+        f"{PAYMENTS}/test_saved_cards.py::test_nobody_touches_the_cards_of_others",
+    ),
+    Mutant(
+        "an old word of a fee does not undo a newer one",
+        "services/payments/fees.py",
+        "where=Fee.version < fee.version",
+        "where=Fee.version > 0",
+        f"{PAYMENTS}/test_charged_fees.py::test_a_fee_that_was_waived_before_we_heard_of_it",
+    ),
+    Mutant(
         "a refund is looked for before it is asked for again",
         "services/payments/refunding.py",
         "    if asked_before:",

@@ -61,6 +61,7 @@ from powerhouse.payments.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
     merchant_service_pb2_grpc,
+    payment_method_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
@@ -125,6 +126,7 @@ STUBS = {
         catalogue_service_pb2_grpc.CatalogueServiceStub,
         merchant_service_pb2_grpc.MerchantServiceStub,
         purchase_service_pb2_grpc.PurchaseServiceStub,
+        payment_method_service_pb2_grpc.PaymentMethodServiceStub,
         refund_service_pb2_grpc.RefundServiceStub,
         reconciliation_service_pb2_grpc.ReconciliationServiceStub,
         webhook_service_pb2_grpc.WebhookServiceStub,
@@ -457,6 +459,12 @@ _REFUND = """
 """
 
 
+_CUSTOMER = """
+    INSERT INTO customers (tenant_id, client_id, external_account, external_id, create_time)
+    VALUES ($1, $2, 'acct_' || $1::uuid, 'cus_' || $1::uuid, now())
+"""
+
+
 async def _sell(holding: Holding) -> None:
     payments, common = holding.estate.services["payments"], {"parent": holding.name}
     await payments.sql(_MERCHANT, str(holding.tenant))
@@ -477,3 +485,5 @@ async def _sell(holding: Holding) -> None:
     purchase_id, refund_id = UUID(holding.add(bought).rpartition("/")[2]), new_id()
     await payments.sql(_REFUND, holding.tenant, purchase_id, refund_id)
     holding.objects["refunds"] = f"{holding.name}/refunds/{refund_id}"
+    # Whose cards are asked of a provider who is not there.
+    await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))

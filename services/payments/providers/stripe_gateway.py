@@ -19,6 +19,8 @@ from services.payments.providers.card_gateway import (
     MadePayout,
     MadeRefund,
     Refused,
+    SavedCard,
+    Setup,
     Told,
 )
 from services.payments.providers.currencies import from_provider, to_provider
@@ -27,8 +29,8 @@ from services.payments.providers.currencies import from_provider, to_provider
 TIMEOUT = 20.0
 # Seconds a signature may be old, or ahead of our clock.
 TOLERANCE = 300
-# What we call our payments in Stripe's metadata.
-REFERENCE = "powerhouse_payment"
+# What we call our payments and clients in Stripe's metadata, and the card that a new one replaces.
+REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerhouse_replaces"
 
 T = TypeVar("T")
 
@@ -99,6 +101,69 @@ class StripeGateway:
             self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, _on(account))
         )
         return self.intent_of(found.to_dict())
+
+    async def prepare_intent(self, account: str, intent: str, *, customer: str, save: bool, card: str) -> Intent:
+        changes: Any = {"customer": customer, "expand": ["latest_charge"]}
+        if save:
+            changes["setup_future_usage"] = "off_session"
+        if card:
+            changes["payment_method"] = card
+        return self.intent_of(
+            (await _ask(self._client.v1.payment_intents.update_async(intent, changes, _on(account)))).to_dict()
+        )
+
+    async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:
+        try:
+            await _ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, _on(account)))
+            await _ask(
+                self._client.v1.payment_intents.confirm_async(
+                    intent, {"payment_method": card, "off_session": True}, _on(account, key)
+                )
+            )
+        except Refused:
+            # Declined, paid meanwhile, given up: the intent says which.
+            pass
+        return await self.get_intent(account, intent)
+
+    async def create_customer(self, account: str, key: str, *, reference: str) -> str:
+        made = await _ask(self._client.v1.customers.create_async({"metadata": {CLIENT: reference}}, _on(account, key)))
+        return made.id
+
+    async def delete_customer(self, account: str, customer: str) -> None:
+        await _ask(self._client.v1.customers.delete_async(customer, {}, _on(account)))
+
+    async def create_setup(self, account: str, key: str, *, customer: str, replaces: str) -> Setup:
+        wanted: Any = {"customer": customer, "usage": "off_session", "payment_method_types": ["card"]}
+        if replaces:
+            wanted["metadata"] = {REPLACES: replaces}
+        made = await _ask(self._client.v1.setup_intents.create_async(wanted, _on(account, key)))
+        return Setup(account, made.client_secret or "")
+
+    async def saved_cards(self, account: str, customer: str) -> list[SavedCard]:
+        found = await _ask(
+            self._client.v1.customers.payment_methods.list_async(customer, {"type": "card", "limit": 100}, _on(account))
+        )
+        return [
+            SavedCard(
+                external_id=each["id"],
+                brand=each["card"]["brand"],
+                last4=each["card"]["last4"],
+                expire_month=each["card"]["exp_month"],
+                expire_year=each["card"]["exp_year"],
+            )
+            async for each in _each(found)
+        ]
+
+    async def default_card(self, account: str, customer: str) -> str:
+        found = (await _ask(self._client.v1.customers.retrieve_async(customer, {}, _on(account)))).to_dict()
+        return _id((found.get("invoice_settings") or {}).get("default_payment_method"))
+
+    async def set_default_card(self, account: str, customer: str, card: str) -> None:
+        changes: Any = {"invoice_settings": {"default_payment_method": card}}
+        await _ask(self._client.v1.customers.update_async(customer, changes, _on(account)))
+
+    async def detach_card(self, account: str, card: str) -> None:
+        await _ask(self._client.v1.payment_methods.detach_async(card, {}, _on(account)))
 
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         try:
@@ -201,6 +266,11 @@ class StripeGateway:
         )
         async for event in _each(found):
             yield _told({**event, "account": account})
+
+    def card_of(self, payload: dict[str, Any]) -> tuple[str, str, str]:
+        replaces = (payload.get("metadata") or {}).get(REPLACES, "")
+        card = payload["id"] if payload["object"] == "payment_method" else _id(payload.get("payment_method"))
+        return _id(payload.get("customer")), card, replaces
 
     def intent_of(self, payload: dict[str, Any]) -> Intent:
         currency = payload["currency"].upper()

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
+from services.chassis.settings import ServiceSettings
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
 from services.payments.rpc.names import name_of
+from services.payments.settings import PaymentsSettings
 
 DECLINED = "Payment declined. Please try different card."
+_MESSAGES = {"authentication_required": "Your bank wants you to confirm this payment. Please pay it now."}
 
 
 def encode_account(account: MerchantAccount) -> merchant_service_pb2.MerchantAccount:
@@ -33,6 +36,7 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
     option, terms = sold
     return catalogue_pb2.PricingOption(
         name=name_of(option.tenant_id, "pricingOptions", option.id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(option.kind),
         display_name=terms.display_name,
         price_minor=terms.price_minor,
         currency_code=terms.currency_code,
@@ -91,6 +95,17 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
     )
 
 
+def encode_session(
+    settings: ServiceSettings, client_secret: str, external_account: str
+) -> purchase_service_pb2.PaymentSession:
+    assert isinstance(settings, PaymentsSettings)
+    return purchase_service_pb2.PaymentSession(
+        client_secret=client_secret,
+        publishable_key=settings.stripe_publishable_key,
+        external_account=external_account,
+    )
+
+
 def encode_purchase(
     purchase: Purchase, terms: Terms, payment: Payment | None, attempts: Sequence[PaymentAttempt]
 ) -> purchase_service_pb2.Purchase:
@@ -99,6 +114,7 @@ def encode_purchase(
         name=name_of(purchase.tenant_id, "purchases", purchase.id),
         client=name_of(purchase.tenant_id, "clients", purchase.client_id),
         pricing_option=name_of(purchase.tenant_id, "pricingOptions", purchase.pricing_option_id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(purchase.kind),
         quote=purchase_service_pb2.Quote(
             price_minor=purchase.price_minor,
             discount_minor=purchase.discount_minor,
@@ -112,11 +128,14 @@ def encode_purchase(
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
+        booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
+        fee=name_of(purchase.tenant_id, "fees", purchase.fee_id),
+        return_reason=purchase.return_reason,
         attempts=[
             pb.Attempt(
                 create_time=to_timestamp(each.create_time),
                 succeeded=each.succeeded,
-                message="" if each.succeeded else DECLINED,
+                message="" if each.succeeded else _MESSAGES.get(each.code, DECLINED),
                 code=each.code,
                 decline_code=each.decline_code,
             )

@@ -26,10 +26,17 @@ from embedded.children import answers
 from embedded.processes import free_port
 from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.client_pb2 import Client
-from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2, refund_service_pb2
+from powerhouse.payments.v1 import (
+    catalogue_pb2,
+    catalogue_service_pb2,
+    merchant_service_pb2,
+    payment_method_service_pb2,
+    refund_service_pb2,
+)
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
+from powerhouse.payments.v1.payment_method_service_pb2_grpc import PaymentMethodServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
@@ -40,16 +47,22 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.jobs.timing import Timing
 from services.chassis.jobs.worker import Worker
+from services.chassis.messaging import inbox
+from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.payments import invariants, reconciling
+from services.payments.consumers import consumers
 from services.payments.jobs import jobs
-from tests.integration.booking.house import BookingStub, key
+from tests.integration.booking.house import BookingStub, House, key
 from tests.support.services import Mesh, Running, together
 
 API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_payments", "whsec_new", "whsec_old"
+# What the sandbox calls the account of the key itself.
+OWN_ACCOUNT = "acct_1Sandbox0000001"
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
     MerchantServiceStub,
+    PaymentMethodServiceStub,
     PurchaseServiceStub,
     ReconciliationServiceStub,
     RefundServiceStub,
@@ -117,8 +130,22 @@ class Shop:
         self.account = (await self.staff.OpenMerchantAccount(wanted)).external_account
         if active:
             states = dict.fromkeys(("charges_enabled", "payouts_enabled", "details_submitted"), True)
-            await self.control("POST", f"accounts/{self.account}", states)
+            await self.control("POST", f"accounts/{self.account or OWN_ACCOUNT}", states)
             await self.tell_all()
+
+    def house(self) -> House:
+        """The same studio at booking."""
+        return House(self.booking, self.tenant, self.booker)
+
+    async def hear(self, *, work: bool = True) -> None:
+        """All events of booking in the studio come, the latest first, and what they cause is done."""
+        told = f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 ORDER BY version DESC"
+        rows = await self.booking.sql(told, self.tenant)
+        for row in rows:
+            # One by one: a batch would be sorted.
+            await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row)])
+        if work:
+            await self.work_off()
 
     async def add_client(self, account: UUID | None = None) -> str:
         client = Client(display_name="Clara", account=f"accounts/{account}" if account else "")
@@ -152,15 +179,25 @@ class Shop:
         )
         return made
 
-    def quote(self, client: str, option: str, code: str = "", stub: Any = None) -> Any:
-        wanted = pb.QuotePurchaseRequest(parent=self.name, client=client, pricing_option=option, code=code)
+    def quote(self, client: str, option: str, code: str = "", stub: Any = None, booking: str = "") -> Any:
+        wanted = pb.QuotePurchaseRequest(
+            parent=self.name, client=client, pricing_option=option, code=code, booking=booking
+        )
         return (stub or self.staff).QuotePurchase(wanted)
 
     def buy(
-        self, client: str, option: str, total: int, code: str = "", *, stub: Any = None, request_id: str = ""
+        self,
+        client: str,
+        option: str,
+        total: int,
+        code: str = "",
+        *,
+        stub: Any = None,
+        request_id: str = "",
+        **more: Any,
     ) -> Any:
         wanted = pb.CreatePurchaseRequest(
-            parent=self.name, client=client, pricing_option=option, code=code, total_minor=total
+            parent=self.name, client=client, pricing_option=option, code=code, total_minor=total, **more
         )
         wanted.request_id = request_id or key()
         return (stub or self.staff).CreatePurchase(wanted)
@@ -178,15 +215,27 @@ class Shop:
     async def confirm(self, session: pb.PaymentSession, card: str = "pm_card_visa") -> dict[str, Any]:
         """What Stripe.js does in the browser: it has the publishable key and the client secret."""
         intent = session.client_secret.partition("_secret_")[0]
+        kind = "setup_intents" if intent.startswith("seti_") else "payment_intents"
         form = {"client_secret": session.client_secret, "payment_method": card, "return_url": "https://studio.example/"}
+        if not card:
+            del form["payment_method"]
         async with httpx.AsyncClient() as browser:
             answer = await browser.post(
-                f"{self.sandbox}/v1/payment_intents/{intent}/confirm",
+                f"{self.sandbox}/v1/{kind}/{intent}/confirm",
                 data=form,
-                headers={"Authorization": f"Bearer {session.publishable_key}", "Stripe-Account": self.account},
+                headers={"Authorization": f"Bearer {session.publishable_key}", **self._on_account()},
             )
         told: dict[str, Any] = answer.json()
         return told
+
+    async def authenticate(self, answer: dict[str, Any], *, succeeds: bool = True) -> None:
+        """What the client does in the bank's window."""
+        async with httpx.AsyncClient() as browser:
+            done = await browser.post(
+                f"{self.sandbox}/elements/authenticate/{answer['client_secret']}",
+                json={"outcome": "succeed" if succeeds else "fail"},
+            )
+        done.raise_for_status()
 
     async def pay(self, purchase: pb.Purchase, card: str = "pm_card_visa") -> dict[str, Any]:
         return await self.confirm(await self.start(purchase), card)
@@ -197,6 +246,20 @@ class Shop:
         await self.pay(purchase, card)
         await self.tell_all()
         return await self.get(purchase)
+
+    async def save_card(
+        self, client: str, person: Any, card: str = "pm_card_visa", replaces: str = ""
+    ) -> dict[str, Any]:
+        """The client saves a card in the browser, and we hear of it."""
+        setup = payment_method_service_pb2.StartCardSetupRequest(parent=client, replaces=replaces)
+        answer = await self.confirm(await person.StartCardSetup(setup), card)
+        await self.tell_all()
+        return answer
+
+    async def cards(self, client: str, stub: Any = None) -> list[Any]:
+        """What the client has saved."""
+        wanted = payment_method_service_pb2.ListPaymentMethodsRequest(parent=client)
+        return list((await (stub or self.staff).ListPaymentMethods(wanted)).payment_methods)
 
     def preview(self, purchase: pb.Purchase, amount: int = 0) -> Any:
         return self.staff.PreviewRefund(
@@ -216,7 +279,8 @@ class Shop:
     async def told(self) -> list[dict[str, Any]]:
         """All that the provider has told of the studio's account, oldest first."""
         client = stripe.StripeClient(API_KEY, base_addresses={"api": self.sandbox}, http_client=stripe.HTTPXClient())
-        page = await client.v1.events.list_async({"limit": 100}, {"stripe_account": self.account})
+        options: Any = {"stripe_account": self.account} if self.account else {}
+        page = await client.v1.events.list_async({"limit": 100}, options)
         events = [{**event.to_dict(), "account": self.account} async for event in page.auto_paging_iter()]
         return list(reversed(events))
 
@@ -251,7 +315,7 @@ class Shop:
 
     async def reconcile(self) -> Reconciliation:
         """As the tick does, for this studio, once the provider has written a line for each charge."""
-        await self.control("POST", "timers", {"account": self.account, "within": 2})
+        await self.control("POST", "timers", {"account": self.account or OWN_ACCOUNT, "within": 2})
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
         await self.work_off()
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
@@ -259,6 +323,9 @@ class Shop:
             GetReconciliationRequest(name=f"{self.name}/reconciliation")
         )
         return read
+
+    def _on_account(self) -> dict[str, str]:
+        return {"Stripe-Account": self.account} if self.account else {}
 
     async def control(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Makes things happen at the sandbox."""
@@ -292,10 +359,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def services(mesh: Mesh, sandbox: str) -> AsyncIterator[tuple[Running, Running]]:
-    """payments and booking over real gRPC."""
+async def services(mesh: Mesh, sandbox: str, **extra: str) -> AsyncIterator[tuple[Running, Running]]:
+    """payments and booking over real gRPC; `extra` adds to what payments is told."""
     from services.booking.service import SERVICE as BOOKING
     from services.payments.service import SERVICE as PAYMENTS
 
-    async with mesh.running(BOOKING) as booking, mesh.running(PAYMENTS, environment(sandbox)) as payments:
+    async with mesh.running(BOOKING) as booking, mesh.running(PAYMENTS, environment(sandbox) | extra) as payments:
         yield payments, booking
