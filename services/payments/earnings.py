@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.payments import catalogue, ledger, purchases, quotes
+from services.payments import ledger, purchases, quotes
 from services.payments.ledger import Move
 from services.payments.models import LedgerAccount, PackageCredits, Purchase, Refund
 
@@ -56,7 +56,7 @@ async def worth(tx: UnitOfWork, purchase: Purchase, credits: int) -> int:
 
 async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
     """The net amount and the credits that were not refunded, and how many of these are left."""
-    terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
+    sold = await purchases.credits_of(tx, purchase)
     mine = (Refund.tenant_id == tx.tenant, Refund.purchase_id == purchase.id)
     gone = (
         await tx.session.execute(
@@ -67,8 +67,8 @@ async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
     ).one()
     frozen = select(func.coalesce(func.sum(Refund.credits), 0)).where(*mine, Refund.state.in_(_UNDER_WAY))
     told = await tx.session.get(PackageCredits, (tx.tenant, purchase.client_package_id), populate_existing=True)
-    left = terms.credits if told is None else told.credits_left + int(await tx.session.scalar(frozen) or 0)
-    credits = terms.credits - int(gone[1])
+    left = sold if told is None else told.credits_left + int(await tx.session.scalar(frozen) or 0)
+    credits = sold - int(gone[1])
     return purchase.net_minor - int(gone[0]), credits, min(left, credits)
 
 

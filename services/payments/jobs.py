@@ -12,6 +12,8 @@ from services.chassis.telemetry import VIOLATIONS, logger
 from services.payments import (
     fulfilment,
     invariants,
+    membership_payments,
+    memberships,
     merchants,
     payments,
     provider_events,
@@ -82,6 +84,17 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
         return Retry(refusal.reason) if refusal.reason == "PAYMENT_STARTED" else Cancelled(refusal.reason)
     except DomainError as refusal:
         return Retry(refusal.reason)
+    return Done()
+
+
+@jobs.on(memberships.GIVE_UP_JOB, max_attempts=MAX_RUNS)
+async def give_up_membership(work: Work, job: Job) -> Outcome:
+    """Ends a membership that nobody paid in time."""
+    assert job.tenant is not None
+    try:
+        await membership_payments.give_up(work, job.tenant, UUID(job.args["membership"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
     return Done()
 
 

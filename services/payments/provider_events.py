@@ -10,8 +10,8 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
-from services.payments import disputes, merchants, payments, payouts, refunding
-from services.payments.gateways import gateway_of
+from services.payments import disputes, membership_payments, merchants, payments, payouts, refunding
+from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
 
@@ -86,6 +86,12 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
             await payouts.describe(tx, payout, read_time)
             await _applied(tx, event)
         return True
+    subscription, invoice = memberships_of(resources.settings).subscription_in(event.type, event.payload)
+    if subscription:
+        ours = await membership_payments.take_over(resources, studio, external_account, subscription, invoice)
+        async with resources.database.transaction() as tx:
+            await _applied(tx, event)
+        return ours
     if event.type not in _INTENT:
         return False
     async with resources.database.transaction(studio) as tx:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import stripe
@@ -33,21 +34,26 @@ REFERENCE = "powerhouse_payment"
 T = TypeVar("T")
 
 
+def stripe_client(api_key: str, api_url: str, timeout: float = TIMEOUT) -> stripe.StripeClient:
+    """The SDK, with one key."""
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": api_url.rstrip("/")},
+        http_client=stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False),
+        # A repeat is ours to decide: it comes with the key that was stored.
+        max_network_retries=0,
+    )
+
+
 class StripeGateway:
     """A CardGateway with one platform key."""
 
     def __init__(self, api_key: str, api_url: str, webhook_secrets: list[str], *, timeout: float = TIMEOUT) -> None:
         self._secrets = webhook_secrets
-        self._client = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_url.rstrip("/")},
-            http_client=stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False),
-            # A repeat is ours to decide: it comes with the key that was stored.
-            max_network_retries=0,
-        )
+        self._client = stripe_client(api_key, api_url, timeout)
 
     async def open_account(self, key: str, *, currency: str, country: str) -> Account:
-        made = await _ask(
+        made = await ask(
             self._client.v1.accounts.create_async(
                 {
                     "country": country,
@@ -66,21 +72,21 @@ class StripeGateway:
 
     async def get_account(self, account: str) -> Account:
         if account:
-            found = await _ask(self._client.v1.accounts.retrieve_async(account))
+            found = await ask(self._client.v1.accounts.retrieve_async(account))
         else:
-            found = await _ask(self._client.v1.accounts.retrieve_current_async())
+            found = await ask(self._client.v1.accounts.retrieve_current_async())
         return _account(found.to_dict(), own_key=not account)
 
     async def onboarding_link(self, account: str, *, return_url: str) -> tuple[str, datetime]:
-        link = await _ask(
+        link = await ask(
             self._client.v1.account_links.create_async(
                 {"account": account, "type": "account_onboarding", "return_url": return_url, "refresh_url": return_url}
             )
         )
-        return link.url, _time(link.expires_at)
+        return link.url, time_of(link.expires_at)
 
     async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent:
-        made = await _ask(
+        made = await ask(
             self._client.v1.payment_intents.create_async(
                 {
                     "amount": to_provider(amount, currency),
@@ -89,81 +95,82 @@ class StripeGateway:
                     "metadata": {REFERENCE: reference},
                     "expand": ["latest_charge"],
                 },
-                _on(account, key),
+                options_of(account, key),
             )
         )
         return self.intent_of(made.to_dict())
 
     async def get_intent(self, account: str, intent: str) -> Intent:
-        found = await _ask(
-            self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, _on(account))
+        found = await ask(
+            self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, options_of(account))
         )
         return self.intent_of(found.to_dict())
 
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         try:
-            await _ask(self._client.v1.payment_intents.cancel_async(intent, {}, _on(account)))
+            await ask(self._client.v1.payment_intents.cancel_async(intent, {}, options_of(account)))
         except Refused as refusal:
             if refusal.code != "payment_intent_unexpected_state":
                 raise
         return await self.get_intent(account, intent)
 
     async def refund(self, account: str, key: str, *, intent: str, amount: int, currency: str) -> MadeRefund:
-        made = await _ask(
+        made = await ask(
             self._client.v1.refunds.create_async(
                 {
                     "payment_intent": intent,
                     "amount": to_provider(amount, currency),
                     "metadata": {REFERENCE: key},
                 },
-                _on(account, key),
+                options_of(account, key),
             )
         )
         return _refund(made.to_dict())
 
     async def get_refund(self, account: str, refund: str) -> MadeRefund:
-        return _refund((await _ask(self._client.v1.refunds.retrieve_async(refund, {}, _on(account)))).to_dict())
+        return _refund((await ask(self._client.v1.refunds.retrieve_async(refund, {}, options_of(account)))).to_dict())
 
     async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
-        found = await _ask(self._client.v1.refunds.list_async({"payment_intent": intent, "limit": 100}, _on(account)))
+        wanted: Any = {"payment_intent": intent, "limit": 100}
+        found = await ask(self._client.v1.refunds.list_async(wanted, options_of(account)))
         async for refund in _each(found):
             if (refund.get("metadata") or {}).get(REFERENCE) == reference:
                 return _refund(refund)
         return None
 
     async def get_dispute(self, account: str, dispute: str) -> MadeDispute:
-        found = (await _ask(self._client.v1.disputes.retrieve_async(dispute, {}, _on(account)))).to_dict()
+        found = (await ask(self._client.v1.disputes.retrieve_async(dispute, {}, options_of(account)))).to_dict()
         due = (found.get("evidence_details") or {}).get("due_by")
         currency = found["currency"].upper()
         return MadeDispute(
             external_id=found["id"],
-            intent=_id(found.get("payment_intent")),
+            intent=id_of(found.get("payment_intent")),
             amount_minor=from_provider(found["amount"], currency),
             currency_code=currency,
             status=found["status"],
             reason=found["reason"],
-            due_time=_time(due) if due else None,
+            due_time=time_of(due) if due else None,
         )
 
     async def get_payout(self, account: str, payout: str) -> MadePayout:
-        found = (await _ask(self._client.v1.payouts.retrieve_async(payout, {}, _on(account)))).to_dict()
+        found = (await ask(self._client.v1.payouts.retrieve_async(payout, {}, options_of(account)))).to_dict()
         currency = found["currency"].upper()
         return MadePayout(
             external_id=found["id"],
             amount_minor=from_provider(found["amount"], currency),
             currency_code=currency,
             status=found["status"],
-            arrival_time=_time(found["arrival_date"]),
+            arrival_time=time_of(found["arrival_date"]),
         )
 
     async def intent_of_charge(self, account: str, charge: str) -> str:
-        found = await _ask(self._client.v1.charges.retrieve_async(charge, {}, _on(account)))
-        return _id(found.to_dict().get("payment_intent"))
+        found = await ask(self._client.v1.charges.retrieve_async(charge, {}, options_of(account)))
+        return id_of(found.to_dict().get("payment_intent"))
 
     async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
-        found = await _ask(
+        found = await ask(
             self._client.v1.balance_transactions.list_async(
-                {"created": {"gte": int(since.timestamp())}, "limit": 100}, _on(account)
+                {"created": {"gte": int(since.timestamp())}, "limit": 100}, options_of(account)
             )
         )
         async for line in _each(found):
@@ -171,11 +178,11 @@ class StripeGateway:
             yield BalanceLine(
                 external_id=line["id"],
                 category=line["reporting_category"],
-                source=_id(line.get("source")),
+                source=id_of(line.get("source")),
                 amount_minor=from_provider(line["amount"], currency),
                 fee_minor=from_provider(line["fee"], currency),
                 currency_code=currency,
-                create_time=_time(line["created"]),
+                create_time=time_of(line["created"]),
             )
 
     def verify(self, body: bytes, signature: str) -> Told:
@@ -196,9 +203,8 @@ class StripeGateway:
         return made <= real_now().timestamp() + TOLERANCE
 
     async def events(self, account: str, since: datetime) -> AsyncIterator[Told]:
-        found = await _ask(
-            self._client.v1.events.list_async({"created": {"gte": int(since.timestamp())}, "limit": 100}, _on(account))
-        )
+        wanted: Any = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+        found = await ask(self._client.v1.events.list_async(wanted, options_of(account)))
         async for event in _each(found):
             yield _told({**event, "account": account})
 
@@ -215,7 +221,7 @@ class StripeGateway:
         )
 
 
-async def _ask(call: Awaitable[T]) -> T:
+async def ask(call: Awaitable[T]) -> T:
     """Awaits a call of the SDK and says what its errors mean. Their texts may quote a request: codes alone are kept."""
     try:
         return await call
@@ -237,10 +243,11 @@ async def _each(page: Any) -> AsyncIterator[dict[str, Any]]:
             yield item.to_dict()
         if not page.has_more:
             return
-        page = await _ask(page.next_page_async())
+        page = await ask(page.next_page_async())
 
 
-def _on(account: str, key: str = "") -> Any:
+def options_of(account: str, key: str = "") -> Any:
+    """Whose call it is, and its key."""
     options = {"stripe_account": account, "idempotency_key": key}
     return {name: value for name, value in options.items() if value}
 
@@ -259,9 +266,9 @@ def _charge(intent: dict[str, Any]) -> Charge | None:
     """The latest decided try: of what failed the intent has the error, with the id of its charge."""
     latest, error = intent.get("latest_charge"), intent.get("last_payment_error")
     if intent["status"] == "succeeded":
-        return Charge(_id(latest), intent["id"], True, "", "")
+        return Charge(id_of(latest), intent["id"], True, "", "")
     if error:
-        made = error.get("charge") or _id(latest)
+        made = error.get("charge") or id_of(latest)
         return Charge(made, intent["id"], False, error.get("code") or "", error.get("decline_code") or "")
     return None
 
@@ -270,7 +277,7 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
     currency = found["currency"].upper()
     return MadeRefund(
         external_id=found["id"],
-        intent=_id(found.get("payment_intent")),
+        intent=id_of(found.get("payment_intent")),
         reference=(found.get("metadata") or {}).get(REFERENCE, ""),
         amount_minor=from_provider(found["amount"], currency),
         currency_code=currency,
@@ -279,11 +286,12 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
     )
 
 
-def _time(seconds: int) -> datetime:
+def time_of(seconds: int) -> datetime:
+    """An instant of Stripe's."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _id(reference: Any) -> str:
+def id_of(reference: Any) -> str:
     """Of what is an id, or expanded."""
     return str(reference["id"]) if isinstance(reference, dict) else str(reference or "")
 
@@ -294,14 +302,16 @@ def _told(event: dict[str, Any]) -> Told:
         external_id=str(event["id"]),
         type=str(event["type"]),
         payload=dict(_storable(event["data"]["object"])),
-        create_time=_time(event["created"]),
+        create_time=time_of(event["created"]),
     )
 
 
 def _storable(value: Any) -> Any:
-    """The same without what no database text can hold: NUL, and halves of characters."""
+    """The same without what no database text can hold: NUL, and halves of characters; decimals as on the wire."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\0", "")
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, dict):
         return {_storable(name): _storable(each) for name, each in value.items()}
     return [_storable(each) for each in value] if isinstance(value, list) else value

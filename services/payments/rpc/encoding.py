@@ -4,10 +4,12 @@ from collections.abc import Sequence
 
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
+from services.chassis.settings import ServiceSettings
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
 from services.payments.rpc.names import name_of
+from services.payments.settings import PaymentsSettings
 
 DECLINED = "Payment declined. Please try different card."
 
@@ -29,6 +31,18 @@ def encode_account(account: MerchantAccount) -> merchant_service_pb2.MerchantAcc
     )
 
 
+def encode_session(
+    settings: ServiceSettings, account: MerchantAccount, client_secret: str
+) -> purchase_service_pb2.PaymentSession:
+    """What a browser needs to confirm one payment with the provider."""
+    assert isinstance(settings, PaymentsSettings)
+    return purchase_service_pb2.PaymentSession(
+        client_secret=client_secret,
+        publishable_key=settings.stripe_publishable_key,
+        external_account=account.external_account,
+    )
+
+
 def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
     option, terms = sold
     return catalogue_pb2.PricingOption(
@@ -43,12 +57,19 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
         class_types=[name_of(option.tenant_id, "classTypes", each) for each in terms.class_type_ids],
         tax_rate=name_of(option.tenant_id, "taxRates", terms.tax_rate_id),
         intro_offer=terms.intro_offer,
+        interval=encode_interval(terms),
+        interval_count=terms.interval_count,
+        unlimited=terms.unlimited,
         terms_version=terms.version,
         etag=option.etag,
         create_time=to_timestamp(option.create_time),
         update_time=to_timestamp(option.update_time),
         archive_time=to_timestamp(option.archive_time),
     )
+
+
+def encode_interval(terms: Terms) -> "catalogue_pb2.PricingOption.Interval.ValueType":
+    return catalogue_pb2.PricingOption.Interval.Value(terms.interval or "INTERVAL_UNSPECIFIED")
 
 
 def encode_tax_rate(rate: TaxRate) -> catalogue_pb2.TaxRate:

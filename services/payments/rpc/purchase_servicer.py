@@ -10,9 +10,8 @@ from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.payments import buyers, catalogue, merchants, payments, purchases
 from services.payments.models import Purchase
-from services.payments.rpc.encoding import encode_offer, encode_purchase
+from services.payments.rpc.encoding import encode_offer, encode_purchase, encode_session
 from services.payments.rpc.names import child, only_own, optional
-from services.payments.settings import PaymentsSettings
 
 
 class PurchaseServicer(PurchaseServiceServicer):
@@ -35,16 +34,11 @@ class PurchaseServicer(PurchaseServiceServicer):
         return await self._database.write(change)
 
     async def StartPayment(self, request: pb.StartPaymentRequest, context: Any) -> pb.PaymentSession:
-        purchase_id, settings = child(request.name, "purchases", "name"), self._resources.settings
+        purchase_id = child(request.name, "purchases", "name")
         intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own())
-        assert isinstance(settings, PaymentsSettings)
         async with self._database.read() as tx:
             account = await merchants.get(tx)
-        return pb.PaymentSession(
-            client_secret=intent.client_secret,
-            publishable_key=settings.stripe_publishable_key,
-            external_account=account.external_account,
-        )
+        return encode_session(self._resources.settings, account, intent.client_secret)
 
     async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Any) -> pb.Purchase:
         purchase_id = child(request.name, "purchases", "name")

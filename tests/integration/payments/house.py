@@ -29,6 +29,7 @@ from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2, refund_service_pb2
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
@@ -49,6 +50,7 @@ API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_paym
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
+    MembershipServiceStub,
     MerchantServiceStub,
     PurchaseServiceStub,
     ReconciliationServiceStub,
@@ -223,7 +225,7 @@ class Shop:
     async def tell(self, events: Sequence[dict[str, Any]], secret: str = SECRET) -> None:
         """Webhooks, one after the other, as the gateway forwards them."""
         for event in events:
-            body = json.dumps(event)
+            body = json.dumps(event, default=str)
             signature = stripe.WebhookSignature.generate_signature_header(body, secret)
             await self.webhook(body.encode(), signature)
 

@@ -1,0 +1,55 @@
+"""MembershipService: decode, call the noun, encode."""
+
+from typing import Any
+
+from powerhouse.payments.v1 import membership_service_pb2 as pb
+from powerhouse.payments.v1.membership_pb2 import Membership
+from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceServicer
+from powerhouse.payments.v1.purchase_service_pb2 import PaymentSession
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.resources import Resources
+from services.chassis.rpc.call import current_call
+from services.payments import buyers, membership_payments, memberships, merchants
+from services.payments.rpc.encoding import encode_session
+from services.payments.rpc.membership_encoding import encode_membership
+from services.payments.rpc.names import child, only_own, optional
+
+
+class MembershipServicer(MembershipServiceServicer):
+    """The contract's comments name the errors."""
+
+    def __init__(self, resources: Resources) -> None:
+        self._resources, self._database, self._pager = resources, resources.database, resources.pager
+
+    async def CreateMembership(self, request: pb.CreateMembershipRequest, context: Any) -> Membership:
+        option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
+        client_id = child(request.client, "clients", "client")
+        buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
+
+        async def change(tx: UnitOfWork) -> Membership:
+            return await encode_membership(tx, await memberships.create(tx, buyer, option_id, request.total_minor))
+
+        return await self._database.write(change)
+
+    async def StartMembershipPayment(self, request: pb.StartMembershipPaymentRequest, context: Any) -> PaymentSession:
+        membership_id = child(request.name, "memberships", "name")
+        secret = await membership_payments.start(self._resources, current_call().tenant, membership_id, only_own())
+        async with self._database.read() as tx:
+            account = await merchants.get(tx)
+        return encode_session(self._resources.settings, account, secret)
+
+    async def GetMembership(self, request: pb.GetMembershipRequest, context: Any) -> Membership:
+        membership_id = child(request.name, "memberships", "name")
+        async with self._database.read() as tx:
+            return await encode_membership(tx, await memberships.get(tx, membership_id, only_own()))
+
+    async def ListMemberships(self, request: pb.ListMembershipsRequest, context: Any) -> pb.ListMembershipsResponse:
+        query = f"memberships {request.parent} {request.client} {request.state}"
+        page = self._pager.page(query, request.page_size, request.page_token)
+        client_id = optional(request.client, "clients", "client")
+        state = Membership.State.Name(request.state) if request.state else ""
+        async with self._database.read() as tx:
+            rows = await memberships.list_latest(tx, page, account=only_own(), client_id=client_id, state=state)
+            shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
+            found = [await encode_membership(tx, row) for row in shown]
+        return pb.ListMembershipsResponse(memberships=found, next_page_token=token)
