@@ -13,6 +13,7 @@ from services.payments import (
     fulfilment,
     invariants,
     membership_payments,
+    membership_refunds,
     memberships,
     merchants,
     payments,
@@ -96,6 +97,18 @@ async def give_up_membership(work: Work, job: Job) -> Outcome:
     except ProviderError as error:
         return Retry(type(error).__name__)
     return Done()
+
+
+@jobs.on(membership_refunds.END_JOB, max_attempts=MAX_RUNS)
+async def end_membership(work: Work, job: Job) -> Outcome:
+    """Ends a membership of which what is unused is given back."""
+    assert job.tenant is not None
+    ended = [UUID(each) for each in job.args["purchases"]]
+    try:
+        done = await membership_refunds.end(work, job.tenant, UUID(job.args["membership"]), ended)
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done() if done else Retry("REFUND_REQUESTED")
 
 
 @jobs.every("reconcile", timedelta(minutes=10))

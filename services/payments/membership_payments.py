@@ -90,9 +90,15 @@ async def give_up(work: Resources, tenant: UUID, membership_id: UUID) -> None:
         membership = await memberships.get(tx, membership_id, None)
     if membership.state != "PENDING":
         return
-    if membership.external_id is not None:
-        await memberships_of(work.settings).cancel_now(membership.external_account, membership.external_id)
-        await take_over(work, tenant, membership.external_account, membership.external_id)
+    account, subscription_id = membership.external_account, membership.external_id
+    if subscription_id is not None:
+        # It may have been paid in the last moment.
+        await take_over(work, tenant, account, subscription_id)
+        async with work.database.transaction(tenant) as tx:
+            membership = await memberships.get(tx, membership_id, None)
+        if membership.state == "PENDING":
+            await memberships_of(work.settings).cancel_now(account, subscription_id)
+            await take_over(work, tenant, account, subscription_id)
         return
     async with work.database.transaction(tenant) as tx:
         membership = await memberships.lock(tx, membership_id, None)

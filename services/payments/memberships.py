@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import or_, select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from powerhouse.payments.v1.events_pb2 import MembershipChanged
@@ -34,6 +34,9 @@ _RUNNING = {
 }
 
 
+_ALREADY_MEMBER = FailedPrecondition("the client has this membership already", reason="ALREADY_MEMBER")
+
+
 async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int) -> Membership:
     """Joins; paid and begun at the provider is it later.
 
@@ -47,6 +50,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
     account = await merchants.get(tx)
     if not account.charges_enabled:
         raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
+    await require_not_member(tx, buyer.client_id, option_id)
     made = insert(Membership).values(
         tenant_id=tx.tenant,
         id=new_id(),
@@ -69,14 +73,28 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
         update_time=tx.now(),
     )
     untaken = made.on_conflict_do_nothing(
-        index_elements=["tenant_id", "client_id", "pricing_option_id"], index_where=text("state <> 'ENDED'")
+        index_elements=["tenant_id", "client_id", "pricing_option_id"], index_where=text("state = 'PENDING'")
     )
     membership = (await tx.session.scalars(untaken.returning(Membership))).one_or_none()
     if membership is None:
-        raise FailedPrecondition("the client has this membership already", reason="ALREADY_MEMBER")
+        raise _ALREADY_MEMBER
     due = tx.now() + purchases.LIFETIME
     await tx.enqueue(GIVE_UP_JOB, str(membership.id), due_at=due, args={"membership": str(membership.id)})
     return membership
+
+
+async def require_not_member(tx: UnitOfWork, client_id: UUID, option_id: UUID, *, beside: UUID | None = None) -> None:
+    """Raises FailedPrecondition/ALREADY_MEMBER for who has this plan, or will, by another membership than `beside`."""
+    plans = (Membership.pricing_option_id, Membership.next_pricing_option_id)
+    query = select(Membership.id).where(
+        Membership.tenant_id == tx.tenant,
+        Membership.client_id == client_id,
+        Membership.state != "ENDED",
+        Membership.id.is_distinct_from(beside),
+        or_(*(each == option_id for each in plans)),
+    )
+    if await tx.session.scalar(query.limit(1)) is not None:
+        raise _ALREADY_MEMBER
 
 
 async def describe(

@@ -1,10 +1,15 @@
 """Memberships as messages."""
 
-from powerhouse.payments.v1 import membership_pb2, purchase_service_pb2
+from collections.abc import Sequence
+from uuid import UUID
+
+from powerhouse.payments.v1 import membership_pb2, membership_service_pb2, purchase_service_pb2
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.rpc.codec import to_timestamp
 from services.payments import catalogue, memberships, purchases
+from services.payments.membership_refunds import Unused
 from services.payments.models import Membership, MembershipAttempt, Terms
+from services.payments.plan_changes import Change
 from services.payments.quotes import Quote
 from services.payments.rpc.encoding import DECLINED, encode_interval
 from services.payments.rpc.names import name_of
@@ -52,6 +57,26 @@ def encode_quote(quote: Quote, terms: Terms) -> purchase_service_pb2.Quote:
         currency_code=terms.currency_code,
         display_name=terms.display_name,
         credits=terms.credits,
+    )
+
+
+def encode_plan_change(tenant: UUID, change: Change) -> membership_service_pb2.PlanChange:
+    return membership_service_pb2.PlanChange(
+        pricing_option=name_of(tenant, "pricingOptions", change.option_id),
+        quote=encode_quote(change.quote, change.terms),
+        effective_time=to_timestamp(change.effective_time),
+        due_minor=change.due,
+        credits=change.credits,
+        quote_time=to_timestamp(change.quote_time),
+    )
+
+
+def encode_unused(unused: Sequence[Unused], currency: str) -> membership_service_pb2.MembershipRefund:
+    """What is given back, in all."""
+    return membership_service_pb2.MembershipRefund(
+        refund_minor=sum(each.shown.amount for each in unused),
+        currency_code=currency,
+        credits_revoked=sum(each.shown.credits for each in unused),
     )
 
 

@@ -66,9 +66,10 @@ STATEMENTS = (
             (state = 'ENDED') = (end_reason <> '') AND (state = 'ENDED') = (end_time IS NOT NULL)),
         CONSTRAINT ck_memberships_due CHECK ((due_invoice IS NULL) = (due_minor = 0))
     )""",
-    # A client has a plan once.
-    "CREATE UNIQUE INDEX uq_memberships_client_id ON memberships (tenant_id, client_id, pricing_option_id)"
-    " WHERE state <> 'ENDED'",
+    # Two that join at once join once; who has joined is looked for before.
+    "CREATE UNIQUE INDEX uq_memberships_pending ON memberships (tenant_id, client_id, pricing_option_id)"
+    " WHERE state = 'PENDING'",
+    "CREATE INDEX ix_memberships_client_id ON memberships (tenant_id, client_id)",
     "CREATE INDEX ix_memberships_account_id ON memberships (tenant_id, account_id)",
     """
     CREATE TABLE membership_prices (
