@@ -102,10 +102,10 @@ async def _offered(
 ) -> _Offered:
     async with resources.database.transaction(tenant) as tx:
         membership = await memberships.get(tx, membership_id, account)
+        option, terms = await catalogue.get_on_sale(tx, option_id)
         membership_payments.require_running(membership)
         if membership.state != "ACTIVE":
             raise NOT_ACTIVE
-        option, terms = await catalogue.get_on_sale(tx, option_id)
         if option.kind != kinds.MEMBERSHIP:
             raise FailedPrecondition("it is no membership plan", reason="NOT_A_MEMBERSHIP")
         return await _compare(tx, membership, option_id, terms)
