@@ -17,6 +17,7 @@ from services.payments import (
     memberships,
     merchants,
     payments,
+    places,
     provider_events,
     purchases,
     reconciliations,
@@ -109,6 +110,15 @@ async def end_membership(work: Work, job: Job) -> Outcome:
     except ProviderError as error:
         return Retry(type(error).__name__)
     return Done() if done else Retry("REFUND_REQUESTED")
+
+
+@jobs.on(places.SETTLE_JOB)
+async def settle_place(work: Work, job: Job) -> Outcome:
+    """A class begins: what was paid for its place is earned."""
+    assert job.tenant is not None
+    async with work.database.transaction(job.tenant) as tx:
+        await places.settle(tx, await purchases.lock(tx, UUID(job.args["purchase"])))
+    return Done()
 
 
 @jobs.every("reconcile", timedelta(minutes=10))

@@ -6,7 +6,9 @@ from typing import Any
 
 from services.chassis.errors import InvalidArgument
 
-CLASS_PACK, MEMBERSHIP, FEE = "CLASS_PACK", "MEMBERSHIP", "FEE"
+CLASS_PACK, DROP_IN, MEMBERSHIP, FEE = "CLASS_PACK", "DROP_IN", "MEMBERSHIP", "FEE"
+# What booking grants a package for.
+WITH_CREDITS = (CLASS_PACK, MEMBERSHIP)
 # As many credits as nobody uses up in one period: all that holds of credits holds of an unlimited membership.
 UNLIMITED_CREDITS = 100_000
 # What the provider renews at most.
@@ -25,6 +27,7 @@ class Kind:
 
 KINDS = {
     CLASS_PACK: Kind(("credits",), ("valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")),
+    DROP_IN: Kind(may_have=("class_type_ids", "intro_offer")),
     MEMBERSHIP: Kind(("price_minor", "interval", "interval_count"), ("credits", "unlimited", "class_type_ids")),
     FEE: Kind(for_staff_only=True),
 }

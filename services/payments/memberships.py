@@ -43,7 +43,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
     Raises as `purchases.offer`, and FailedPrecondition with NOT_A_MEMBERSHIP, PRICE_CHANGED, MERCHANT_NOT_ACTIVE,
     ALREADY_MEMBER.
     """
-    sold = await purchases.offer(tx, buyer, option_id, "")
+    sold = await purchases.offer(tx, buyer, option_id, "", None)
     if sold.option.kind != kinds.MEMBERSHIP:
         raise FailedPrecondition("it is bought, not joined", reason="NOT_A_MEMBERSHIP")
     purchases.require_price(sold, total_minor)

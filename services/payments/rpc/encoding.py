@@ -114,7 +114,7 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
 
 
 def encode_purchase(
-    purchase: Purchase, terms: Terms, payment: Payment | None, attempts: Sequence[PaymentAttempt]
+    purchase: Purchase, terms: Terms, credits: int, payment: Payment | None, attempts: Sequence[PaymentAttempt]
 ) -> purchase_service_pb2.Purchase:
     pb = purchase_service_pb2.Purchase
     return pb(
@@ -130,11 +130,13 @@ def encode_purchase(
             total_minor=purchase.total_minor,
             currency_code=purchase.currency_code,
             display_name=terms.display_name,
-            credits=terms.credits,
+            credits=0 if terms.unlimited else credits,
         ),
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
+        booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
+        return_reason=purchase.return_reason,
         attempts=[
             pb.Attempt(
                 create_time=to_timestamp(each.create_time),

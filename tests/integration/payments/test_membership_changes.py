@@ -149,7 +149,7 @@ async def test_a_dearer_plan_begins_at_once_and_costs_what_was_shown(shop: Shop)
     await member.listen()
     assert sorted(each.credits_granted for each in await shop.packages(member.client)) == [2, 8]
     newest, _ = await member.purchases()
-    assert newest.quote.total_minor == 2000
+    assert (newest.quote.total_minor, newest.quote.credits) == (2000, 2)
     await refused(preview(member, more), StatusCode.FAILED_PRECONDITION, "ALREADY_ON_PLAN")
     await member.renew()
     assert (await member.purchases())[0].quote.total_minor == 12_000

@@ -17,7 +17,7 @@ STATEMENTS = (
     """
     ALTER TABLE pricing_options
         DROP CONSTRAINT ck_pricing_options_kind,
-        ADD CONSTRAINT ck_pricing_options_kind CHECK (kind IN ('CLASS_PACK', 'MEMBERSHIP', 'FEE'))""",
+        ADD CONSTRAINT ck_pricing_options_kind CHECK (kind IN ('CLASS_PACK', 'DROP_IN', 'MEMBERSHIP', 'FEE'))""",
     """
     ALTER TABLE pricing_option_terms
         ADD COLUMN interval text NOT NULL DEFAULT '' CHECK (interval IN ('', 'WEEK', 'MONTH', 'YEAR')),
