@@ -55,6 +55,9 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     """
     gateway, cards, read_time = memberships_of(work.settings), gateway_of(work.settings), real_now()
     told = await gateway.get_subscription(account, subscription_id)
+    async with work.database.transaction(tenant) as tx:
+        if await memberships.find(tx, account, told) is None:
+            return False
     ids = sorted({told.latest_invoice, invoice_id} - {""})
     invoices = {each: await gateway.get_invoice(account, each) for each in ids}
     tried = [each for each in invoices.values() if each.intent and (each.attempts or each.status == "paid")]
@@ -62,8 +65,7 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     latest = invoices[told.latest_invoice]
     async with work.database.transaction(tenant) as tx:
         membership = await memberships.find(tx, account, told)
-        if membership is None:
-            return False
+        assert membership is not None
         last_try = intents.get(latest.external_id)
         await memberships.describe(tx, membership, told, latest, last_try.charge if last_try else None, read_time)
         for invoice in invoices.values():

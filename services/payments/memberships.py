@@ -233,7 +233,8 @@ async def _note_attempt(tx: UnitOfWork, membership: Membership, due: Invoice, de
         membership_id=membership.id,
         external_id=due.external_id,
         number=due.attempts,
-        code=declined.code if declined else "",
+        # What was not declined waits for the client at the bank.
+        code=declined.code if declined else "authentication_required",
         decline_code=declined.decline_code if declined else "",
         create_time=tx.now(),
     )

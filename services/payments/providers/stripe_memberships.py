@@ -10,6 +10,11 @@ from services.payments.providers.currencies import from_provider, to_provider
 from services.payments.providers.membership_gateway import Invoice, Subscription
 from services.payments.providers.stripe_gateway import REFERENCE, ask, id_of, options_of, time_of
 
+# Of what happens to an invoice only this changes anything here.
+_TELLING = (
+    *("invoice.paid", "invoice.payment_failed", "invoice.payment_action_required"),
+    *("invoice.voided", "invoice.marked_uncollectible"),
+)
 _INVOICE: Any = {"expand": ["confirmation_secret", "payments"]}
 
 
@@ -111,9 +116,7 @@ class StripeMemberships:
     def subscription_in(self, kind: str, payload: dict[str, Any]) -> tuple[str, str]:
         if kind.startswith("customer.subscription."):
             return str(payload["id"]), ""
-        if kind.startswith("invoice."):
-            return _subscription_of(payload), str(payload["id"])
-        return "", ""
+        return (_subscription_of(payload), str(payload["id"])) if kind in _TELLING else ("", "")
 
     async def _update(self, account: str, subscription: str, wanted: Any, key: str = "") -> Subscription:
         call = self._v1.subscriptions.update_async(subscription, wanted, options_of(account, key))
@@ -122,7 +125,8 @@ class StripeMemberships:
 
 def _subscription(found: stripe.Subscription) -> Subscription:
     told: dict[str, Any] = found.to_dict()
-    (item,) = told["items"]["data"]
+    # Ours have one; what the studio made by hand may have more.
+    item = told["items"]["data"][0]
     pause = told.get("pause_collection") or {}
     return Subscription(
         external_id=told["id"],
