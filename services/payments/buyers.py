@@ -31,6 +31,8 @@ class Buyer:
     account_id: UUID | None
     # Staff sell; else it buys itself.
     by_staff: bool
+    # Whose cards pay: its guardian, or it itself.
+    payer_id: UUID
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,7 @@ async def find(stubs: Stubs, studio_id: UUID, client_id: UUID, account: UUID | N
         client_id=UUID(found.client.rpartition("/")[2]),
         account_id=UUID(found.account.rpartition("/")[2]) if found.account else None,
         by_staff=account is None,
+        payer_id=UUID(found.payer.rpartition("/")[2]),
     )
 
 

@@ -4,10 +4,10 @@ from datetime import UTC
 from uuid import UUID
 
 from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import earnings, places
+from services.payments import cards, earnings, places
 
 consumers = Consumers()
 
@@ -27,6 +27,13 @@ async def earn_by_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
     else:
         state, start = Booking.State.Name(changed.state), changed.start_time.ToDatetime(UTC)
         await places.tell(tx, UUID(changed.booking_id), state, start, event.version)
+
+
+@consumers.on(ClientErased)
+async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
+    """The provider forgets who was erased."""
+    args = {"client": event.payload.client_id}
+    await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

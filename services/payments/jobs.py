@@ -10,6 +10,7 @@ from services.chassis.errors import DomainError, FailedPrecondition
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import VIOLATIONS, logger
 from services.payments import (
+    cards,
     fulfilment,
     invariants,
     membership_payments,
@@ -118,6 +119,17 @@ async def settle_place(work: Work, job: Job) -> Outcome:
     assert job.tenant is not None
     async with work.database.transaction(job.tenant) as tx:
         await places.settle(tx, await purchases.lock(tx, UUID(job.args["purchase"])))
+    return Done()
+
+
+@jobs.on(cards.FORGET_JOB, max_attempts=MAX_RUNS)
+async def forget_customer(work: Work, job: Job) -> Outcome:
+    """Deletes an erased client and its cards at the provider."""
+    assert job.tenant is not None
+    try:
+        await cards.forget(work, job.tenant, UUID(job.args["client"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
     return Done()
 
 

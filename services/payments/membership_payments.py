@@ -6,15 +6,14 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
-from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, Unavailable
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import catalogue, membership_periods, memberships, merchants, purchases
+from services.payments import cards, catalogue, membership_periods, memberships, purchases
 from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import Membership, MembershipPrice
 from services.payments.payments import KEY_LIFETIME
-from services.payments.providers.card_gateway import Away, Refused
+from services.payments.providers.card_gateway import ProviderError
 
 
 async def start(resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None) -> str:
@@ -39,12 +38,8 @@ async def start(resources: Resources, tenant: UUID, membership_id: UUID, account
         if membership.due_invoice is None:
             raise FailedPrecondition("nothing is due", reason="NOTHING_TO_PAY")
         due = await memberships_of(resources.settings).get_invoice(membership.external_account, membership.due_invoice)
-    except Refused as error:
-        raise FailedPrecondition(
-            "the payment provider refuses this payment", reason="PAYMENT_REFUSED", metadata={"code": error.code}
-        ) from error
-    except Away as error:
-        raise merchants.away(error) from error
+    except ProviderError as error:
+        raise cards.refusal(error) from error
     return due.client_secret
 
 
@@ -53,7 +48,7 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
 
     One that has ended is not collected any more. Raises ProviderError, payments.Mismatch.
     """
-    gateway, cards, read_time = memberships_of(work.settings), gateway_of(work.settings), real_now()
+    gateway, read_time = memberships_of(work.settings), real_now()
     told = await gateway.get_subscription(account, subscription_id)
     async with work.database.transaction(tenant) as tx:
         if await memberships.find(tx, account, told) is None:
@@ -61,7 +56,7 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     ids = sorted({told.latest_invoice, invoice_id} - {""})
     invoices = {each: await gateway.get_invoice(account, each) for each in ids}
     tried = [each for each in invoices.values() if each.intent and (each.attempts or each.status == "paid")]
-    intents = {each.external_id: await cards.get_intent(account, each.intent) for each in tried}
+    intents = {each.external_id: await gateway_of(work.settings).get_intent(account, each.intent) for each in tried}
     latest = invoices[told.latest_invoice]
     async with work.database.transaction(tenant) as tx:
         membership = await memberships.find(tx, account, told)
@@ -145,22 +140,10 @@ def require_running(membership: Membership) -> None:
 
 async def _subscribe(resources: Resources, membership: Membership) -> str:
     gateway, tenant, account = memberships_of(resources.settings), membership.tenant_id, membership.external_account
-    customer = membership.external_customer
-    if customer is None:
-        made = await gateway.create_customer(
-            account, f"{membership.create_key} customer", reference=str(membership.client_id)
-        )
-        async with resources.database.transaction(tenant) as tx:
-            customer = await _keep_customer(tx, membership.id, made)
+    customer = await cards.customer_of(resources, tenant, membership.payer_id)
     price = await price_of(resources, tenant, account, membership.pricing_option_id, membership.terms_version)
     begun = await gateway.subscribe(
-        account, str(membership.create_key), customer=customer, price=price, reference=str(membership.id)
+        account, str(membership.create_key), customer=customer.external_id, price=price, reference=str(membership.id)
     )
     crashpoint("payments_after_subscription")
     return begun.external_id
-
-
-async def _keep_customer(tx: UnitOfWork, membership_id: UUID, made: str) -> str:
-    membership = await memberships.lock(tx, membership_id, None)
-    membership.external_customer = membership.external_customer or made
-    return membership.external_customer

@@ -60,6 +60,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
         terms_version=sold.terms.version,
         next_pricing_option_id=option_id,
         next_terms_version=sold.terms.version,
+        payer_id=buyer.payer_id,
         external_account=account.external_account,
         create_key=new_id(),
         create_key_time=real_now(),

@@ -169,6 +169,18 @@ class Payment(Tenanted, Versioned, Base):
     refunded_minor: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
+class Customer(Base):
+    """Who a client is to the provider: the one to whom cards are saved there."""
+
+    __tablename__ = "customers"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    external_account: Mapped[str]
+    external_id: Mapped[str]
+    create_time: Mapped[datetime]
+
+
 class PaymentAttempt(Tenanted, Base):
     """One try to pay that the provider has decided."""
 
@@ -368,9 +380,10 @@ class Membership(Tenanted, Versioned, Base):
     # The same of the next; another when the plan changes then.
     next_pricing_option_id: Mapped[UUID]
     next_terms_version: Mapped[int]
+    # Whose cards pay.
+    payer_id: Mapped[UUID]
     external_account: Mapped[str]
-    # The provider's ids, once they are known.
-    external_customer: Mapped[str | None]
+    # The provider's id, once it is known.
     external_id: Mapped[str | None]
     # As of a payment's intent.
     create_key: Mapped[UUID]

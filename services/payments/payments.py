@@ -5,6 +5,7 @@ good, a declined try is noted once, so any order and any repetition ends in the 
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
 
@@ -15,14 +16,14 @@ from powerhouse.payments.v1.events_pb2 import PaymentFailed
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, Unavailable, check_etag
+from services.chassis.errors import FailedPrecondition, PermissionDenied, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import ledger, merchants, purchases
+from services.payments import buyers, cards, ledger, merchants, purchases
 from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Payment, PaymentAttempt, Purchase
-from services.payments.providers.card_gateway import Away, Charge, Intent, Refused
+from services.payments.providers.card_gateway import Away, Charge, Intent, ProviderError, Refused
 
 # Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
 # new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.
@@ -33,12 +34,24 @@ class Mismatch(Exception):
     """The provider took another amount than the purchase costs, or took it for one that was given up."""
 
 
-async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None) -> Intent:
+@dataclass(frozen=True)
+class Wish:
+    """What a client wants of cards: to keep the one it pays with, or to pay with one it has kept."""
+
+    save: bool = False
+    card_id: UUID | None = None
+
+
+async def start(
+    resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, wish: Wish = Wish()
+) -> Intent:
     """The intent that the browser confirms: made once, found after that.
 
     Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY or PAYMENT_REFUSED,
-    Unavailable/PROVIDER_AWAY.
+    Unavailable/PROVIDER_AWAY, PermissionDenied for staff who have a wish.
     """
+    if account is None and wish != Wish():
+        raise PermissionDenied()
     async with resources.database.transaction(tenant) as tx:
         await purchases.get(tx, purchase_id, account)
         payment = await _open(tx, await purchases.lock(tx, purchase_id))
@@ -66,7 +79,7 @@ async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: 
         _require_open(await purchases.get(tx, purchase_id, None))
     if not ours:
         raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
-    return intent
+    return await _prepare(resources, tenant, payment, intent, account, wish) if wish != Wish() else intent
 
 
 async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str = "") -> None:
@@ -135,6 +148,26 @@ async def attempts(tx: UnitOfWork, payment_id: UUID) -> Sequence[PaymentAttempt]
     """Decided tries, newest first."""
     query = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id)
     return (await tx.session.scalars(query.order_by(PaymentAttempt.create_time.desc(), PaymentAttempt.id.desc()))).all()
+
+
+async def _prepare(
+    resources: Resources, tenant: UUID, payment: Payment, intent: Intent, account: UUID | None, wish: Wish
+) -> Intent:
+    async with resources.database.transaction(tenant) as tx:
+        client_id = (await purchases.get(tx, payment.purchase_id, None)).client_id
+    payer_id = (await buyers.find(resources.stubs, tenant, client_id, account)).payer_id
+    card = await cards.get(resources, tenant, payer_id, wish.card_id) if wish.card_id else None
+    customer = await cards.customer_of(resources, tenant, payer_id)
+    try:
+        return await gateway_of(resources.settings).prepare_intent(
+            payment.external_account,
+            intent.external_id,
+            customer=customer.external_id,
+            save=wish.save,
+            card=card.saved.external_id if card else "",
+        )
+    except ProviderError as error:
+        raise cards.refusal(error) from error
 
 
 async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:

@@ -10,7 +10,16 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
-from services.payments import disputes, membership_payments, merchants, payments, payouts, refunding
+from services.payments import (
+    cards,
+    disputes,
+    membership_cards,
+    membership_payments,
+    merchants,
+    payments,
+    payouts,
+    refunding,
+)
 from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
@@ -19,6 +28,9 @@ PROVIDER = "stripe"
 APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
+
+
+_CARD = ("payment_method.attached", "setup_intent.succeeded")
 
 
 async def receive(resources: Resources, body: bytes, signature: str) -> None:
@@ -89,6 +101,14 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
     subscription, invoice = memberships_of(resources.settings).subscription_in(event.type, event.payload)
     if subscription:
         ours = await membership_payments.take_over(resources, studio, external_account, subscription, invoice)
+        async with resources.database.transaction() as tx:
+            await _applied(tx, event)
+        return ours
+    if event.type in _CARD:
+        customer, card, old = gateway.card_of(event.payload)
+        if old:
+            await membership_cards.replaced(resources, studio, customer, card, old)
+        ours = await cards.saved(resources, studio, external_account, customer, card, old)
         async with resources.database.transaction() as tx:
             await _applied(tx, event)
         return ours

@@ -11,6 +11,8 @@ from powerhouse.payments.v1 import (
     membership_service_pb2_grpc,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
+    payment_method_service_pb2,
+    payment_method_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
     reconciliation_service_pb2,
@@ -28,6 +30,7 @@ from services.payments.jobs import jobs
 from services.payments.rpc.catalogue_servicer import CatalogueServicer
 from services.payments.rpc.membership_servicer import MembershipServicer
 from services.payments.rpc.merchant_servicer import MerchantServicer
+from services.payments.rpc.payment_method_servicer import PaymentMethodServicer
 from services.payments.rpc.purchase_servicer import PurchaseServicer
 from services.payments.rpc.reconciliation_servicer import ReconciliationServicer
 from services.payments.rpc.refund_servicer import RefundServicer
@@ -40,6 +43,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(catalogue_service_pb2, catalogue_service_pb2_grpc, CatalogueServicer(resources)),
         _of(membership_service_pb2, membership_service_pb2_grpc, MembershipServicer(resources)),
         _of(merchant_service_pb2, merchant_service_pb2_grpc, MerchantServicer(resources)),
+        _of(payment_method_service_pb2, payment_method_service_pb2_grpc, PaymentMethodServicer(resources)),
         _of(purchase_service_pb2, purchase_service_pb2_grpc, PurchaseServicer(resources)),
         _of(reconciliation_service_pb2, reconciliation_service_pb2_grpc, ReconciliationServicer(resources)),
         _of(refund_service_pb2, refund_service_pb2_grpc, RefundServicer(resources)),

@@ -909,6 +909,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_drop_ins.py::test_a_class_that_is_on_again[the money went back]",
     ),
     Mutant(
+        "a client has only its own cards",
+        "services/payments/rpc/payment_method_servicer.py",
+        "buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())",
+        "buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, None)",
+        f"{PAYMENTS}/test_saved_cards.py::test_nobody_touches_the_cards_of_others",
+    ),
+    Mutant(
         "a refund is looked for before it is asked for again",
         "services/payments/refunding.py",
         "    if asked_before:",

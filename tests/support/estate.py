@@ -61,6 +61,7 @@ from powerhouse.payments.v1 import (
     membership_service_pb2,
     membership_service_pb2_grpc,
     merchant_service_pb2_grpc,
+    payment_method_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
@@ -125,6 +126,7 @@ STUBS = {
         merchant_service_pb2_grpc.MerchantServiceStub,
         purchase_service_pb2_grpc.PurchaseServiceStub,
         membership_service_pb2_grpc.MembershipServiceStub,
+        payment_method_service_pb2_grpc.PaymentMethodServiceStub,
         refund_service_pb2_grpc.RefundServiceStub,
         reconciliation_service_pb2_grpc.ReconciliationServiceStub,
         webhook_service_pb2_grpc.WebhookServiceStub,
@@ -447,6 +449,12 @@ _REFUND = """
 """
 
 
+_CUSTOMER = """
+    INSERT INTO customers (tenant_id, client_id, external_account, external_id, create_time)
+    VALUES ($1, $2, 'acct_' || $1::uuid, 'cus_' || $1::uuid, now())
+"""
+
+
 async def _sell(holding: Holding) -> None:
     payments, common = holding.estate.services["payments"], {"parent": holding.name}
     await payments.sql(_MERCHANT, str(holding.tenant))
@@ -482,3 +490,5 @@ async def _sell(holding: Holding) -> None:
         )
     )
     holding.add(joined)
+    # Whose cards are asked of a provider who is not there.
+    await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))

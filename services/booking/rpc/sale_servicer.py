@@ -28,6 +28,7 @@ class SaleServicer(SaleServiceServicer):
             client=name_of(client.tenant_id, "clients", client.id),
             account=f"accounts/{client.account_id}" if client.account_id else "",
             archived=client.archive_time is not None,
+            payer=name_of(client.tenant_id, "clients", client.guardian_id or client.id),
         )
 
     async def CheckClassTypes(self, request: pb.CheckClassTypesRequest, context: Any) -> pb.CheckClassTypesResponse:

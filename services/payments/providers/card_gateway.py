@@ -44,6 +44,25 @@ class Intent:
 
 
 @dataclass(frozen=True)
+class SavedCard:
+    """A card that a customer saved: nobody else than the provider knows more of it."""
+
+    external_id: str
+    brand: str
+    last4: str
+    expire_month: int
+    expire_year: int
+
+
+@dataclass(frozen=True)
+class Setup:
+    """A card that the client is about to save. `replaces` is the one that goes then."""
+
+    external_account: str
+    client_secret: str
+
+
+@dataclass(frozen=True)
 class MadeRefund:
     """Money on its way back. `reference` is what we called it, empty when it was made elsewhere."""
 
@@ -144,6 +163,30 @@ class CardGateway(Protocol):
 
     async def get_intent(self, account: str, intent: str) -> Intent: ...
 
+    async def prepare_intent(self, account: str, intent: str, *, customer: str, save: bool, card: str) -> Intent:
+        """Lets an open intent be paid with a saved card of the customer (`card`), or save the one it is paid with."""
+        ...
+
+    async def create_customer(self, account: str, key: str, *, reference: str) -> str: ...
+
+    async def delete_customer(self, account: str, customer: str) -> None:
+        """With its cards."""
+        ...
+
+    async def create_setup(self, account: str, key: str, *, customer: str, replaces: str) -> Setup: ...
+
+    async def saved_cards(self, account: str, customer: str) -> list[SavedCard]:
+        """Newest first."""
+        ...
+
+    async def default_card(self, account: str, customer: str) -> str:
+        """Empty for none."""
+        ...
+
+    async def set_default_card(self, account: str, customer: str, card: str) -> None: ...
+
+    async def detach_card(self, account: str, card: str) -> None: ...
+
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         """Answers it as it is then: cancelled, or succeeded when that was first."""
         ...
@@ -176,6 +219,10 @@ class CardGateway(Protocol):
 
     def events(self, account: str, since: datetime) -> AsyncIterator[Told]:
         """What it has told since then, or tried to; oldest last."""
+        ...
+
+    def card_of(self, payload: dict[str, Any]) -> tuple[str, str, str]:
+        """Of an event about a card that was saved: the customer, the card, and the card that it replaces or ''."""
         ...
 
     def intent_of(self, payload: dict[str, Any]) -> Intent:

@@ -28,6 +28,8 @@ class Subscription:
     # When a pause is over by itself.
     resume_time: datetime | None
     latest_invoice: str
+    # What pays it; empty for the customer's default.
+    card: str
 
 
 @dataclass(frozen=True)
@@ -56,8 +58,6 @@ class Invoice:
 class MembershipGateway(Protocol):
     """One provider with one key."""
 
-    async def create_customer(self, account: str, key: str, *, reference: str) -> str: ...
-
     async def create_price(
         self, account: str, key: str, *, name: str, amount: int, currency: str, interval: str, interval_count: int
     ) -> str:
@@ -79,6 +79,12 @@ class MembershipGateway(Protocol):
     async def void_invoice(self, account: str, invoice: str) -> None:
         """Nobody can pay it any more. One that cannot be voided stays as it is."""
         ...
+
+    async def pay_invoice(self, account: str, invoice: str) -> None:
+        """Tries the card of the subscription now. Raises Refused when it was declined."""
+        ...
+
+    async def set_card(self, account: str, subscription: str, card: str) -> Subscription: ...
 
     async def cancel_at_period_end(self, account: str, subscription: str, *, cancel: bool) -> Subscription: ...
 

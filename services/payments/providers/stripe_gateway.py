@@ -20,6 +20,8 @@ from services.payments.providers.card_gateway import (
     MadePayout,
     MadeRefund,
     Refused,
+    SavedCard,
+    Setup,
     Told,
 )
 from services.payments.providers.currencies import from_provider, to_provider
@@ -28,8 +30,8 @@ from services.payments.providers.currencies import from_provider, to_provider
 TIMEOUT = 20.0
 # Seconds a signature may be old, or ahead of our clock.
 TOLERANCE = 300
-# What we call our payments in Stripe's metadata.
-REFERENCE = "powerhouse_payment"
+# What we call our payments and clients in Stripe's metadata, and the card that a new one replaces.
+REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerhouse_replaces"
 
 T = TypeVar("T")
 
@@ -105,6 +107,57 @@ class StripeGateway:
             self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, options_of(account))
         )
         return self.intent_of(found.to_dict())
+
+    async def prepare_intent(self, account: str, intent: str, *, customer: str, save: bool, card: str) -> Intent:
+        changes: Any = {"customer": customer, "expand": ["latest_charge"]}
+        if save:
+            changes["setup_future_usage"] = "off_session"
+        if card:
+            changes["payment_method"] = card
+        return self.intent_of(
+            (await ask(self._client.v1.payment_intents.update_async(intent, changes, options_of(account)))).to_dict()
+        )
+
+    async def create_customer(self, account: str, key: str, *, reference: str) -> str:
+        wanted: Any = {"metadata": {CLIENT: reference}}
+        made = await ask(self._client.v1.customers.create_async(wanted, options_of(account, key)))
+        return made.id
+
+    async def delete_customer(self, account: str, customer: str) -> None:
+        await ask(self._client.v1.customers.delete_async(customer, {}, options_of(account)))
+
+    async def create_setup(self, account: str, key: str, *, customer: str, replaces: str) -> Setup:
+        wanted: Any = {"customer": customer, "usage": "off_session", "payment_method_types": ["card"]}
+        if replaces:
+            wanted["metadata"] = {REPLACES: replaces}
+        made = await ask(self._client.v1.setup_intents.create_async(wanted, options_of(account, key)))
+        return Setup(account, made.client_secret or "")
+
+    async def saved_cards(self, account: str, customer: str) -> list[SavedCard]:
+        wanted: Any = {"type": "card", "limit": 100}
+        call = self._client.v1.customers.payment_methods.list_async(customer, wanted, options_of(account))
+        found = await ask(call)
+        return [
+            SavedCard(
+                external_id=each["id"],
+                brand=each["card"]["brand"],
+                last4=each["card"]["last4"],
+                expire_month=each["card"]["exp_month"],
+                expire_year=each["card"]["exp_year"],
+            )
+            async for each in _each(found)
+        ]
+
+    async def default_card(self, account: str, customer: str) -> str:
+        found = (await ask(self._client.v1.customers.retrieve_async(customer, {}, options_of(account)))).to_dict()
+        return id_of((found.get("invoice_settings") or {}).get("default_payment_method"))
+
+    async def set_default_card(self, account: str, customer: str, card: str) -> None:
+        changes: Any = {"invoice_settings": {"default_payment_method": card}}
+        await ask(self._client.v1.customers.update_async(customer, changes, options_of(account)))
+
+    async def detach_card(self, account: str, card: str) -> None:
+        await ask(self._client.v1.payment_methods.detach_async(card, {}, options_of(account)))
 
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         try:
@@ -207,6 +260,11 @@ class StripeGateway:
         found = await ask(self._client.v1.events.list_async(wanted, options_of(account)))
         async for event in _each(found):
             yield _told({**event, "account": account})
+
+    def card_of(self, payload: dict[str, Any]) -> tuple[str, str, str]:
+        replaces = (payload.get("metadata") or {}).get(REPLACES, "")
+        card = payload["id"] if payload["object"] == "payment_method" else id_of(payload.get("payment_method"))
+        return id_of(payload.get("customer")), card, replaces
 
     def intent_of(self, payload: dict[str, Any]) -> Intent:
         currency = payload["currency"].upper()

@@ -24,10 +24,6 @@ class StripeMemberships:
     def __init__(self, client: stripe.StripeClient) -> None:
         self._v1 = client.v1
 
-    async def create_customer(self, account: str, key: str, *, reference: str) -> str:
-        wanted: Any = {"metadata": {REFERENCE: reference}}
-        return (await ask(self._v1.customers.create_async(wanted, options_of(account, key)))).id
-
     async def create_price(
         self, account: str, key: str, *, name: str, amount: int, currency: str, interval: str, interval_count: int
     ) -> str:
@@ -67,6 +63,12 @@ class StripeMemberships:
         except Refused:
             # Paid or voided meanwhile.
             return
+
+    async def pay_invoice(self, account: str, invoice: str) -> None:
+        await ask(self._v1.invoices.pay_async(invoice, {}, options_of(account)))
+
+    async def set_card(self, account: str, subscription: str, card: str) -> Subscription:
+        return await self._update(account, subscription, {"default_payment_method": card})
 
     async def cancel_at_period_end(self, account: str, subscription: str, *, cancel: bool) -> Subscription:
         return await self._update(account, subscription, {"cancel_at_period_end": cancel})
@@ -141,6 +143,7 @@ def _subscription(found: stripe.Subscription) -> Subscription:
         paused=bool(pause),
         resume_time=time_of(pause["resumes_at"]) if pause.get("resumes_at") else None,
         latest_invoice=id_of(told.get("latest_invoice")),
+        card=id_of(told.get("default_payment_method")),
     )
 
 

@@ -31,18 +31,6 @@ def encode_account(account: MerchantAccount) -> merchant_service_pb2.MerchantAcc
     )
 
 
-def encode_session(
-    settings: ServiceSettings, account: MerchantAccount, client_secret: str
-) -> purchase_service_pb2.PaymentSession:
-    """What a browser needs to confirm one payment with the provider."""
-    assert isinstance(settings, PaymentsSettings)
-    return purchase_service_pb2.PaymentSession(
-        client_secret=client_secret,
-        publishable_key=settings.stripe_publishable_key,
-        external_account=account.external_account,
-    )
-
-
 def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
     option, terms = sold
     return catalogue_pb2.PricingOption(
@@ -110,6 +98,17 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         currency_code=offer.terms.currency_code,
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
+    )
+
+
+def encode_session(
+    settings: ServiceSettings, client_secret: str, external_account: str
+) -> purchase_service_pb2.PaymentSession:
+    assert isinstance(settings, PaymentsSettings)
+    return purchase_service_pb2.PaymentSession(
+        client_secret=client_secret,
+        publishable_key=settings.stripe_publishable_key,
+        external_account=external_account,
     )
 
 

@@ -13,6 +13,7 @@ from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp
 from services.payments import (
     buyers,
+    membership_cards,
     membership_changes,
     membership_payments,
     membership_refunds,
@@ -22,7 +23,7 @@ from services.payments import (
 )
 from services.payments.rpc.encoding import encode_session
 from services.payments.rpc.membership_encoding import encode_membership, encode_plan_change, encode_unused
-from services.payments.rpc.names import child, only_own, optional
+from services.payments.rpc.names import CARDS, child, only_own, optional
 
 
 class MembershipServicer(MembershipServiceServicer):
@@ -46,7 +47,7 @@ class MembershipServicer(MembershipServiceServicer):
         secret = await membership_payments.start(self._resources, current_call().tenant, membership_id, only_own())
         async with self._database.read() as tx:
             account = await merchants.get(tx)
-        return encode_session(self._resources.settings, account, secret)
+        return encode_session(self._resources.settings, secret, account.external_account)
 
     async def GetMembership(self, request: pb.GetMembershipRequest, context: Any) -> Membership:
         membership_id = child(request.name, "memberships", "name")
@@ -63,6 +64,12 @@ class MembershipServicer(MembershipServiceServicer):
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             found = [await encode_membership(tx, row) for row in shown]
         return pb.ListMembershipsResponse(memberships=found, next_page_token=token)
+
+    async def SetMembershipCard(self, request: pb.SetMembershipCardRequest, context: Any) -> Membership:
+        membership_id, tenant = child(request.name, "memberships", "name"), current_call().tenant
+        card_id = child(request.payment_method, CARDS, "payment_method")
+        await membership_cards.change(self._resources, tenant, membership_id, only_own(), card_id)
+        return await self._changed(membership_id)
 
     async def CancelMembership(self, request: pb.CancelMembershipRequest, context: Any) -> Membership:
         membership_id, tenant = child(request.name, "memberships", "name"), current_call().tenant

@@ -5,6 +5,9 @@ from uuid import UUID
 from services.chassis.ids import parse_child
 from services.chassis.rpc.call import current_call
 
+# Cards lie below their client.
+CARDS = "clients/*/paymentMethods"
+
 
 def only_own() -> UUID | None:
     """The account to which the call is narrowed; None when it may touch the whole studio."""

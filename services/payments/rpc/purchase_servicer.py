@@ -10,7 +10,7 @@ from services.chassis.rpc.call import current_call
 from services.payments import buyers, catalogue, merchants, payments, purchases
 from services.payments.models import Purchase
 from services.payments.rpc.encoding import encode_offer, encode_purchase, encode_session
-from services.payments.rpc.names import child, only_own, optional
+from services.payments.rpc.names import CARDS, child, only_own, optional
 
 
 class PurchaseServicer(PurchaseServiceServicer):
@@ -37,10 +37,12 @@ class PurchaseServicer(PurchaseServiceServicer):
 
     async def StartPayment(self, request: pb.StartPaymentRequest, context: Any) -> pb.PaymentSession:
         purchase_id = child(request.name, "purchases", "name")
-        intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own())
+        card_id = optional(request.payment_method, CARDS, "payment_method")
+        wish = payments.Wish(request.save_card, card_id)
+        intent = await payments.start(self._resources, current_call().tenant, purchase_id, only_own(), wish)
         async with self._database.read() as tx:
             account = await merchants.get(tx)
-        return encode_session(self._resources.settings, account, intent.client_secret)
+        return encode_session(self._resources.settings, intent.client_secret, account.external_account)
 
     async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Any) -> pb.Purchase:
         purchase_id = child(request.name, "purchases", "name")

@@ -77,6 +77,14 @@ class Member:
         [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
         await v1.subscriptions.update_async(subscription.id, {"default_payment_method": method.id}, self._options)
 
+    async def card(self) -> str:
+        """The brand of what pays."""
+        v1 = provider(self.shop.sandbox).v1
+        [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
+        method = await v1.payment_methods.retrieve_async(str(subscription.default_payment_method), {}, self._options)
+        assert method.card is not None
+        return method.card.brand
+
     async def purchases(self) -> list[Purchase]:
         """Its paid intervals, newest first."""
         wanted = ListPurchasesRequest(parent=self.shop.name, client=self.client)
@@ -134,8 +142,9 @@ async def joined(shop: Shop, option: str = "", total: int = 8000, stub: Any = No
     clock = await v1.test_helpers.test_clocks.create_async({"frozen_time": now}, options)
     customer = await v1.customers.create_async({"test_clock": clock.id}, options)
     await shop.payments.sql(
-        "UPDATE memberships SET external_customer = $1 WHERE tenant_id = $2 AND id = $3",
-        *(customer.id, shop.tenant, last_id(membership.name)),
+        "INSERT INTO customers (tenant_id, client_id, external_account, external_id, create_time)"
+        " VALUES ($1, $2, $3, $4, now())",
+        *(shop.tenant, last_id(client), shop.account, customer.id),
     )
     return Member(shop, client, option, membership, clock.id, customer.id)
 

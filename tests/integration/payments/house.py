@@ -26,11 +26,18 @@ from embedded.children import answers
 from embedded.processes import free_port
 from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1.client_pb2 import Client
-from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2, refund_service_pb2
+from powerhouse.payments.v1 import (
+    catalogue_pb2,
+    catalogue_service_pb2,
+    merchant_service_pb2,
+    payment_method_service_pb2,
+    refund_service_pb2,
+)
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
+from powerhouse.payments.v1.payment_method_service_pb2_grpc import PaymentMethodServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
@@ -55,6 +62,7 @@ PaymentsStub = together(
     CatalogueServiceStub,
     MembershipServiceStub,
     MerchantServiceStub,
+    PaymentMethodServiceStub,
     PurchaseServiceStub,
     ReconciliationServiceStub,
     RefundServiceStub,
@@ -205,15 +213,27 @@ class Shop:
     async def confirm(self, session: pb.PaymentSession, card: str = "pm_card_visa") -> dict[str, Any]:
         """What Stripe.js does in the browser: it has the publishable key and the client secret."""
         intent = session.client_secret.partition("_secret_")[0]
+        kind = "setup_intents" if intent.startswith("seti_") else "payment_intents"
         form = {"client_secret": session.client_secret, "payment_method": card, "return_url": "https://studio.example/"}
+        if not card:
+            del form["payment_method"]
         async with httpx.AsyncClient() as browser:
             answer = await browser.post(
-                f"{self.sandbox}/v1/payment_intents/{intent}/confirm",
+                f"{self.sandbox}/v1/{kind}/{intent}/confirm",
                 data=form,
                 headers={"Authorization": f"Bearer {session.publishable_key}", "Stripe-Account": self.account},
             )
         told: dict[str, Any] = answer.json()
         return told
+
+    async def authenticate(self, answer: dict[str, Any], *, succeeds: bool = True) -> None:
+        """What the client does in the bank's window."""
+        async with httpx.AsyncClient() as browser:
+            done = await browser.post(
+                f"{self.sandbox}/elements/authenticate/{answer['client_secret']}",
+                json={"outcome": "succeed" if succeeds else "fail"},
+            )
+        done.raise_for_status()
 
     async def pay(self, purchase: pb.Purchase, card: str = "pm_card_visa") -> dict[str, Any]:
         return await self.confirm(await self.start(purchase), card)
@@ -224,6 +244,20 @@ class Shop:
         await self.pay(purchase, card)
         await self.tell_all()
         return await self.get(purchase)
+
+    async def save_card(
+        self, client: str, person: Any, card: str = "pm_card_visa", replaces: str = ""
+    ) -> dict[str, Any]:
+        """The client saves a card in the browser, and we hear of it."""
+        setup = payment_method_service_pb2.StartCardSetupRequest(parent=client, replaces=replaces)
+        answer = await self.confirm(await person.StartCardSetup(setup), card)
+        await self.tell_all()
+        return answer
+
+    async def cards(self, client: str, stub: Any = None) -> list[Any]:
+        """What the client has saved."""
+        wanted = payment_method_service_pb2.ListPaymentMethodsRequest(parent=client)
+        return list((await (stub or self.staff).ListPaymentMethods(wanted)).payment_methods)
 
     def preview(self, purchase: pb.Purchase, amount: int = 0) -> Any:
         return self.staff.PreviewRefund(

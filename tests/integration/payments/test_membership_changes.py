@@ -206,6 +206,30 @@ async def test_a_refund_gives_back_what_is_unused(shop: Shop, unlimited: bool) -
     await refused(refund_preview(member), StatusCode.FAILED_PRECONDITION, "MEMBERSHIP_ENDED")
 
 
+async def test_another_card_continues_it_at_once(shop: Shop) -> None:
+    account, other_account = new_id(), new_id()
+    client, person = await shop.add_client(account), shop.as_role(Role.ROLE_CLIENT, account)
+    other, stranger = await shop.add_client(other_account), shop.as_role(Role.ROLE_CLIENT, other_account)
+    member = await active(shop, stub=person, client=client)
+    await member.keep_card("pm_card_chargeCustomerFail")
+    assert (await member.renew()).state == Membership.PAST_DUE
+    for who, whose, brand in ((person, client, "pm_card_mastercard"), (stranger, other, "pm_card_amex")):
+        await shop.save_card(whose, who, brand)
+    [card] = [each for each in await shop.cards(client, person) if each.brand == "mastercard"]
+    [foreign] = await shop.cards(other, stranger)
+    not_mine = pb.SetMembershipCardRequest(name=member.name, payment_method=foreign.name)
+    await refused(person.SetMembershipCard(not_mine), StatusCode.NOT_FOUND, "NOT_FOUND")
+    paid = await person.SetMembershipCard(pb.SetMembershipCardRequest(name=member.name, payment_method=card.name))
+    assert paid.state == Membership.ACTIVE
+    await member.listen()
+    assert (await member.card(), await member.counts()) == ("mastercard", (2, 2))
+    # A card that takes the place of another does so here too.
+    await shop.save_card(client, person, "pm_card_visa", replaces=card.name)
+    assert await member.card() == "visa"
+    assert (await member.renew()).state == Membership.ACTIVE
+    assert await shop.violations() == {}
+
+
 async def test_only_the_owner_of_a_membership_changes_it(shop: Shop) -> None:
     account = new_id()
     await shop.add_client(account)

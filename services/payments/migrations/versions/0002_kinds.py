@@ -1,4 +1,4 @@
-"""Kinds of what is sold: drop-ins, which are for a place that booking holds, and fees."""
+"""Kinds of what is sold: drop-ins, which are for a place that booking holds, and fees. Customers, who save cards."""
 
 from pathlib import Path
 
@@ -55,6 +55,16 @@ STATEMENTS = (
         version bigint NOT NULL,
         CONSTRAINT pk_drop_in_places PRIMARY KEY (tenant_id, booking_id)
     )""",
+    """
+    CREATE TABLE customers (
+        tenant_id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        external_account text NOT NULL,
+        external_id text NOT NULL,
+        create_time timestamptz NOT NULL,
+        CONSTRAINT pk_customers PRIMARY KEY (tenant_id, client_id),
+        CONSTRAINT uq_customers_external_id UNIQUE (external_account, external_id)
+    )""",
     "ALTER TABLE refunds ADD COLUMN releases_place boolean NOT NULL DEFAULT false",
 )
 
@@ -64,3 +74,4 @@ def upgrade() -> None:
         op.execute(statement)
     install_function(SQL / "guard_purchase_v2.sql")
     guard("drop_in_places", APP_ROLE)
+    guard("customers", APP_ROLE, privileges="SELECT, INSERT, DELETE")
