@@ -44,7 +44,7 @@ async def start(resources: Resources, tenant: UUID, membership_id: UUID, account
 
 
 async def take_over(work: Resources, tenant: UUID, account: str, subscription_id: str, invoice_id: str = "") -> bool:
-    """What a subscription, its newest invoice and another one are now. False when it is none of the studio's here.
+    """What a subscription, what is due of it and another invoice are now. False when it is none of the studio's here.
 
     One that has ended is not collected any more. Raises ProviderError, payments.Mismatch.
     """
@@ -53,21 +53,23 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     async with work.database.transaction(tenant) as tx:
         if await memberships.find(tx, account, told) is None:
             return False
-    ids = sorted({told.latest_invoice, invoice_id} - {""})
+    due_ids = await gateway.open_invoices(account, subscription_id) if told.status != "active" else []
+    ids = sorted({told.latest_invoice, invoice_id, *due_ids[:1]} - {""})
     invoices = {each: await gateway.get_invoice(account, each) for each in ids}
     tried = [each for each in invoices.values() if each.intent and (each.attempts or each.status == "paid")]
     intents = {each.external_id: await gateway_of(work.settings).get_intent(account, each.intent) for each in tried}
-    latest = invoices[told.latest_invoice]
+    due = next((invoices[each] for each in due_ids[:1] if invoices[each].status == "open"), None)
     async with work.database.transaction(tenant) as tx:
         membership = await memberships.find(tx, account, told)
         assert membership is not None
-        last_try = intents.get(latest.external_id)
-        await memberships.describe(tx, membership, told, latest, last_try.charge if last_try else None, read_time)
+        last_try = intents.get(due.external_id) if due else None
+        await memberships.describe(tx, membership, told, due, last_try.charge if last_try else None, read_time)
         for invoice in invoices.values():
             if invoice.status == "paid":
                 await membership_periods.pay(tx, membership, invoice, intents.get(invoice.external_id))
-    if membership.state == "ENDED" and latest.status == "open":
-        await gateway.void_invoice(account, latest.external_id)
+    if membership.state == "ENDED":
+        for each in due_ids:
+            await gateway.void_invoice(account, each)
     return True
 
 

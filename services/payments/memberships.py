@@ -102,13 +102,13 @@ async def describe(
     tx: UnitOfWork,
     membership: Membership,
     told: Subscription,
-    latest: Invoice,
+    due: Invoice | None,
     declined: Charge | None,
     read_time: datetime,
 ) -> None:
     """Takes over what the provider said when it was asked at `read_time`, under the membership's lock.
 
-    `latest` is its newest invoice, `declined` the last try to collect that.
+    `due` is the oldest invoice that is to be paid, `declined` the last try to collect that.
     """
     membership.external_id = membership.external_id or told.external_id
     if read_time < membership.read_time or membership.state == "ENDED":
@@ -124,12 +124,12 @@ async def describe(
         end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
     else:
         membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
-        if latest.status == "open":
-            membership.due_invoice, membership.due_minor = latest.external_id, latest.total_minor
-            membership.next_attempt_time = latest.next_attempt_time
+        if due is not None:
+            membership.due_invoice, membership.due_minor = due.external_id, due.total_minor
+            membership.next_attempt_time = due.next_attempt_time
         if told.paused:
             membership.period_start, membership.period_end = told.period_start, told.period_end
-    another = latest.status == "open" and latest.attempts and await _note_attempt(tx, membership, latest, declined)
+    another = due is not None and due.attempts and await _note_attempt(tx, membership, due, declined)
     if another or _told(membership) != before:
         await changed(tx, membership)
 

@@ -72,6 +72,10 @@ class MembershipGateway(Protocol):
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice: ...
 
+    async def open_invoices(self, account: str, subscription: str) -> list[str]:
+        """What is due of it, oldest first."""
+        ...
+
     async def invoice_of_intent(self, account: str, intent: str) -> str:
         """Which invoice a payment pays; empty when none."""
         ...

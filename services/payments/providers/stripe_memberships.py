@@ -52,6 +52,11 @@ class StripeMemberships:
         found: Any = await ask(self._v1.invoices.retrieve_async(invoice, _INVOICE, options_of(account)))
         return _invoice(found.to_dict())
 
+    async def open_invoices(self, account: str, subscription: str) -> list[str]:
+        wanted: Any = {"subscription": subscription, "status": "open", "limit": 100}
+        found = await ask(self._v1.invoices.list_async(wanted, options_of(account)))
+        return [str(each.id) for each in reversed(found.data)]
+
     async def invoice_of_intent(self, account: str, intent: str) -> str:
         wanted: Any = {"payment": {"type": "payment_intent", "payment_intent": intent}}
         found = await ask(self._v1.invoice_payments.list_async(wanted, options_of(account)))

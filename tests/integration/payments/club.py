@@ -77,6 +77,13 @@ class Member:
         [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
         await v1.subscriptions.update_async(subscription.id, {"default_payment_method": method.id}, self._options)
 
+    async def discount(self, percent: int) -> None:
+        """Somebody gives a discount at the provider, for ever."""
+        v1 = provider(self.shop.sandbox).v1
+        coupon = await v1.coupons.create_async({"percent_off": percent, "duration": "forever"}, self._options)
+        [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
+        await v1.subscriptions.update_async(subscription.id, {"discounts": [{"coupon": coupon.id}]}, self._options)
+
     async def card(self) -> str:
         """The brand of what pays."""
         v1 = provider(self.shop.sandbox).v1

@@ -41,6 +41,7 @@ async def test_a_client_joins(shop: Shop) -> None:
     [purchase] = await member.purchases()
     assert (purchase.kind, purchase.client_package) == (PricingOption.MEMBERSHIP, package.name)
     assert await shop.violations() == {}
+    await refused(join(shop, client, option, 9520), StatusCode.FAILED_PRECONDITION, "ALREADY_MEMBER")
     listed = await person.ListMemberships(pb.ListMembershipsRequest(parent=shop.name, state=Membership.ACTIVE))
     assert [each.name for each in listed.memberships] == [made.name]
 
@@ -93,6 +94,19 @@ async def test_a_renewal_grants_once_whatever_comes(shop: Shop) -> None:
     told = await shop.payments.events(MembershipChanged, shop.tenant)
     assert max(each.period_end_time.ToDatetime(UTC) for each in told) == period_end(renewed)
     assert await shop.violations() == {}
+
+
+async def test_an_interval_that_costs_something_else_grants_nothing(shop: Shop) -> None:
+    member = await active(shop)
+    # The studio gives half of it away by hand, at the provider.
+    await member.discount(50)
+    await member.renew()
+    assert await member.counts() == (2, 1)
+    assert (await shop.transfers())["sold"] == 8000
+    failed = await shop.payments.sql(
+        "SELECT count(*) AS count FROM jobs WHERE state = 'failed' AND args ->> 'account' = $1", shop.account
+    )
+    assert failed[0]["count"] > 0
 
 
 async def test_a_renewal_of_which_no_webhook_came_is_found(shop: Shop) -> None:
@@ -155,10 +169,13 @@ async def test_past_due_until_another_card_pays(shop: Shop) -> None:
 
 
 async def test_the_last_try_ends_it_and_nothing_is_charged_any_more(shop: Shop) -> None:
-    member = await active(shop)
+    # The next two weeks are due before the tries for the first are over.
+    member = await active(shop, await plan(shop, interval=PricingOption.WEEK))
     await member.keep_card("pm_card_chargeCustomerFail")
     late = await member.renew()
     session = await member.start()
+    assert (await member.until(period_end(late) + timedelta(days=8))).dunning.due_minor == 8000
+    assert (await member.start()).client_secret == session.client_secret
     over = await member.until(period_end(late) + timedelta(days=20))
     assert (over.state, over.end_reason) == (Membership.ENDED, Membership.PAYMENT_FAILED)
     assert not over.HasField("dunning")
