@@ -117,6 +117,7 @@ _WORDS: dict[str, Any] = {
     "PromoCode.code": "SUMMER",
     "Purchase.attempts": [],
     "Purchase.booking": "",
+    "Purchase.fee": "",
     "Purchase.return_reason": "",
     "Quote.discount_minor": "0",
     "Quote.display_name": "10 classes",

@@ -68,7 +68,9 @@ def reason_of(error: grpc.aio.AioRpcError) -> str:
     return status.reason_of(status_pb2.Status.FromString(details[0]) if details else told)
 
 
-async def find(stubs: Stubs, studio_id: UUID, client_id: UUID, account: UUID | None) -> Buyer:
+async def find(
+    stubs: Stubs, studio_id: UUID, client_id: UUID, account: UUID | None, *, even_archived: bool = False
+) -> Buyer:
     """Who buys; with `account` only a client it acts for.
 
     Raises PermissionDenied for any other, known or not, when narrowed; else NotFound,
@@ -86,7 +88,7 @@ async def find(stubs: Stubs, studio_id: UUID, client_id: UUID, account: UUID | N
         raise PermissionDenied()
     if not found.client:
         raise NotFound("client")
-    if found.archived:
+    if found.archived and not even_archived:
         raise FailedPrecondition("the studio has archived this client", reason="CLIENT_ARCHIVED")
     return Buyer(
         client_id=UUID(found.client.rpartition("/")[2]),

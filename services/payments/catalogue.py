@@ -132,6 +132,27 @@ async def list_tax_rates(tx: UnitOfWork, page: Page) -> Sequence[TaxRate]:
     return (await tx.session.scalars(query)).all()
 
 
+async def write_fee_terms(tx: UnitOfWork, option_id: UUID, display_name: str) -> None:
+    """The first terms of an option that a fee made, whose price booking says."""
+    tx.session.add(
+        Terms(
+            tenant_id=tx.tenant,
+            pricing_option_id=option_id,
+            version=1,
+            display_name=display_name,
+            price_minor=0,
+            currency_code=await merchants.currency(tx),
+            credits=0,
+            valid_days=0,
+            starts_on_first_use=False,
+            class_type_ids=[],
+            intro_offer=False,
+            create_time=tx.now(),
+        )
+    )
+    await tx.session.flush()
+
+
 _KEYS = ("tenant_id", "pricing_option_id", "version", "create_time")
 
 

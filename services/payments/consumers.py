@@ -3,11 +3,13 @@
 from datetime import UTC
 from uuid import UUID
 
+from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged, FeeChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import cards, earnings, places
+from services.payments import cards, earnings, fees, places
+from services.payments.models import Fee
 
 consumers = Consumers()
 
@@ -27,6 +29,24 @@ async def earn_by_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
     else:
         state, start = Booking.State.Name(changed.state), changed.start_time.ToDatetime(UTC)
         await places.tell(tx, UUID(changed.booking_id), state, start, event.version)
+
+
+@consumers.on(FeeChanged)
+async def charge(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
+    """A fee is due, or was let go."""
+    told = event.payload
+    fee = Fee(
+        tenant_id=tx.tenant,
+        id=UUID(told.fee_id),
+        booking_id=UUID(told.booking_id),
+        client_id=UUID(told.client_id),
+        kind=booking_pb2.Fee.Kind.Name(told.kind),
+        state=booking_pb2.Fee.State.Name(told.state),
+        amount_minor=told.amount_minor,
+        currency_code=told.currency_code,
+        version=event.version,
+    )
+    await fees.tell(tx, fee)
 
 
 @consumers.on(ClientErased)

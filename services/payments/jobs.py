@@ -11,6 +11,8 @@ from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, O
 from services.chassis.telemetry import VIOLATIONS, logger
 from services.payments import (
     cards,
+    charging,
+    fees,
     fulfilment,
     invariants,
     membership_payments,
@@ -119,6 +121,33 @@ async def settle_place(work: Work, job: Job) -> Outcome:
     assert job.tenant is not None
     async with work.database.transaction(job.tenant) as tx:
         await places.settle(tx, await purchases.lock(tx, UUID(job.args["purchase"])))
+    return Done()
+
+
+@jobs.on(fees.SETTLE_JOB, max_attempts=MAX_RUNS)
+async def settle_fee(work: Work, job: Job) -> Outcome:
+    """Bills a fee, or gives it up or back."""
+    assert job.tenant is not None
+    try:
+        await fees.settle(work, job.tenant, UUID(job.args["fee"]))
+    except FailedPrecondition as refusal:
+        final = refusal.reason in ("NOT_A_MERCHANT", "CURRENCY_MISMATCH")
+        return Cancelled(refusal.reason) if final else Retry(refusal.reason)
+    except DomainError as refusal:
+        return Retry(refusal.reason)
+    return Done()
+
+
+@jobs.on(purchases.CHARGE_JOB, max_attempts=MAX_RUNS)
+async def charge_fee(work: Work, job: Job) -> Outcome:
+    """Charges a fee to the client's default card."""
+    assert job.tenant is not None
+    try:
+        await charging.charge(work, job.tenant, UUID(job.args["purchase"]), job.args["step"])
+    except DomainError as refusal:
+        return Retry(refusal.reason)
+    except ProviderError as error:
+        return Retry(type(error).__name__)
     return Done()
 
 

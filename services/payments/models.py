@@ -141,6 +141,8 @@ class Purchase(Tenanted, Versioned, Base):
     client_package_id: Mapped[UUID | None]
     # The place a drop-in is for.
     booking_id: Mapped[UUID | None]
+    # Booking's fee that it is.
+    fee_id: Mapped[UUID | None]
     # Why it is RETURNED.
     return_reason: Mapped[str] = mapped_column(server_default="")
 
@@ -243,6 +245,24 @@ class DropInPlace(Base):
     state: Mapped[str]
     # Of the class.
     start_time: Mapped[datetime]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class Fee(Base):
+    """A fee of a booking, as booking last told."""
+
+    __tablename__ = "fees"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID]
+    client_id: Mapped[UUID]
+    # Names of booking's Fee.Kind and Fee.State.
+    kind: Mapped[str]
+    state: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
     # Booking's.
     version: Mapped[int] = mapped_column(BigInteger)
 

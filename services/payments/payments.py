@@ -19,10 +19,10 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, PermissionDenied, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import buyers, cards, ledger, merchants, purchases
+from services.payments import buyers, cards, kinds, ledger, merchants, purchases
 from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
-from services.payments.models import Payment, PaymentAttempt, Purchase
+from services.payments.models import Customer, Payment, PaymentAttempt, Purchase
 from services.payments.providers.card_gateway import Away, Charge, Intent, ProviderError, Refused
 
 # Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
@@ -76,10 +76,37 @@ async def start(
         raise merchants.away(error) from error
     async with resources.database.transaction(tenant) as tx:
         ours = await apply(tx, payment.external_account, intent)
+    # Not before that is kept: it may have been paid.
+    async with resources.database.transaction(tenant) as tx:
         _require_open(await purchases.get(tx, purchase_id, None))
     if not ours:
         raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
     return await _prepare(resources, tenant, payment, intent, account, wish) if wish != Wish() else intent
+
+
+async def charge(resources: Resources, tenant: UUID, purchase_id: UUID, customer: Customer, card: str) -> None:
+    """Takes the money from a saved card while the client is away, or notes why not.
+
+    Raises as `start`, and ProviderError.
+    """
+    intent = await start(resources, tenant, purchase_id, None)
+    tried = await gateway_of(resources.settings).charge_intent(
+        customer.external_account, intent.external_id, str(new_id()), customer=customer.external_id, card=card
+    )
+    crashpoint("payments_after_charge")
+    async with resources.database.transaction(tenant) as tx:
+        await apply(tx, customer.external_account, tried)
+
+
+async def give_up(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str) -> None:
+    """Somebody will not pay a purchase. Raises as `cancel`, FailedPrecondition/FOR_STAFF_ONLY or WAIVE_INSTEAD."""
+    async with resources.database.transaction(tenant) as tx:
+        purchase = await purchases.get(tx, purchase_id, account)
+    if purchase.kind == kinds.FEE and account is not None:
+        raise FailedPrecondition("only the studio lets a fee go", reason="FOR_STAFF_ONLY")
+    if purchase.fee_id is not None:
+        raise FailedPrecondition("waive the fee at its booking", reason="WAIVE_INSTEAD")
+    await cancel(resources, tenant, purchase_id, account, etag)
 
 
 async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str = "") -> None:

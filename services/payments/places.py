@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.payments import earnings, purchases, refunds
+from services.payments import earnings, kinds, purchases, refunds
 from services.payments.models import DropInPlace, Purchase
 
 SETTLE_JOB = "settle_place"
@@ -29,7 +29,9 @@ async def note(tx: UnitOfWork, booking_id: UUID, state: str, start_time: datetim
 async def tell(tx: UnitOfWork, booking_id: UUID, state: str, start_time: datetime, version: int) -> None:
     """Keeps what booking says, and does what follows from it."""
     if await note(tx, booking_id, state, start_time, version):
-        bought = select(Purchase.id).where(Purchase.tenant_id == tx.tenant, Purchase.booking_id == booking_id)
+        bought = select(Purchase.id).where(
+            Purchase.tenant_id == tx.tenant, Purchase.booking_id == booking_id, Purchase.kind == kinds.DROP_IN
+        )
         for purchase_id in (await tx.session.scalars(bought.order_by(Purchase.id))).all():
             await settle(tx, await purchases.lock(tx, purchase_id))
 

@@ -5,7 +5,8 @@ Whoever changes a purchase locks its promo code, then the purchase, then its pay
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -21,7 +22,7 @@ from services.payments.buyers import Buyer, Place
 from services.payments.models import MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
-FULFIL_JOB, EXPIRE_JOB = "fulfil_purchase", "expire_purchase"
+FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "charge_fee"
 # A purchase that is not paid is given up after this.
 LIFETIME = timedelta(hours=24)
 # A place in one of these states of booking's can be paid: it may be had again after its hold has ended.
@@ -92,27 +93,10 @@ async def create(
         raise FailedPrecondition("a membership is joined", reason="IS_A_MEMBERSHIP")
     if sold.quote.total and not (await merchants.get(tx)).charges_enabled:
         raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
+    promo_code_id = sold.promo_code.id if sold.promo_code else None
     made = insert(Purchase).values(
-        tenant_id=tx.tenant,
-        id=new_id(),
-        client_id=buyer.client_id,
-        account_id=buyer.account_id,
-        pricing_option_id=option_id,
-        kind=sold.option.kind,
-        terms_version=sold.terms.version,
-        promo_code_id=sold.promo_code.id if sold.promo_code else None,
-        intro_offer=sold.terms.intro_offer,
-        price_minor=sold.quote.price,
-        discount_minor=sold.quote.discount,
-        net_minor=sold.quote.net,
-        tax_minor=sold.quote.tax,
-        total_minor=sold.quote.total,
-        currency_code=sold.terms.currency_code,
-        state="OPEN",
-        booking_id=place.booking_id if place else None,
-        version=1,
-        create_time=tx.now(),
-        update_time=tx.now(),
+        row(tx, buyer, sold.option, sold.terms, sold.quote)
+        | {"promo_code_id": promo_code_id, "booking_id": place.booking_id if place else None}
     )
     # Taken can be the place or the intro offer.
     untaken = made.on_conflict_do_nothing()
@@ -121,14 +105,46 @@ async def create(
         raise await _existing(tx, place) or _INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
-    if sold.quote.total:
+    if not sold.quote.total:
+        await paid(tx, purchase)
+    elif purchase.kind == kinds.FEE:
+        await charge(tx, purchase.id, 0)
+    else:
         due = tx.now() + LIFETIME
         due = min(due, place.start_time) if place else due
         await tx.enqueue(EXPIRE_JOB, str(purchase.id), due_at=due, args={"purchase": str(purchase.id)})
-    else:
-        await paid(tx, purchase)
     await tx.session.flush()
     return purchase
+
+
+def row(tx: UnitOfWork, buyer: Buyer, option: PricingOption, terms: Terms, quote: Quote) -> dict[str, Any]:
+    """The columns of a new purchase."""
+    return {
+        "tenant_id": tx.tenant,
+        "id": new_id(),
+        "client_id": buyer.client_id,
+        "account_id": buyer.account_id,
+        "pricing_option_id": option.id,
+        "kind": option.kind,
+        "terms_version": terms.version,
+        "intro_offer": terms.intro_offer,
+        "price_minor": quote.price,
+        "discount_minor": quote.discount,
+        "net_minor": quote.net,
+        "tax_minor": quote.tax,
+        "total_minor": quote.total,
+        "currency_code": terms.currency_code,
+        "state": "OPEN",
+        "version": 1,
+        "create_time": tx.now(),
+        "update_time": tx.now(),
+    }
+
+
+async def charge(tx: UnitOfWork, purchase_id: UUID, step: int, *, due_at: datetime | None = None) -> None:
+    """Has a fee charged while the client is away; `step` counts the tries."""
+    args = {"purchase": str(purchase_id), "step": step}
+    await tx.enqueue(CHARGE_JOB, f"{purchase_id} {step}", due_at=due_at, args=args)
 
 
 async def paid(tx: UnitOfWork, purchase: Purchase) -> None:
@@ -209,14 +225,18 @@ async def credits_of(tx: UnitOfWork, purchase: Purchase) -> int:
 
 
 async def list_latest(
-    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None
+    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None, kind: str, state: str
 ) -> Sequence[Purchase]:
-    """Newest first: of one account, of one client, or of all where these are None."""
+    """Newest first: of one account, of one client, of a kind, in a state, or of all where these are None or empty."""
     query = select(Purchase).where(Purchase.tenant_id == tx.tenant)
     if account is not None:
         query = query.where(Purchase.account_id == account)
     if client_id is not None:
         query = query.where(Purchase.client_id == client_id)
+    if kind:
+        query = query.where(Purchase.kind == kind)
+    if state:
+        query = query.where(Purchase.state == state)
     if page.after:
         query = query.where(tuple_(Purchase.create_time, Purchase.id) < tuple(page.after))
     query = query.order_by(Purchase.create_time.desc(), Purchase.id.desc()).limit(page.limit)

@@ -916,6 +916,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_saved_cards.py::test_nobody_touches_the_cards_of_others",
     ),
     Mutant(
+        "an old word of a fee does not undo a newer one",
+        "services/payments/fees.py",
+        "where=Fee.version < fee.version",
+        "where=Fee.version > 0",
+        f"{PAYMENTS}/test_charged_fees.py::test_a_fee_that_was_waived_before_we_heard_of_it",
+    ),
+    Mutant(
         "a refund is looked for before it is asked for again",
         "services/payments/refunding.py",
         "    if asked_before:",

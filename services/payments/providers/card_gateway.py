@@ -167,6 +167,10 @@ class CardGateway(Protocol):
         """Lets an open intent be paid with a saved card of the customer (`card`), or save the one it is paid with."""
         ...
 
+    async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:
+        """Tries to take the money while the client is away. Answers what the intent is then, paid or declined."""
+        ...
+
     async def create_customer(self, account: str, key: str, *, reference: str) -> str: ...
 
     async def delete_customer(self, account: str, customer: str) -> None:

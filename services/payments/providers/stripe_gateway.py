@@ -118,6 +118,19 @@ class StripeGateway:
             (await ask(self._client.v1.payment_intents.update_async(intent, changes, options_of(account)))).to_dict()
         )
 
+    async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:
+        try:
+            await _ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, _on(account)))
+            await _ask(
+                self._client.v1.payment_intents.confirm_async(
+                    intent, {"payment_method": card, "off_session": True}, _on(account, key)
+                )
+            )
+        except Refused:
+            # Declined, paid meanwhile, given up: the intent says which.
+            pass
+        return await self.get_intent(account, intent)
+
     async def create_customer(self, account: str, key: str, *, reference: str) -> str:
         wanted: Any = {"metadata": {CLIENT: reference}}
         made = await ask(self._client.v1.customers.create_async(wanted, options_of(account, key)))

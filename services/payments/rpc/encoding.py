@@ -12,6 +12,7 @@ from services.payments.rpc.names import name_of
 from services.payments.settings import PaymentsSettings
 
 DECLINED = "Payment declined. Please try different card."
+_MESSAGES = {"authentication_required": "Your bank wants you to confirm this payment. Please pay it now."}
 
 
 def encode_account(account: MerchantAccount) -> merchant_service_pb2.MerchantAccount:
@@ -135,12 +136,13 @@ def encode_purchase(
         refunded_minor=payment.refunded_minor if payment else 0,
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
         booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
+        fee=name_of(purchase.tenant_id, "fees", purchase.fee_id),
         return_reason=purchase.return_reason,
         attempts=[
             pb.Attempt(
                 create_time=to_timestamp(each.create_time),
                 succeeded=each.succeeded,
-                message="" if each.succeeded else DECLINED,
+                message="" if each.succeeded else _MESSAGES.get(each.code, DECLINED),
                 code=each.code,
                 decline_code=each.decline_code,
             )

@@ -3,6 +3,7 @@
 from typing import Any
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
+from powerhouse.payments.v1.catalogue_pb2 import PricingOption
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
@@ -46,7 +47,7 @@ class PurchaseServicer(PurchaseServiceServicer):
 
     async def CancelPurchase(self, request: pb.CancelPurchaseRequest, context: Any) -> pb.Purchase:
         purchase_id = child(request.name, "purchases", "name")
-        await payments.cancel(self._resources, current_call().tenant, purchase_id, only_own(), request.etag)
+        await payments.give_up(self._resources, current_call().tenant, purchase_id, only_own(), request.etag)
         async with self._database.read() as tx:
             return await _encode(tx, await purchases.get(tx, purchase_id, None))
 
@@ -56,11 +57,18 @@ class PurchaseServicer(PurchaseServiceServicer):
             return await _encode(tx, await purchases.get(tx, purchase_id, only_own()))
 
     async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
-        query = f"purchases {request.parent} {request.client}"
+        query = f"purchases {request.parent} {request.client} {request.kind} {request.state}"
         page = self._pager.page(query, request.page_size, request.page_token)
         client_id = optional(request.client, "clients", "client")
         async with self._database.read() as tx:
-            rows = await purchases.list_latest(tx, page, account=only_own(), client_id=client_id)
+            rows = await purchases.list_latest(
+                tx,
+                page,
+                account=only_own(),
+                client_id=client_id,
+                kind=PricingOption.Kind.Name(request.kind) if request.kind else "",
+                state=pb.Purchase.State.Name(request.state) if request.state else "",
+            )
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
 

@@ -7,9 +7,9 @@ BEGIN
     ) THEN
         RAISE EXCEPTION 'a purchase cannot go from % to %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
     END IF;
-    IF (OLD.client_id, OLD.pricing_option_id, OLD.kind, OLD.booking_id, OLD.terms_version, OLD.price_minor,
+    IF (OLD.client_id, OLD.pricing_option_id, OLD.kind, OLD.booking_id, OLD.fee_id, OLD.terms_version, OLD.price_minor,
         OLD.discount_minor, OLD.net_minor, OLD.tax_minor, OLD.currency_code)
-        IS DISTINCT FROM (NEW.client_id, NEW.pricing_option_id, NEW.kind, NEW.booking_id, NEW.terms_version,
+        IS DISTINCT FROM (NEW.client_id, NEW.pricing_option_id, NEW.kind, NEW.booking_id, NEW.fee_id, NEW.terms_version,
         NEW.price_minor, NEW.discount_minor, NEW.net_minor, NEW.tax_minor, NEW.currency_code)
     THEN
         RAISE EXCEPTION 'the terms of a purchase are fixed' USING ERRCODE = 'check_violation';

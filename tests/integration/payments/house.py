@@ -57,6 +57,8 @@ from tests.integration.booking.house import BookingStub, House, key
 from tests.support.services import Mesh, Running, together
 
 API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_payments", "whsec_new", "whsec_old"
+# What the sandbox calls the account of the key itself.
+OWN_ACCOUNT = "acct_1Sandbox0000001"
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
@@ -130,7 +132,7 @@ class Shop:
         self.account = (await self.staff.OpenMerchantAccount(wanted)).external_account
         if active:
             states = dict.fromkeys(("charges_enabled", "payouts_enabled", "details_submitted"), True)
-            await self.control("POST", f"accounts/{self.account}", states)
+            await self.control("POST", f"accounts/{self.account or OWN_ACCOUNT}", states)
             await self.tell_all()
 
     def house(self) -> House:
@@ -141,7 +143,9 @@ class Shop:
         """All events of booking in the studio come, the latest first, and what they cause is done."""
         told = f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 ORDER BY version DESC"
         rows = await self.booking.sql(told, self.tenant)
-        await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row) for row in rows])
+        for row in rows:
+            # One by one: a batch would be sorted.
+            await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row)])
         if work:
             await self.work_off()
 
@@ -221,7 +225,7 @@ class Shop:
             answer = await browser.post(
                 f"{self.sandbox}/v1/{kind}/{intent}/confirm",
                 data=form,
-                headers={"Authorization": f"Bearer {session.publishable_key}", "Stripe-Account": self.account},
+                headers={"Authorization": f"Bearer {session.publishable_key}", **self._on_account()},
             )
         told: dict[str, Any] = answer.json()
         return told
@@ -277,7 +281,8 @@ class Shop:
     async def told(self) -> list[dict[str, Any]]:
         """All that the provider has told of the studio's account, oldest first."""
         client = stripe.StripeClient(API_KEY, base_addresses={"api": self.sandbox}, http_client=stripe.HTTPXClient())
-        page = await client.v1.events.list_async({"limit": 100}, {"stripe_account": self.account})
+        options: Any = {"stripe_account": self.account} if self.account else {}
+        page = await client.v1.events.list_async({"limit": 100}, options)
         events = [{**event.to_dict(), "account": self.account} async for event in page.auto_paging_iter()]
         return list(reversed(events))
 
@@ -312,7 +317,7 @@ class Shop:
 
     async def reconcile(self) -> Reconciliation:
         """As the tick does, for this studio, once the provider has written a line for each charge."""
-        await self.control("POST", "timers", {"account": self.account, "within": 2})
+        await self.control("POST", "timers", {"account": self.account or OWN_ACCOUNT, "within": 2})
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
         await self.work_off()
         await reconciling.reconcile(self.payments.resources, self.tenant, self.account)
@@ -320,6 +325,9 @@ class Shop:
             GetReconciliationRequest(name=f"{self.name}/reconciliation")
         )
         return read
+
+    def _on_account(self) -> dict[str, str]:
+        return {"Stripe-Account": self.account} if self.account else {}
 
     async def control(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Makes things happen at the sandbox."""
@@ -353,10 +361,10 @@ class Shop:
 
 
 @asynccontextmanager
-async def services(mesh: Mesh, sandbox: str) -> AsyncIterator[tuple[Running, Running]]:
-    """payments and booking over real gRPC."""
+async def services(mesh: Mesh, sandbox: str, **extra: str) -> AsyncIterator[tuple[Running, Running]]:
+    """payments and booking over real gRPC; `extra` adds to what payments is told."""
     from services.booking.service import SERVICE as BOOKING
     from services.payments.service import SERVICE as PAYMENTS
 
-    async with mesh.running(BOOKING) as booking, mesh.running(PAYMENTS, environment(sandbox)) as payments:
+    async with mesh.running(BOOKING) as booking, mesh.running(PAYMENTS, environment(sandbox) | extra) as payments:
         yield payments, booking

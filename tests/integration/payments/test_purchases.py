@@ -89,6 +89,8 @@ async def test_a_second_device_that_only_returns_sees_the_payment_without_a_webh
     purchase = await shop.buy(client, await shop.sell(), 10_000)
     await shop.pay(purchase)
     await refused(shop.start(purchase), StatusCode.FAILED_PRECONDITION, "ALREADY_PAID")
+    await shop.work_off()
+    assert (await shop.get(purchase)).state == Purchase.FULFILLED
 
 
 async def test_a_fee_is_earned_when_it_is_paid_and_only_staff_sell_it(shop: Shop) -> None:

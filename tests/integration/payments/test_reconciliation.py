@@ -93,10 +93,18 @@ async def test_disputes_and_payouts_are_seen_and_in_the_books(shop: Shop) -> Non
     assert [each.status for each in told] == ["needs_response", "won"]
 
     # The money becomes available, and is paid out.
-    await shop.control("POST", "payouts", {"account": shop.account})
+    [paid_out] = (await shop.control("POST", "payouts", {"account": shop.account}))["payouts"]
     compared = await shop.reconcile()
     assert (list(compared.differences), compared.difference_minor) == ([], 0)
     assert (await shop.transfers())["paid_out"] > 0
     payouts = (await shop.staff.ListPayouts(pb.ListPayoutsRequest(parent=shop.name))).payouts
     assert {each.status for each in payouts} <= {"pending", "in_transit", "paid"}
+
+    # The studio's bank gives it back.
+    await shop.control("POST", f"payouts/{paid_out['id']}/fail", {"account": shop.account})
+    assert (await shop.reconcile()).difference_minor == 0
+    [payout] = (await shop.staff.ListPayouts(pb.ListPayoutsRequest(parent=shop.name))).payouts
+    assert payout.status == "failed"
+    moved = await shop.transfers()
+    assert moved["payout_returned"] == moved["paid_out"]
     assert await shop.violations() == {}

@@ -24,6 +24,7 @@ STATEMENTS = (
     ALTER TABLE purchases
         ADD COLUMN kind text NOT NULL DEFAULT 'CLASS_PACK',
         ADD COLUMN booking_id uuid,
+        ADD COLUMN fee_id uuid,
         ADD COLUMN return_reason text NOT NULL DEFAULT '',
         ADD CONSTRAINT fk_purchases_kind FOREIGN KEY (tenant_id, pricing_option_id, kind)
             REFERENCES pricing_options (tenant_id, id, kind) NOT VALID,
@@ -31,11 +32,14 @@ STATEMENTS = (
         ADD CONSTRAINT ck_purchases_state CHECK (state IN ('OPEN', 'PAID', 'FULFILLED', 'CANCELLED', 'RETURNED')),
         ADD CONSTRAINT ck_purchases_returned CHECK ((state = 'RETURNED') = (return_reason <> '')),
         ADD CONSTRAINT ck_purchases_booking CHECK (kind <> 'DROP_IN' OR booking_id IS NOT NULL),
+        ADD CONSTRAINT ck_purchases_fee CHECK (kind = 'FEE' OR fee_id IS NULL),
         DROP CONSTRAINT ck_purchases_fulfilled,
         ADD CONSTRAINT ck_purchases_fulfilled
             CHECK ((kind = 'CLASS_PACK' AND state = 'FULFILLED') = (client_package_id IS NOT NULL))""",
     "CREATE UNIQUE INDEX uq_purchases_booking_id ON purchases (tenant_id, booking_id)"
     " WHERE kind = 'DROP_IN' AND state NOT IN ('CANCELLED', 'RETURNED')",
+    "CREATE UNIQUE INDEX uq_purchases_fee_id ON purchases (tenant_id, fee_id)"
+    " WHERE state NOT IN ('CANCELLED', 'RETURNED')",
     "DROP INDEX uq_purchases_intro_offer",
     "CREATE UNIQUE INDEX uq_purchases_intro_offer ON purchases (tenant_id, client_id)"
     " WHERE intro_offer AND state NOT IN ('CANCELLED', 'RETURNED')",
@@ -65,6 +69,19 @@ STATEMENTS = (
         CONSTRAINT pk_customers PRIMARY KEY (tenant_id, client_id),
         CONSTRAINT uq_customers_external_id UNIQUE (external_account, external_id)
     )""",
+    """
+    CREATE TABLE fees (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        booking_id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        kind text NOT NULL,
+        state text NOT NULL,
+        amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+        currency_code text NOT NULL CHECK (currency_code ~ '^[A-Z]{3}$'),
+        version bigint NOT NULL,
+        CONSTRAINT pk_fees PRIMARY KEY (tenant_id, id)
+    )""",
     "ALTER TABLE refunds ADD COLUMN releases_place boolean NOT NULL DEFAULT false",
 )
 
@@ -74,4 +91,5 @@ def upgrade() -> None:
         op.execute(statement)
     install_function(SQL / "guard_purchase_v2.sql")
     guard("drop_in_places", APP_ROLE)
+    guard("fees", APP_ROLE)
     guard("customers", APP_ROLE, privileges="SELECT, INSERT, DELETE")
