@@ -120,10 +120,10 @@ class StripeGateway:
 
     async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:
         try:
-            await _ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, _on(account)))
-            await _ask(
+            await ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, options_of(account)))
+            await ask(
                 self._client.v1.payment_intents.confirm_async(
-                    intent, {"payment_method": card, "off_session": True}, _on(account, key)
+                    intent, {"payment_method": card, "off_session": True}, options_of(account, key)
                 )
             )
         except Refused:
