@@ -4,7 +4,7 @@ from uuid import UUID
 
 from sqlalchemy import select
 
-from services.chassis.errors import FailedPrecondition
+from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.resources import Resources
 from services.payments import cards, membership_payments, memberships
 from services.payments.gateways import memberships_of
@@ -13,15 +13,19 @@ from services.payments.models import Customer, Membership
 from services.payments.providers.card_gateway import Away, Refused
 
 
-async def change(resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, card_id: UUID) -> None:
-    """Another saved card pays from now on, and at once what is due.
+async def change(
+    resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, payer_id: UUID, card_id: UUID
+) -> None:
+    """Another card that the payer has saved pays from now on, and at once what is due.
 
     Raises NotFound, FailedPrecondition with MEMBERSHIP_ENDED, NOT_ACTIVE, PAYMENT_REFUSED or PAYMENT_DECLINED,
     Unavailable/PROVIDER_AWAY.
     """
     async with resources.database.transaction(tenant) as tx:
         membership = await memberships.get(tx, membership_id, account)
-    card = await cards.get(resources, tenant, membership.payer_id, card_id)
+    if payer_id != membership.payer_id:
+        raise NotFound("payment_method")
+    card = await cards.get(resources, tenant, payer_id, card_id)
     membership_payments.require_running(membership)
     if membership.state == "PENDING":
         raise FailedPrecondition("its first payment names its card", reason="NOT_ACTIVE")

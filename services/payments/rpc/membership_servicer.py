@@ -68,7 +68,8 @@ class MembershipServicer(MembershipServiceServicer):
     async def SetMembershipCard(self, request: pb.SetMembershipCardRequest, context: Any) -> Membership:
         membership_id, tenant = child(request.name, "memberships", "name"), current_call().tenant
         card_id = child(request.payment_method, CARDS, "payment_method")
-        await membership_cards.change(self._resources, tenant, membership_id, only_own(), card_id)
+        payer_id = child(request.payment_method.rsplit("/", 2)[0], "clients", "payment_method")
+        await membership_cards.change(self._resources, tenant, membership_id, only_own(), payer_id, card_id)
         return await self._changed(membership_id)
 
     async def CancelMembership(self, request: pb.CancelMembershipRequest, context: Any) -> Membership:
