@@ -95,6 +95,15 @@ async def test_a_worker_dies_after_the_charge(late: Late, monkeypatch: pytest.Mo
     assert await late.charges() == [True]
 
 
+@pytest.mark.parametrize("fault", ["done_then_500", "reject_close"])
+async def test_bad_weather_at_the_provider_charges_once(late: Late, fault: str) -> None:
+    await late.shop.save_card(late.client, late.person)
+    await late.shop.misbehave(fault, "confirm$", 1)
+    await late.cancel()
+    [fee] = await late.fees()
+    assert (fee.state, await late.charges()) == (Purchase.FULFILLED, [True])
+
+
 @pytest.mark.parametrize(
     ("card", "code"),
     [("pm_card_authenticationRequired", "authentication_required"), ("pm_card_chargeCustomerFail", "card_declined")],

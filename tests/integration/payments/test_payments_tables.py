@@ -105,6 +105,22 @@ async def test_a_purchase_never_owes_more_than_was_paid_for_it(shop: Shop) -> No
         await _as_app(shop, row, shop.tenant, 1)
 
 
+@pytest.mark.parametrize("of", ["fee_id", "booking_id"])
+async def test_a_fee_and_a_place_have_one_purchase_that_counts(shop: Shop, of: str) -> None:
+    kind = "FEE" if of == "fee_id" else "DROP_IN"
+    option = await shop.sell(500, 0, kind=kind)
+    await shop.buy(await shop.add_client(), await shop.sell(500, 0, kind="FEE"), 500)
+    another = f"""
+        INSERT INTO purchases SELECT (jsonb_populate_record(p, jsonb_build_object(
+            'id', gen_random_uuid(), 'kind', '{kind}', 'pricing_option_id', $3::text, '{of}', $2::text))).*
+        FROM purchases p WHERE tenant_id = $1 LIMIT 1
+    """
+    values = (shop.tenant, str(new_id()), option.rpartition("/")[2])
+    await _as_app(shop, another, *values)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await _as_app(shop, another, *values)
+
+
 async def test_money_stays_in_its_currency(shop: Shop) -> None:
     await shop.bought()
     account = new_id()
