@@ -45,6 +45,7 @@ from powerhouse.notify.v1 import (
 )
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
+    membership_service_pb2,
     merchant_service_pb2,
     payment_method_service_pb2,
     purchase_service_pb2,
@@ -105,6 +106,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
         catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
         merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"],
         purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
+        membership_service_pb2.DESCRIPTOR.services_by_name["MembershipService"],
         payment_method_service_pb2.DESCRIPTOR.services_by_name["PaymentMethodService"],
         refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
         reconciliation_service_pb2.DESCRIPTOR.services_by_name["ReconciliationService"],

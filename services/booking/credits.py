@@ -68,10 +68,11 @@ async def issue(
     valid_days: int,
     starts_on_first_use: bool,
     expire_date: date | None = None,
+    end_time: datetime | None = None,
     time_zone: str = "",
     reason: str = "",
 ) -> ClientPackage:
-    """The same, also for class types of which no class was planned yet."""
+    """The same, also for class types of which no class was planned yet; `end_time` names the last day by an instant."""
     if await tx.session.get(Client, (tx.tenant, client_id)) is None:
         raise NotFound("client")
     if (expire_date and valid_days) or (starts_on_first_use and not valid_days):
@@ -84,6 +85,9 @@ async def issue(
     if expire_date is not None and expire_date > today + _MAX_VALIDITY:
         raise InvalidArgument("client_package.expire_date", "is too far ahead", reason="EXPIRE_DATE_TOO_FAR")
     last_day = today + timedelta(days=valid_days) if valid_days and not starts_on_first_use else expire_date
+    if end_time is not None:
+        # It may be over: what was paid is granted, however late that is known.
+        last_day = end_time.astimezone(zone).date()
     package = ClientPackage(
         tenant_id=tx.tenant,
         id=new_id(),
@@ -180,17 +184,22 @@ async def revoke(tx: UnitOfWork, package_id: UUID, *, reason: str, etag: str) ->
         raise FailedPrecondition(
             f"waitlists hold {held} of its credits", reason="CREDITS_HELD", metadata={"credits_held": str(held)}
         )
+    tx.note_change("reason", "", reason)
+    return await take_back(tx, package, reason)
+
+
+async def take_back(tx: UnitOfWork, package: ClientPackage, reason: str = "") -> ClientPackage:
+    """All that is left of a package, for good; under its client's lock."""
     left = package.credits_left
     await tx.session.execute(
         update(ClientPackage)
-        .where(ClientPackage.tenant_id == tx.tenant, ClientPackage.id == package_id)
+        .where(ClientPackage.tenant_id == tx.tenant, ClientPackage.id == package.id)
         .values(revoke_time=tx.now(), update_time=tx.now(), version=ClientPackage.version + 1)
         .execution_options(synchronize_session=False)
     )
     if left:
-        await ledger.transfer(tx, package_id, ledger.REVOKED, left, "revoked", reason=reason)
+        await ledger.transfer(tx, package.id, ledger.REVOKED, left, "revoked", reason=reason)
     tx.note_change("credits", left, 0)
-    tx.note_change("reason", "", reason)
     return await _changed(tx, package)
 
 

@@ -123,7 +123,7 @@ TABLES = {
             "id": "id of the package",
             "client_id": "whose it is",
             "display_name": "name",
-            "kind": "PACK or COMP (given for nothing)",
+            "kind": "PACK, COMP (given for nothing), MEMBERSHIP or UNLIMITED (of one paid period)",
             "credits_granted": "credits it started with",
             "credits_left": "credits left",
             "expire_time": "from when it pays for no class; empty is never",

@@ -4,6 +4,7 @@ A refund takes unused credits out of it first, and gives them back when it does 
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import select
@@ -33,10 +34,12 @@ async def grant(
     client_id: UUID,
     *,
     display_name: str,
+    kind: str,
     credits_sold: int,
     class_type_ids: Sequence[UUID],
     valid_days: int,
     starts_on_first_use: bool,
+    end_time: datetime | None,
 ) -> ClientPackage:
     """The package of a purchase: made the first time, found after that. Raises NotFound for the client."""
     client = await buyer(tx, client_id)
@@ -49,11 +52,12 @@ async def grant(
         tx,
         client_id=client.id,
         display_name=display_name,
-        kind="PACK",
+        kind=kind,
         credits=credits_sold,
         class_type_ids=class_type_ids,
         valid_days=valid_days,
         starts_on_first_use=starts_on_first_use,
+        end_time=end_time,
     )
     tx.session.add(
         PackageSale(tenant_id=tx.tenant, purchase_id=purchase_id, client_package_id=package.id, create_time=tx.now())
@@ -68,6 +72,14 @@ async def package_of(tx: UnitOfWork, purchase_id: UUID) -> ClientPackage:
     if sale is None:
         raise NotFound("purchase")
     return await credits.get(tx, sale.client_package_id, None)
+
+
+async def end(tx: UnitOfWork, purchase_id: UUID) -> ClientPackage:
+    """Takes what is left of the package of a purchase for good, once. Raises NotFound."""
+    package = await package_of(tx, purchase_id)
+    await lock_clients(tx, [package.client_id])
+    package = await credits.get(tx, package.id, None)
+    return package if package.revoke_time else await credits.take_back(tx, package)
 
 
 async def freeze(tx: UnitOfWork, purchase_id: UUID, refund_id: UUID, amount: int) -> ClientPackage:

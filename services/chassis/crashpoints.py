@@ -19,6 +19,9 @@ CRASHPOINTS = (
     "payments_after_refund",  # the payment provider has refunded, payments does not know it yet
     "payments_after_charge",  # the payment provider has charged a fee, payments does not know it yet
     "payments_after_confirm",  # booking has confirmed the place that was paid, payments does not know it yet
+    "payments_after_subscription",  # the payment provider has the membership, payments does not know its id yet
+    "payments_after_plan_change",  # another plan is paid at the payment provider, payments does not know it yet
+    "payments_after_membership_end",  # a membership has ended at the payment provider, payments does not know it yet
     "payments_after_grant",  # booking has granted the package, payments does not know it yet
 )
 

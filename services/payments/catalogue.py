@@ -15,7 +15,7 @@ from services.payments.models import PricingOption, TaxRate, Terms
 
 MUTABLE = (
     *("display_name", "price_minor", "credits", "valid_days", "starts_on_first_use", "class_types", "tax_rate"),
-    "intro_offer",
+    *("intro_offer", "interval", "interval_count", "unlimited"),
 )
 Sold = tuple[PricingOption, Terms]
 

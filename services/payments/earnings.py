@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.payments import catalogue, kinds, ledger, purchases, quotes
+from services.payments import kinds, ledger, purchases, quotes
 from services.payments.ledger import Move
 from services.payments.models import DropInPlace, LedgerAccount, PackageCredits, Purchase, Refund
 
@@ -51,7 +51,7 @@ async def earn(tx: UnitOfWork, purchase: Purchase) -> None:
 
 async def worth(tx: UnitOfWork, purchase: Purchase, refund: Refund) -> int:
     """What of the deferred account goes with a refund: by its credits; of what has none, all there is."""
-    if purchase.kind != kinds.CLASS_PACK:
+    if purchase.kind not in kinds.WITH_CREDITS:
         return min(await _deferred(tx, purchase), refund.amount_minor - refund.tax_minor)
     _, _, left = await _pool(tx, purchase)
     return quotes.deferred(await _deferred(tx, purchase), refund.credits, left) if refund.credits else 0
@@ -62,7 +62,7 @@ async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
 
     What has no credits counts as one, that is left until it was given.
     """
-    terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
+    sold = await purchases.credits_of(tx, purchase)
     mine = (Refund.tenant_id == tx.tenant, Refund.purchase_id == purchase.id)
     gone = (
         await tx.session.execute(
@@ -71,12 +71,12 @@ async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
             )
         )
     ).one()
-    if purchase.kind != kinds.CLASS_PACK:
+    if purchase.kind not in kinds.WITH_CREDITS:
         return purchase.net_minor - int(gone[0]), 1, int(await _is_to_come(tx, purchase))
     frozen = select(func.coalesce(func.sum(Refund.credits), 0)).where(*mine, Refund.state.in_(_UNDER_WAY))
     told = await tx.session.get(PackageCredits, (tx.tenant, purchase.client_package_id), populate_existing=True)
-    left = terms.credits if told is None else told.credits_left + int(await tx.session.scalar(frozen) or 0)
-    credits = terms.credits - int(gone[1])
+    left = sold if told is None else told.credits_left + int(await tx.session.scalar(frozen) or 0)
+    credits = sold - int(gone[1])
     return purchase.net_minor - int(gone[0]), credits, min(left, credits)
 
 

@@ -7,11 +7,13 @@ from uuid import UUID
 import grpc
 
 from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.drop_in_service_pb2 import ConfirmDropInRequest
 from powerhouse.booking.v1.sale_service_pb2 import GrantPurchaseRequest
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import catalogue, earnings, kinds, places, purchases, refunds
+from services.chassis.rpc.codec import to_timestamp
+from services.payments import catalogue, earnings, kinds, membership_periods, places, purchases, refunds
 from services.payments.buyers import drop_in_stub, reason_of, sale_stub
 from services.payments.models import Purchase, Terms
 
@@ -38,6 +40,28 @@ async def _grant_credits(work: Resources, purchase: Purchase, terms: Terms) -> N
         starts_on_first_use=terms.starts_on_first_use,
         class_types=[f"{studio}/classTypes/{each}" for each in terms.class_type_ids],
     )
+    await _grant(work, purchase, request)
+
+
+async def _grant_period(work: Resources, purchase: Purchase, terms: Terms) -> None:
+    """The credits of one paid period of a membership, until its last day."""
+    async with work.database.transaction(purchase.tenant_id) as tx:
+        period = await membership_periods.get(tx, purchase.id)
+    studio = f"studios/{purchase.tenant_id}"
+    request = GrantPurchaseRequest(
+        parent=studio,
+        purchase_id=str(purchase.id),
+        client=f"{studio}/clients/{purchase.client_id}",
+        display_name=terms.display_name,
+        kind=ClientPackage.UNLIMITED if terms.unlimited else ClientPackage.MEMBERSHIP,
+        credits=period.credits,
+        end_time=to_timestamp(period.end_time),
+        class_types=[f"{studio}/classTypes/{each}" for each in terms.class_type_ids],
+    )
+    await _grant(work, purchase, request)
+
+
+async def _grant(work: Resources, purchase: Purchase, request: GrantPurchaseRequest) -> None:
     package = await sale_stub(work.stubs).GrantPurchase(request)
     crashpoint("payments_after_grant")
     async with work.database.transaction(purchase.tenant_id) as tx:
@@ -86,5 +110,6 @@ _REFUSALS = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ALREADY_EXISTS
 _BY_KIND: dict[str, Callable[[Resources, Purchase, Terms], Awaitable[None]]] = {
     kinds.CLASS_PACK: _grant_credits,
     kinds.DROP_IN: _confirm_place,
+    kinds.MEMBERSHIP: _grant_period,
     kinds.FEE: _give_nothing,
 }

@@ -15,6 +15,9 @@ from services.payments import (
     fees,
     fulfilment,
     invariants,
+    membership_payments,
+    membership_refunds,
+    memberships,
     merchants,
     payments,
     places,
@@ -87,6 +90,29 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
     except DomainError as refusal:
         return Retry(refusal.reason)
     return Done()
+
+
+@jobs.on(memberships.GIVE_UP_JOB, max_attempts=MAX_RUNS)
+async def give_up_membership(work: Work, job: Job) -> Outcome:
+    """Ends a membership that nobody paid in time."""
+    assert job.tenant is not None
+    try:
+        await membership_payments.give_up(work, job.tenant, UUID(job.args["membership"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.on(membership_refunds.END_JOB, max_attempts=MAX_RUNS)
+async def end_membership(work: Work, job: Job) -> Outcome:
+    """Ends a membership of which what is unused is given back."""
+    assert job.tenant is not None
+    ended = [UUID(each) for each in job.args["purchases"]]
+    try:
+        done = await membership_refunds.end(work, job.tenant, UUID(job.args["membership"]), ended)
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done() if done else Retry("REFUND_REQUESTED")
 
 
 @jobs.on(places.SETTLE_JOB)

@@ -6,7 +6,13 @@ from typing import Any
 
 from services.chassis.errors import InvalidArgument
 
-CLASS_PACK, DROP_IN, FEE = "CLASS_PACK", "DROP_IN", "FEE"
+CLASS_PACK, DROP_IN, MEMBERSHIP, FEE = "CLASS_PACK", "DROP_IN", "MEMBERSHIP", "FEE"
+# What booking grants a package for.
+WITH_CREDITS = (CLASS_PACK, MEMBERSHIP)
+# As many credits as nobody uses up in one period: all that holds of credits holds of an unlimited membership.
+UNLIMITED_CREDITS = 100_000
+# What the provider renews at most.
+_MAX_YEARS = 3
 
 
 @dataclass(frozen=True)
@@ -22,23 +28,38 @@ class Kind:
 KINDS = {
     CLASS_PACK: Kind(("credits",), ("valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")),
     DROP_IN: Kind(may_have=("class_type_ids", "intro_offer")),
+    MEMBERSHIP: Kind(("price_minor", "interval", "interval_count"), ("credits", "unlimited", "class_type_ids")),
     FEE: Kind(for_staff_only=True),
 }
 # All of them. Those that are not of a kind are 0, false or empty.
-_TERMS = ("credits", "valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")
+_TERMS = (
+    *("credits", "valid_days", "starts_on_first_use", "class_type_ids", "intro_offer"),
+    *("interval", "interval_count", "unlimited"),
+)
 _FIELDS = {"class_type_ids": "class_types"}
 
 
 def check_terms(kind: str, terms: Mapping[str, Any]) -> None:
-    """Raises InvalidArgument with TERM_MISSING, TERM_NOT_OF_KIND or VALIDITY_AMBIGUOUS."""
+    """Raises InvalidArgument with TERM_MISSING, TERM_NOT_OF_KIND, VALIDITY_AMBIGUOUS or INTERVAL_TOO_LONG."""
     of_kind = KINDS[kind]
+    for term in of_kind.needs:
+        if not terms[term]:
+            raise InvalidArgument(f"pricing_option.{term}", f"needed for {kind}", reason="TERM_MISSING")
     for term in _TERMS:
         field = f"pricing_option.{_FIELDS.get(term, term)}"
-        if term in of_kind.needs and not terms[term]:
-            raise InvalidArgument(field, f"needed for {kind}", reason="TERM_MISSING")
         if terms[term] and term not in of_kind.needs + of_kind.may_have:
             raise InvalidArgument(field, f"{kind} has none", reason="TERM_NOT_OF_KIND")
     if terms["starts_on_first_use"] and not terms["valid_days"]:
         raise InvalidArgument(
             "pricing_option.starts_on_first_use", "needs valid_days, which then count", reason="VALIDITY_AMBIGUOUS"
         )
+    if kind == MEMBERSHIP:
+        _check_membership(terms)
+
+
+def _check_membership(terms: Mapping[str, Any]) -> None:
+    if bool(terms["credits"]) == terms["unlimited"]:
+        reason = "TERM_NOT_OF_KIND" if terms["unlimited"] else "TERM_MISSING"
+        raise InvalidArgument("pricing_option.credits", "it has credits or is unlimited", reason=reason)
+    if terms["interval"] == "YEAR" and terms["interval_count"] > _MAX_YEARS:
+        raise InvalidArgument("pricing_option.interval_count", "three years at most", reason="INTERVAL_TOO_LONG")

@@ -90,6 +90,10 @@ class Terms(Base):
     class_type_ids: Mapped[list[UUID]]
     tax_rate_id: Mapped[UUID | None]
     intro_offer: Mapped[bool]
+    # Of a membership: a name of the proto's PricingOption.Interval, else empty.
+    interval: Mapped[str] = mapped_column(server_default="")
+    interval_count: Mapped[int] = mapped_column(server_default="0")
+    unlimited: Mapped[bool] = mapped_column(server_default="false")
     create_time: Mapped[datetime]
 
 
@@ -379,4 +383,83 @@ class Transfer(Base):
     # What it was for, by its own id, and which part of that: together they are posted once.
     source: Mapped[str]
     cause: Mapped[str]
+    create_time: Mapped[datetime]
+
+
+class Membership(Tenanted, Versioned, Base):
+    """A membership plan that a client has joined: a subscription at the provider, as it last told."""
+
+    __tablename__ = "memberships"
+
+    client_id: Mapped[UUID]
+    # Who acted for the client then, and may see it.
+    account_id: Mapped[UUID | None]
+    # The plan and terms of the running interval.
+    pricing_option_id: Mapped[UUID]
+    terms_version: Mapped[int]
+    # The same of the next; another when the plan changes then.
+    next_pricing_option_id: Mapped[UUID]
+    next_terms_version: Mapped[int]
+    # Whose cards pay.
+    payer_id: Mapped[UUID]
+    external_account: Mapped[str]
+    # The provider's id, once it is known.
+    external_id: Mapped[str | None]
+    # As of a payment's intent.
+    create_key: Mapped[UUID]
+    create_key_time: Mapped[datetime]
+    # Names of the proto's Membership.State and EndReason; the latter empty while it has not ended.
+    state: Mapped[str]
+    end_reason: Mapped[str] = mapped_column(default="")
+    period_start: Mapped[datetime | None]
+    period_end: Mapped[datetime | None]
+    cancel_at_period_end: Mapped[bool] = mapped_column(default=False)
+    resume_time: Mapped[datetime | None]
+    end_time: Mapped[datetime | None]
+    # The provider's id of what is due, how much that is and when it is tried again.
+    due_invoice: Mapped[str | None]
+    due_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    next_attempt_time: Mapped[datetime | None]
+    # When the provider was asked, in real time: what was asked for earlier says nothing new.
+    read_time: Mapped[datetime]
+
+
+class MembershipPrice(Base):
+    """What terms of a membership plan are called at the provider."""
+
+    __tablename__ = "membership_prices"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    pricing_option_id: Mapped[UUID] = mapped_column(primary_key=True)
+    terms_version: Mapped[int] = mapped_column(primary_key=True)
+    external_id: Mapped[str]
+
+
+class MembershipPeriod(Base):
+    """What one paid invoice of a membership bought: a purchase, and until when its credits last."""
+
+    __tablename__ = "membership_periods"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    purchase_id: Mapped[UUID] = mapped_column(primary_key=True)
+    membership_id: Mapped[UUID]
+    # The provider's id of the invoice.
+    external_id: Mapped[str]
+    start_time: Mapped[datetime]
+    end_time: Mapped[datetime]
+    credits: Mapped[int]
+
+
+class MembershipAttempt(Base):
+    """A try to collect an invoice that was declined."""
+
+    __tablename__ = "membership_attempts"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    membership_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # The provider's id of the invoice, and which try it was.
+    external_id: Mapped[str] = mapped_column(primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True)
+    code: Mapped[str]
+    decline_code: Mapped[str]
     create_time: Mapped[datetime]

@@ -10,8 +10,17 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
 from services.chassis.resources import Resources
-from services.payments import cards, disputes, merchants, payments, payouts, refunding
-from services.payments.gateways import gateway_of
+from services.payments import (
+    cards,
+    disputes,
+    membership_cards,
+    membership_payments,
+    merchants,
+    payments,
+    payouts,
+    refunding,
+)
+from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import ProviderEvent
 from services.payments.providers.card_gateway import BadSignature, Told
 
@@ -89,8 +98,17 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
             await payouts.describe(tx, payout, read_time)
             await _applied(tx, event)
         return True
+    subscription, invoice = memberships_of(resources.settings).subscription_in(event.type, event.payload)
+    if subscription:
+        ours = await membership_payments.take_over(resources, studio, external_account, subscription, invoice)
+        async with resources.database.transaction() as tx:
+            await _applied(tx, event)
+        return ours
     if event.type in _CARD:
-        ours = await cards.saved(resources, studio, external_account, *gateway.card_of(event.payload))
+        customer, card, old = gateway.card_of(event.payload)
+        if old:
+            await membership_cards.replaced(resources, studio, customer, card, old)
+        ours = await cards.saved(resources, studio, external_account, customer, card, old)
         async with resources.database.transaction() as tx:
             await _applied(tx, event)
         return ours

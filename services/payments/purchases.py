@@ -19,7 +19,7 @@ from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFoun
 from services.chassis.ids import new_id
 from services.payments import catalogue, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer, Place
-from services.payments.models import PricingOption, PromoCode, Purchase, Terms
+from services.payments.models import MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
 FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "charge_fee"
@@ -54,8 +54,15 @@ async def offer(
     if terms.intro_offer:
         await _require_newcomer(tx, buyer.client_id)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
+    if promo and option.kind == kinds.MEMBERSHIP:
+        raise FailedPrecondition("the code is not for memberships", reason="PROMO_CODE_NOT_FOR_THIS")
+    return Offer(option, terms, promo, await quote_of(tx, terms, promo, place))
+
+
+async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
+    """What these terms cost, for a place when they are a drop-in's."""
     rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
-    quote = quotes.quote(
+    return quotes.quote(
         # What has no price of its own costs what booking said when it was booked.
         terms.price_minor or (place.price_minor if place else 0),
         off_ppm=promo.off_ppm if promo else 0,
@@ -63,7 +70,14 @@ async def offer(
         tax_ppm=rate.rate_ppm if rate else 0,
         tax_inclusive=bool(rate and rate.inclusive),
     )
-    return Offer(option, terms, promo, quote)
+
+
+def require_price(sold: Offer, total_minor: int) -> None:
+    """Raises FailedPrecondition/PRICE_CHANGED unless it costs what the buyer was shown."""
+    if sold.quote.total != total_minor:
+        raise FailedPrecondition(
+            "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
+        )
 
 
 async def create(
@@ -71,13 +85,12 @@ async def create(
 ) -> Purchase:
     """Buys. What costs nothing is paid at once.
 
-    Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, MERCHANT_NOT_ACTIVE, PURCHASE_EXISTS.
+    Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, IS_A_MEMBERSHIP, MERCHANT_NOT_ACTIVE, PURCHASE_EXISTS.
     """
     sold = await offer(tx, buyer, option_id, code, place, lock=True)
-    if sold.quote.total != total_minor:
-        raise FailedPrecondition(
-            "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
-        )
+    require_price(sold, total_minor)
+    if sold.option.kind == kinds.MEMBERSHIP:
+        raise FailedPrecondition("a membership is joined", reason="IS_A_MEMBERSHIP")
     if sold.quote.total and not (await merchants.get(tx)).charges_enabled:
         raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
     promo_code_id = sold.promo_code.id if sold.promo_code else None
@@ -201,6 +214,14 @@ async def get(tx: UnitOfWork, purchase_id: UUID, account: UUID | None) -> Purcha
     if purchase is None:
         raise NotFound("purchase")
     return purchase
+
+
+async def credits_of(tx: UnitOfWork, purchase: Purchase) -> int:
+    """How many credits it bought."""
+    period = await tx.session.get(MembershipPeriod, (tx.tenant, purchase.id))
+    if period is not None:
+        return period.credits
+    return (await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)).credits
 
 
 async def list_latest(

@@ -8,7 +8,7 @@ from sqlalchemy import func, select, update
 from powerhouse.payments.v1.reconciliation_service_pb2 import Reconciliation as Message
 from services.chassis.resources import Resources
 from services.chassis.telemetry import logger
-from services.payments import payments, provider_events, reconciliations, refunding
+from services.payments import membership_payments, payments, provider_events, reconciliations, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import BalanceTransaction, Merchant
 from services.payments.providers.card_gateway import BalanceLine, Refused
@@ -77,6 +77,8 @@ async def _repair(work: Resources, studio: UUID, external_account: str, kind: st
         elif intent_id := await gateway.intent_of_charge(external_account, source):
             intent = await gateway.get_intent(external_account, intent_id)
             async with work.database.transaction(studio) as tx:
-                await payments.apply(tx, external_account, intent)
+                ours = await payments.apply(tx, external_account, intent)
+            if not ours:
+                await membership_payments.take_over_intent(work, studio, external_account, intent_id)
     except (Refused, payments.Mismatch) as error:
         log.warning("not_repaired", studio=str(studio), kind=kind, error=type(error).__name__)

@@ -14,7 +14,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.ids import derived_id, new_id
-from services.payments import catalogue, earnings, ledger, payments, purchases, quotes
+from services.payments import earnings, ledger, payments, purchases, quotes
 from services.payments.ledger import Move
 from services.payments.models import Payment, Purchase, Refund
 from services.payments.providers.card_gateway import MadeRefund
@@ -45,11 +45,11 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
     amount = amount or rest
     if not 0 < amount <= rest:
         raise FailedPrecondition("more than is left of it", reason="ABOVE_REST", metadata={"rest_minor": str(rest)})
-    terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
+    sold = await purchases.credits_of(tx, purchase)
     gone = select(func.coalesce(func.sum(Refund.credits), 0)).where(
         Refund.tenant_id == tx.tenant, Refund.purchase_id == purchase.id, Refund.state != "FAILED"
     )
-    paid_back = quotes.credits_in_refund(terms.credits, payment.amount_minor, payment.refunding_minor + amount)
+    paid_back = quotes.credits_in_refund(sold, payment.amount_minor, payment.refunding_minor + amount)
     credits = paid_back - int(await tx.session.scalar(gone) or 0)
     return Preview(
         amount=amount,

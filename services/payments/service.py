@@ -7,6 +7,8 @@ from typing import Any
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    membership_service_pb2,
+    membership_service_pb2_grpc,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
     payment_method_service_pb2,
@@ -26,6 +28,7 @@ from services.chassis.service import Service
 from services.payments.consumers import consumers
 from services.payments.jobs import jobs
 from services.payments.rpc.catalogue_servicer import CatalogueServicer
+from services.payments.rpc.membership_servicer import MembershipServicer
 from services.payments.rpc.merchant_servicer import MerchantServicer
 from services.payments.rpc.payment_method_servicer import PaymentMethodServicer
 from services.payments.rpc.purchase_servicer import PurchaseServicer
@@ -38,6 +41,7 @@ from services.payments.settings import PaymentsSettings
 def _servicers(resources: Resources) -> Sequence[Servicer]:
     return [
         _of(catalogue_service_pb2, catalogue_service_pb2_grpc, CatalogueServicer(resources)),
+        _of(membership_service_pb2, membership_service_pb2_grpc, MembershipServicer(resources)),
         _of(merchant_service_pb2, merchant_service_pb2_grpc, MerchantServicer(resources)),
         _of(payment_method_service_pb2, payment_method_service_pb2_grpc, PaymentMethodServicer(resources)),
         _of(purchase_service_pb2, purchase_service_pb2_grpc, PurchaseServicer(resources)),

@@ -60,6 +60,8 @@ from powerhouse.payments.v1 import (
     catalogue_pb2,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    membership_service_pb2,
+    membership_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_method_service_pb2_grpc,
     purchase_service_pb2,
@@ -126,6 +128,7 @@ STUBS = {
         catalogue_service_pb2_grpc.CatalogueServiceStub,
         merchant_service_pb2_grpc.MerchantServiceStub,
         purchase_service_pb2_grpc.PurchaseServiceStub,
+        membership_service_pb2_grpc.MembershipServiceStub,
         payment_method_service_pb2_grpc.PaymentMethodServiceStub,
         refund_service_pb2_grpc.RefundServiceStub,
         reconciliation_service_pb2_grpc.ReconciliationServiceStub,
@@ -485,5 +488,20 @@ async def _sell(holding: Holding) -> None:
     purchase_id, refund_id = UUID(holding.add(bought).rpartition("/")[2]), new_id()
     await payments.sql(_REFUND, holding.tenant, purchase_id, refund_id)
     holding.objects["refunds"] = f"{holding.name}/refunds/{refund_id}"
+    plan = catalogue_pb2.PricingOption(
+        kind=catalogue_pb2.PricingOption.MEMBERSHIP,
+        display_name="8 a month",
+        price_minor=8000,
+        credits=8,
+        interval=catalogue_pb2.PricingOption.MONTH,
+        interval_count=1,
+    )
+    plan_made = await stub.CreatePricingOption(pb.CreatePricingOptionRequest(pricing_option=plan, **_keyed(common)))
+    joined = await stub.CreateMembership(
+        membership_service_pb2.CreateMembershipRequest(
+            client=holding.objects["clients"], pricing_option=plan_made.name, total_minor=8000, **_keyed(common)
+        )
+    )
+    holding.add(joined)
     # Whose cards are asked of a provider who is not there.
     await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))

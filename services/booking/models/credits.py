@@ -17,7 +17,7 @@ class ClientPackage(Tenanted, Versioned, Base):
 
     client_id: Mapped[UUID]
     display_name: Mapped[str]
-    # PACK or COMP.
+    # A name of the proto's ClientPackage.Kind.
     kind: Mapped[str] = mapped_column(server_default="PACK")
     credits_granted: Mapped[int]
     # Balance of the account; a trigger on transfers keeps it.

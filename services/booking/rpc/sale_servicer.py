@@ -11,6 +11,7 @@ from services.booking.rpc.credit_encoding import encode_package
 from services.booking.rpc.names import child, name_of
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
+from services.chassis.rpc.codec import from_timestamp
 
 
 class SaleServicer(SaleServiceServicer):
@@ -50,6 +51,8 @@ class SaleServicer(SaleServiceServicer):
                 class_type_ids=class_type_ids,
                 valid_days=request.valid_days,
                 starts_on_first_use=request.starts_on_first_use,
+                kind=ClientPackage.Kind.Name(request.kind or ClientPackage.PACK),
+                end_time=from_timestamp(request, "end_time"),
             )
             return encode_package(package)
 
@@ -58,6 +61,12 @@ class SaleServicer(SaleServiceServicer):
     async def GetSoldPackage(self, request: pb.GetSoldPackageRequest, context: Any) -> ClientPackage:
         async with self._database.read() as tx:
             return encode_package(await sales.package_of(tx, UUID(request.purchase_id)))
+
+    async def EndPurchase(self, request: pb.EndPurchaseRequest, context: Any) -> ClientPackage:
+        async def change(tx: UnitOfWork) -> ClientPackage:
+            return encode_package(await sales.end(tx, UUID(request.purchase_id)))
+
+        return await self._database.write(change)
 
     async def FreezeCredits(self, request: pb.FreezeCreditsRequest, context: Any) -> ClientPackage:
         async def change(tx: UnitOfWork) -> ClientPackage:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Awaitable
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, TypeVar
 
 import stripe
@@ -35,21 +36,26 @@ REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerh
 T = TypeVar("T")
 
 
+def stripe_client(api_key: str, api_url: str, timeout: float = TIMEOUT) -> stripe.StripeClient:
+    """The SDK, with one key."""
+    return stripe.StripeClient(
+        api_key,
+        base_addresses={"api": api_url.rstrip("/")},
+        http_client=stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False),
+        # A repeat is ours to decide: it comes with the key that was stored.
+        max_network_retries=0,
+    )
+
+
 class StripeGateway:
     """A CardGateway with one platform key."""
 
     def __init__(self, api_key: str, api_url: str, webhook_secrets: list[str], *, timeout: float = TIMEOUT) -> None:
         self._secrets = webhook_secrets
-        self._client = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_url.rstrip("/")},
-            http_client=stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False),
-            # A repeat is ours to decide: it comes with the key that was stored.
-            max_network_retries=0,
-        )
+        self._client = stripe_client(api_key, api_url, timeout)
 
     async def open_account(self, key: str, *, currency: str, country: str) -> Account:
-        made = await _ask(
+        made = await ask(
             self._client.v1.accounts.create_async(
                 {
                     "country": country,
@@ -68,21 +74,21 @@ class StripeGateway:
 
     async def get_account(self, account: str) -> Account:
         if account:
-            found = await _ask(self._client.v1.accounts.retrieve_async(account))
+            found = await ask(self._client.v1.accounts.retrieve_async(account))
         else:
-            found = await _ask(self._client.v1.accounts.retrieve_current_async())
+            found = await ask(self._client.v1.accounts.retrieve_current_async())
         return _account(found.to_dict(), own_key=not account)
 
     async def onboarding_link(self, account: str, *, return_url: str) -> tuple[str, datetime]:
-        link = await _ask(
+        link = await ask(
             self._client.v1.account_links.create_async(
                 {"account": account, "type": "account_onboarding", "return_url": return_url, "refresh_url": return_url}
             )
         )
-        return link.url, _time(link.expires_at)
+        return link.url, time_of(link.expires_at)
 
     async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent:
-        made = await _ask(
+        made = await ask(
             self._client.v1.payment_intents.create_async(
                 {
                     "amount": to_provider(amount, currency),
@@ -91,14 +97,14 @@ class StripeGateway:
                     "metadata": {REFERENCE: reference},
                     "expand": ["latest_charge"],
                 },
-                _on(account, key),
+                options_of(account, key),
             )
         )
         return self.intent_of(made.to_dict())
 
     async def get_intent(self, account: str, intent: str) -> Intent:
-        found = await _ask(
-            self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, _on(account))
+        found = await ask(
+            self._client.v1.payment_intents.retrieve_async(intent, {"expand": ["latest_charge"]}, options_of(account))
         )
         return self.intent_of(found.to_dict())
 
@@ -109,15 +115,15 @@ class StripeGateway:
         if card:
             changes["payment_method"] = card
         return self.intent_of(
-            (await _ask(self._client.v1.payment_intents.update_async(intent, changes, _on(account)))).to_dict()
+            (await ask(self._client.v1.payment_intents.update_async(intent, changes, options_of(account)))).to_dict()
         )
 
     async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:
         try:
-            await _ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, _on(account)))
-            await _ask(
+            await ask(self._client.v1.payment_intents.update_async(intent, {"customer": customer}, options_of(account)))
+            await ask(
                 self._client.v1.payment_intents.confirm_async(
-                    intent, {"payment_method": card, "off_session": True}, _on(account, key)
+                    intent, {"payment_method": card, "off_session": True}, options_of(account, key)
                 )
             )
         except Refused:
@@ -126,23 +132,24 @@ class StripeGateway:
         return await self.get_intent(account, intent)
 
     async def create_customer(self, account: str, key: str, *, reference: str) -> str:
-        made = await _ask(self._client.v1.customers.create_async({"metadata": {CLIENT: reference}}, _on(account, key)))
+        wanted: Any = {"metadata": {CLIENT: reference}}
+        made = await ask(self._client.v1.customers.create_async(wanted, options_of(account, key)))
         return made.id
 
     async def delete_customer(self, account: str, customer: str) -> None:
-        await _ask(self._client.v1.customers.delete_async(customer, {}, _on(account)))
+        await ask(self._client.v1.customers.delete_async(customer, {}, options_of(account)))
 
     async def create_setup(self, account: str, key: str, *, customer: str, replaces: str) -> Setup:
         wanted: Any = {"customer": customer, "usage": "off_session", "payment_method_types": ["card"]}
         if replaces:
             wanted["metadata"] = {REPLACES: replaces}
-        made = await _ask(self._client.v1.setup_intents.create_async(wanted, _on(account, key)))
+        made = await ask(self._client.v1.setup_intents.create_async(wanted, options_of(account, key)))
         return Setup(account, made.client_secret or "")
 
     async def saved_cards(self, account: str, customer: str) -> list[SavedCard]:
-        found = await _ask(
-            self._client.v1.customers.payment_methods.list_async(customer, {"type": "card", "limit": 100}, _on(account))
-        )
+        wanted: Any = {"type": "card", "limit": 100}
+        call = self._client.v1.customers.payment_methods.list_async(customer, wanted, options_of(account))
+        found = await ask(call)
         return [
             SavedCard(
                 external_id=each["id"],
@@ -155,80 +162,81 @@ class StripeGateway:
         ]
 
     async def default_card(self, account: str, customer: str) -> str:
-        found = (await _ask(self._client.v1.customers.retrieve_async(customer, {}, _on(account)))).to_dict()
-        return _id((found.get("invoice_settings") or {}).get("default_payment_method"))
+        found = (await ask(self._client.v1.customers.retrieve_async(customer, {}, options_of(account)))).to_dict()
+        return id_of((found.get("invoice_settings") or {}).get("default_payment_method"))
 
     async def set_default_card(self, account: str, customer: str, card: str) -> None:
         changes: Any = {"invoice_settings": {"default_payment_method": card}}
-        await _ask(self._client.v1.customers.update_async(customer, changes, _on(account)))
+        await ask(self._client.v1.customers.update_async(customer, changes, options_of(account)))
 
     async def detach_card(self, account: str, card: str) -> None:
-        await _ask(self._client.v1.payment_methods.detach_async(card, {}, _on(account)))
+        await ask(self._client.v1.payment_methods.detach_async(card, {}, options_of(account)))
 
     async def cancel_intent(self, account: str, intent: str) -> Intent:
         try:
-            await _ask(self._client.v1.payment_intents.cancel_async(intent, {}, _on(account)))
+            await ask(self._client.v1.payment_intents.cancel_async(intent, {}, options_of(account)))
         except Refused as refusal:
             if refusal.code != "payment_intent_unexpected_state":
                 raise
         return await self.get_intent(account, intent)
 
     async def refund(self, account: str, key: str, *, intent: str, amount: int, currency: str) -> MadeRefund:
-        made = await _ask(
+        made = await ask(
             self._client.v1.refunds.create_async(
                 {
                     "payment_intent": intent,
                     "amount": to_provider(amount, currency),
                     "metadata": {REFERENCE: key},
                 },
-                _on(account, key),
+                options_of(account, key),
             )
         )
         return _refund(made.to_dict())
 
     async def get_refund(self, account: str, refund: str) -> MadeRefund:
-        return _refund((await _ask(self._client.v1.refunds.retrieve_async(refund, {}, _on(account)))).to_dict())
+        return _refund((await ask(self._client.v1.refunds.retrieve_async(refund, {}, options_of(account)))).to_dict())
 
     async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
-        found = await _ask(self._client.v1.refunds.list_async({"payment_intent": intent, "limit": 100}, _on(account)))
+        wanted: Any = {"payment_intent": intent, "limit": 100}
+        found = await ask(self._client.v1.refunds.list_async(wanted, options_of(account)))
         async for refund in _each(found):
             if (refund.get("metadata") or {}).get(REFERENCE) == reference:
                 return _refund(refund)
         return None
 
     async def get_dispute(self, account: str, dispute: str) -> MadeDispute:
-        found = (await _ask(self._client.v1.disputes.retrieve_async(dispute, {}, _on(account)))).to_dict()
+        found = (await ask(self._client.v1.disputes.retrieve_async(dispute, {}, options_of(account)))).to_dict()
         due = (found.get("evidence_details") or {}).get("due_by")
         currency = found["currency"].upper()
         return MadeDispute(
             external_id=found["id"],
-            intent=_id(found.get("payment_intent")),
+            intent=id_of(found.get("payment_intent")),
             amount_minor=from_provider(found["amount"], currency),
             currency_code=currency,
             status=found["status"],
             reason=found["reason"],
-            due_time=_time(due) if due else None,
+            due_time=time_of(due) if due else None,
         )
 
     async def get_payout(self, account: str, payout: str) -> MadePayout:
-        found = (await _ask(self._client.v1.payouts.retrieve_async(payout, {}, _on(account)))).to_dict()
+        found = (await ask(self._client.v1.payouts.retrieve_async(payout, {}, options_of(account)))).to_dict()
         currency = found["currency"].upper()
         return MadePayout(
             external_id=found["id"],
             amount_minor=from_provider(found["amount"], currency),
             currency_code=currency,
             status=found["status"],
-            arrival_time=_time(found["arrival_date"]),
+            arrival_time=time_of(found["arrival_date"]),
         )
 
     async def intent_of_charge(self, account: str, charge: str) -> str:
-        found = await _ask(self._client.v1.charges.retrieve_async(charge, {}, _on(account)))
-        return _id(found.to_dict().get("payment_intent"))
+        found = await ask(self._client.v1.charges.retrieve_async(charge, {}, options_of(account)))
+        return id_of(found.to_dict().get("payment_intent"))
 
     async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
-        found = await _ask(
+        found = await ask(
             self._client.v1.balance_transactions.list_async(
-                {"created": {"gte": int(since.timestamp())}, "limit": 100}, _on(account)
+                {"created": {"gte": int(since.timestamp())}, "limit": 100}, options_of(account)
             )
         )
         async for line in _each(found):
@@ -236,11 +244,11 @@ class StripeGateway:
             yield BalanceLine(
                 external_id=line["id"],
                 category=line["reporting_category"],
-                source=_id(line.get("source")),
+                source=id_of(line.get("source")),
                 amount_minor=from_provider(line["amount"], currency),
                 fee_minor=from_provider(line["fee"], currency),
                 currency_code=currency,
-                create_time=_time(line["created"]),
+                create_time=time_of(line["created"]),
             )
 
     def verify(self, body: bytes, signature: str) -> Told:
@@ -261,16 +269,15 @@ class StripeGateway:
         return made <= real_now().timestamp() + TOLERANCE
 
     async def events(self, account: str, since: datetime) -> AsyncIterator[Told]:
-        found = await _ask(
-            self._client.v1.events.list_async({"created": {"gte": int(since.timestamp())}, "limit": 100}, _on(account))
-        )
+        wanted: Any = {"created": {"gte": int(since.timestamp())}, "limit": 100}
+        found = await ask(self._client.v1.events.list_async(wanted, options_of(account)))
         async for event in _each(found):
             yield _told({**event, "account": account})
 
     def card_of(self, payload: dict[str, Any]) -> tuple[str, str, str]:
         replaces = (payload.get("metadata") or {}).get(REPLACES, "")
-        card = payload["id"] if payload["object"] == "payment_method" else _id(payload.get("payment_method"))
-        return _id(payload.get("customer")), card, replaces
+        card = payload["id"] if payload["object"] == "payment_method" else id_of(payload.get("payment_method"))
+        return id_of(payload.get("customer")), card, replaces
 
     def intent_of(self, payload: dict[str, Any]) -> Intent:
         currency = payload["currency"].upper()
@@ -285,7 +292,7 @@ class StripeGateway:
         )
 
 
-async def _ask(call: Awaitable[T]) -> T:
+async def ask(call: Awaitable[T]) -> T:
     """Awaits a call of the SDK and says what its errors mean. Their texts may quote a request: codes alone are kept."""
     try:
         return await call
@@ -307,10 +314,11 @@ async def _each(page: Any) -> AsyncIterator[dict[str, Any]]:
             yield item.to_dict()
         if not page.has_more:
             return
-        page = await _ask(page.next_page_async())
+        page = await ask(page.next_page_async())
 
 
-def _on(account: str, key: str = "") -> Any:
+def options_of(account: str, key: str = "") -> Any:
+    """Whose call it is, and its key."""
     options = {"stripe_account": account, "idempotency_key": key}
     return {name: value for name, value in options.items() if value}
 
@@ -329,9 +337,9 @@ def _charge(intent: dict[str, Any]) -> Charge | None:
     """The latest decided try: of what failed the intent has the error, with the id of its charge."""
     latest, error = intent.get("latest_charge"), intent.get("last_payment_error")
     if intent["status"] == "succeeded":
-        return Charge(_id(latest), intent["id"], True, "", "")
+        return Charge(id_of(latest), intent["id"], True, "", "")
     if error:
-        made = error.get("charge") or _id(latest)
+        made = error.get("charge") or id_of(latest)
         return Charge(made, intent["id"], False, error.get("code") or "", error.get("decline_code") or "")
     return None
 
@@ -340,7 +348,7 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
     currency = found["currency"].upper()
     return MadeRefund(
         external_id=found["id"],
-        intent=_id(found.get("payment_intent")),
+        intent=id_of(found.get("payment_intent")),
         reference=(found.get("metadata") or {}).get(REFERENCE, ""),
         amount_minor=from_provider(found["amount"], currency),
         currency_code=currency,
@@ -349,11 +357,12 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
     )
 
 
-def _time(seconds: int) -> datetime:
+def time_of(seconds: int) -> datetime:
+    """An instant of Stripe's."""
     return datetime.fromtimestamp(seconds, UTC)
 
 
-def _id(reference: Any) -> str:
+def id_of(reference: Any) -> str:
     """Of what is an id, or expanded."""
     return str(reference["id"]) if isinstance(reference, dict) else str(reference or "")
 
@@ -364,14 +373,16 @@ def _told(event: dict[str, Any]) -> Told:
         external_id=str(event["id"]),
         type=str(event["type"]),
         payload=dict(_storable(event["data"]["object"])),
-        create_time=_time(event["created"]),
+        create_time=time_of(event["created"]),
     )
 
 
 def _storable(value: Any) -> Any:
-    """The same without what no database text can hold: NUL, and halves of characters."""
+    """The same without what no database text can hold: NUL, and halves of characters; decimals as on the wire."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode().replace("\0", "")
+    if isinstance(value, Decimal):
+        return str(value)
     if isinstance(value, dict):
         return {_storable(name): _storable(each) for name, each in value.items()}
     return [_storable(each) for each in value] if isinstance(value, list) else value

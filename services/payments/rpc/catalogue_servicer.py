@@ -145,6 +145,9 @@ def _decode_terms(option: catalogue_pb2.PricingOption, fields: Collection[str]) 
     if "class_types" in terms:
         names = terms.pop("class_types")
         terms["class_type_ids"] = sorted({child(name, "classTypes", "pricing_option.class_types") for name in names})
+    if "interval" in terms:
+        interval = catalogue_pb2.PricingOption.Interval
+        terms["interval"] = interval.Name(terms["interval"]) if terms["interval"] else ""
     if "tax_rate" in terms:
         terms["tax_rate_id"] = optional(terms.pop("tax_rate"), "taxRates", "pricing_option.tax_rate")
     return terms

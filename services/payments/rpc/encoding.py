@@ -46,12 +46,19 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
         class_types=[name_of(option.tenant_id, "classTypes", each) for each in terms.class_type_ids],
         tax_rate=name_of(option.tenant_id, "taxRates", terms.tax_rate_id),
         intro_offer=terms.intro_offer,
+        interval=encode_interval(terms),
+        interval_count=terms.interval_count,
+        unlimited=terms.unlimited,
         terms_version=terms.version,
         etag=option.etag,
         create_time=to_timestamp(option.create_time),
         update_time=to_timestamp(option.update_time),
         archive_time=to_timestamp(option.archive_time),
     )
+
+
+def encode_interval(terms: Terms) -> "catalogue_pb2.PricingOption.Interval.ValueType":
+    return catalogue_pb2.PricingOption.Interval.Value(terms.interval or "INTERVAL_UNSPECIFIED")
 
 
 def encode_tax_rate(rate: TaxRate) -> catalogue_pb2.TaxRate:
@@ -107,7 +114,7 @@ def encode_session(
 
 
 def encode_purchase(
-    purchase: Purchase, terms: Terms, payment: Payment | None, attempts: Sequence[PaymentAttempt]
+    purchase: Purchase, terms: Terms, credits: int, payment: Payment | None, attempts: Sequence[PaymentAttempt]
 ) -> purchase_service_pb2.Purchase:
     pb = purchase_service_pb2.Purchase
     return pb(
@@ -123,7 +130,7 @@ def encode_purchase(
             total_minor=purchase.total_minor,
             currency_code=purchase.currency_code,
             display_name=terms.display_name,
-            credits=terms.credits,
+            credits=0 if terms.unlimited else credits,
         ),
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,

@@ -87,4 +87,4 @@ async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:
     terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
     payment = await payments.of_purchase(tx, purchase.id)
     attempts = await payments.attempts(tx, payment.id) if payment else []
-    return encode_purchase(purchase, terms, payment, attempts)
+    return encode_purchase(purchase, terms, await purchases.credits_of(tx, purchase), payment, attempts)

@@ -1,14 +1,17 @@
 """Packages that payments sells: granted once per purchase, frozen and given back once per refund."""
 
 import asyncio
+from datetime import UTC, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import client_service_pb2, credit_service_pb2
 from powerhouse.booking.v1 import sale_service_pb2 as pb
-from powerhouse.booking.v1.client_package_pb2 import LedgerEntry
+from powerhouse.booking.v1.client_package_pb2 import ClientPackage, LedgerEntry
 from powerhouse.booking.v1.client_pb2 import Client
 from services.chassis.ids import new_id
 from tests.integration.booking.house import BookingStub, House, key, refused
@@ -91,3 +94,32 @@ async def test_what_is_not_there(house: House, payments: Any) -> None:
         ),
     ):
         await refused(call, StatusCode.NOT_FOUND, "NOT_FOUND")
+
+
+async def test_a_period_of_a_membership_pays_until_its_last_day(house: House, payments: Any) -> None:
+    client = await house.add_client(credits=0)
+    end = Timestamp()
+    end.FromDatetime(house.now + timedelta(days=30))
+    wanted = purchase(house, client, credits=100_000, kind=ClientPackage.UNLIMITED, end_time=end)
+    package = await payments.GrantPurchase(wanted)
+    assert (package.kind, package.credits_left) == (ClientPackage.UNLIMITED, 100_000)
+    last_day = package.expire_time.ToDatetime(UTC) - timedelta(microseconds=1)
+    zone = ZoneInfo(package.time_zone)
+    assert last_day.astimezone(zone).date() == end.ToDatetime(UTC).astimezone(zone).date()
+    # Known late: what was paid is granted all the same.
+    end.FromDatetime(house.now - timedelta(days=3))
+    late = await payments.GrantPurchase(purchase(house, client, kind=ClientPackage.MEMBERSHIP, end_time=end))
+    assert late.expire_time.ToDatetime(UTC) < house.now
+    assert await house.violations() == {}
+
+
+async def test_what_has_ended_pays_no_more(house: House, payments: Any) -> None:
+    client = await house.add_client(credits=0)
+    await payments.GrantPurchase(wanted := purchase(house, client, kind=ClientPackage.MEMBERSHIP))
+    request = pb.EndPurchaseRequest(parent=house.name, purchase_id=wanted.purchase_id)
+    ended = await asyncio.gather(*(payments.EndPurchase(request) for _ in range(4)))
+    assert {(each.credits_left, each.revoke_time.ToDatetime(UTC)) for each in ended} == {(0, house.now)}
+    assert await house.credits(client) == 0
+    unknown = pb.EndPurchaseRequest(parent=house.name, purchase_id=str(new_id()))
+    await refused(payments.EndPurchase(unknown), StatusCode.NOT_FOUND, "NOT_FOUND")
+    assert await house.violations() == {}

@@ -35,6 +35,7 @@ from powerhouse.payments.v1 import (
 )
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.payment_method_service_pb2_grpc import PaymentMethodServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
@@ -61,6 +62,7 @@ OWN_ACCOUNT = "acct_1Sandbox0000001"
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
+    MembershipServiceStub,
     MerchantServiceStub,
     PaymentMethodServiceStub,
     PurchaseServiceStub,
@@ -287,7 +289,7 @@ class Shop:
     async def tell(self, events: Sequence[dict[str, Any]], secret: str = SECRET) -> None:
         """Webhooks, one after the other, as the gateway forwards them."""
         for event in events:
-            body = json.dumps(event)
+            body = json.dumps(event, default=str)
             signature = stripe.WebhookSignature.generate_signature_header(body, secret)
             await self.webhook(body.encode(), signature)
 

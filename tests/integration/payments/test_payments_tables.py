@@ -8,8 +8,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
+from powerhouse.payments.v1.membership_service_pb2 import CancelMembershipRequest
 from services.chassis.ids import new_id
 from services.payments.models import Base
+from tests.integration.booking.house import last_id
+from tests.integration.payments.club import active
 from tests.integration.payments.house import Shop
 
 
@@ -136,3 +139,20 @@ async def test_money_stays_in_its_currency(shop: Shop) -> None:
             shop.tenant,
             account,
         )
+
+
+async def test_an_invoice_is_one_period_and_what_has_ended_stays_so(shop: Shop) -> None:
+    member, pack = await active(shop), await shop.bought()
+    again = """
+        INSERT INTO membership_periods
+        SELECT tenant_id, $2, membership_id, external_id, start_time, end_time, credits
+        FROM membership_periods WHERE tenant_id = $1
+    """
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await _as_app(shop, again, shop.tenant, last_id(pack.name))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await _as_app(shop, "UPDATE membership_periods SET credits = 9 WHERE tenant_id = $1", shop.tenant)
+    await shop.staff.CancelMembership(CancelMembershipRequest(name=member.name, now=True))
+    for change in ("state = 'ACTIVE', end_reason = '', end_time = NULL", "external_id = 'another'"):
+        with pytest.raises(asyncpg.CheckViolationError):
+            await _as_app(shop, f"UPDATE memberships SET {change} WHERE tenant_id = $1", shop.tenant)

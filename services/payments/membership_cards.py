@@ -1,0 +1,70 @@
+"""Which card pays a membership: the one that paid it last, until another is named or takes its place."""
+
+from uuid import UUID
+
+from sqlalchemy import select
+
+from services.chassis.errors import FailedPrecondition, NotFound
+from services.chassis.resources import Resources
+from services.payments import cards, membership_payments, memberships
+from services.payments.gateways import memberships_of
+from services.payments.membership_changes import subscription_of
+from services.payments.models import Customer, Membership
+from services.payments.providers.card_gateway import Away, Refused
+
+
+async def change(
+    resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, payer_id: UUID, card_id: UUID
+) -> None:
+    """Another card that the payer has saved pays from now on, and at once what is due.
+
+    Raises NotFound, FailedPrecondition with MEMBERSHIP_ENDED, NOT_ACTIVE, PAYMENT_REFUSED or PAYMENT_DECLINED,
+    Unavailable/PROVIDER_AWAY.
+    """
+    async with resources.database.transaction(tenant) as tx:
+        membership = await memberships.get(tx, membership_id, account)
+    if payer_id != membership.payer_id:
+        raise NotFound("payment_method")
+    card = await cards.get(resources, tenant, payer_id, card_id)
+    membership_payments.require_running(membership)
+    if membership.state == "PENDING":
+        raise FailedPrecondition("its first payment names its card", reason="NOT_ACTIVE")
+    try:
+        declined = await _use(resources, membership, card.saved.external_id)
+    except (Refused, Away) as error:
+        raise cards.refusal(error) from error
+    if declined is not None:
+        raise FailedPrecondition(
+            "Payment declined. Please try different card.", reason="PAYMENT_DECLINED", metadata={"code": declined.code}
+        )
+
+
+async def replaced(work: Resources, tenant: UUID, customer: str, card: str, old: str) -> None:
+    """A card takes the place of another: also where that pays memberships. Safe to run again. Raises ProviderError."""
+    async with work.database.transaction(tenant) as tx:
+        payer = select(Customer.client_id).where(Customer.tenant_id == tenant, Customer.external_id == customer)
+        query = select(Membership).where(
+            Membership.tenant_id == tenant,
+            Membership.payer_id.in_(payer),
+            Membership.state.not_in(("PENDING", "ENDED")),
+        )
+        running = (await tx.session.scalars(query)).all()
+    gateway = memberships_of(work.settings)
+    for membership in running:
+        told = await gateway.get_subscription(membership.external_account, subscription_of(membership))
+        if told.card == old:
+            await _use(work, membership, card)
+
+
+async def _use(work: Resources, membership: Membership, card: str) -> Refused | None:
+    """Pays what is due too; says how that was declined."""
+    gateway, declined = memberships_of(work.settings), None
+    account, subscription = membership.external_account, subscription_of(membership)
+    await gateway.set_card(account, subscription, card)
+    if membership.due_invoice is not None:
+        try:
+            await gateway.pay_invoice(account, membership.due_invoice)
+        except Refused as refused:
+            declined = refused
+    await membership_payments.take_over(work, membership.tenant_id, account, subscription)
+    return declined

@@ -1,0 +1,90 @@
+"""Memberships as messages."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from powerhouse.payments.v1 import membership_pb2, membership_service_pb2, purchase_service_pb2
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.rpc.codec import to_timestamp
+from services.payments import catalogue, memberships, purchases
+from services.payments.membership_refunds import Unused
+from services.payments.models import Membership, MembershipAttempt, Terms
+from services.payments.plan_changes import Change
+from services.payments.quotes import Quote
+from services.payments.rpc.encoding import DECLINED, encode_interval
+from services.payments.rpc.names import name_of
+
+
+async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.Membership:
+    pb = membership_pb2.Membership
+    terms = await catalogue.terms_of(tx, row.pricing_option_id, row.terms_version)
+    changes = (row.next_pricing_option_id, row.next_terms_version) != (row.pricing_option_id, row.terms_version)
+    message = pb(
+        name=name_of(row.tenant_id, "memberships", row.id),
+        client=name_of(row.tenant_id, "clients", row.client_id),
+        pricing_option=name_of(row.tenant_id, "pricingOptions", row.pricing_option_id),
+        quote=encode_quote(await purchases.quote_of(tx, terms), terms),
+        interval=encode_interval(terms),
+        interval_count=terms.interval_count,
+        unlimited=terms.unlimited,
+        state=pb.State.Value(row.state),
+        end_reason=pb.EndReason.Value(row.end_reason or "END_REASON_UNSPECIFIED"),
+        period_start_time=to_timestamp(row.period_start),
+        period_end_time=to_timestamp(row.period_end),
+        cancel_at_period_end=row.cancel_at_period_end,
+        resume_time=to_timestamp(row.resume_time),
+        end_time=to_timestamp(row.end_time),
+        next_pricing_option=name_of(row.tenant_id, "pricingOptions", row.next_pricing_option_id) if changes else "",
+        etag=row.etag,
+        create_time=to_timestamp(row.create_time),
+        update_time=to_timestamp(row.update_time),
+    )
+    if row.state == "PAST_DUE":
+        tries = [_encode_attempt(each) for each in await memberships.attempts(tx, row)]
+        message.dunning.MergeFrom(
+            pb.Dunning(due_minor=row.due_minor, attempts=tries, next_attempt_time=to_timestamp(row.next_attempt_time))
+        )
+    return message
+
+
+def encode_quote(quote: Quote, terms: Terms) -> purchase_service_pb2.Quote:
+    """What an interval costs and gives."""
+    return purchase_service_pb2.Quote(
+        price_minor=quote.price,
+        net_minor=quote.net,
+        tax_minor=quote.tax,
+        total_minor=quote.total,
+        currency_code=terms.currency_code,
+        display_name=terms.display_name,
+        credits=terms.credits,
+    )
+
+
+def encode_plan_change(tenant: UUID, change: Change) -> membership_service_pb2.PlanChange:
+    return membership_service_pb2.PlanChange(
+        pricing_option=name_of(tenant, "pricingOptions", change.option_id),
+        quote=encode_quote(change.quote, change.terms),
+        effective_time=to_timestamp(change.effective_time),
+        due_minor=change.due,
+        credits=change.credits,
+        quote_time=to_timestamp(change.quote_time),
+    )
+
+
+def encode_unused(unused: Sequence[Unused], currency: str) -> membership_service_pb2.MembershipRefund:
+    """What is given back, in all."""
+    return membership_service_pb2.MembershipRefund(
+        refund_minor=sum(each.shown.amount for each in unused),
+        currency_code=currency,
+        credits_revoked=sum(each.shown.credits for each in unused),
+    )
+
+
+def _encode_attempt(attempt: MembershipAttempt) -> purchase_service_pb2.Purchase.Attempt:
+    return purchase_service_pb2.Purchase.Attempt(
+        create_time=to_timestamp(attempt.create_time),
+        succeeded=False,
+        message=DECLINED,
+        code=attempt.code,
+        decline_code=attempt.decline_code,
+    )
