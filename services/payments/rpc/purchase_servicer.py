@@ -1,5 +1,7 @@
 """PurchaseService: decode, call the noun, encode."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from services.payments.models import Purchase
 from services.payments.rpc.encoding import encode_offer, encode_purchase
 from services.payments.rpc.names import child, only_own, optional
 from services.payments.settings import PaymentsSettings
+from services.payments.watches import Watches
 
 
 class PurchaseServicer(PurchaseServiceServicer):
@@ -20,6 +23,7 @@ class PurchaseServicer(PurchaseServiceServicer):
 
     def __init__(self, resources: Resources) -> None:
         self._resources, self._database, self._pager = resources, resources.database, resources.pager
+        self._watches = Watches(resources.database)
 
     async def QuotePurchase(self, request: pb.QuotePurchaseRequest, context: Any) -> pb.Quote:
         buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
@@ -56,6 +60,16 @@ class PurchaseServicer(PurchaseServiceServicer):
         purchase_id = child(request.name, "purchases", "name")
         async with self._database.read() as tx:
             return await _encode(tx, await purchases.get(tx, purchase_id, only_own()))
+
+    async def WatchPurchase(
+        self, request: pb.WatchPurchaseRequest, context: Any
+    ) -> AsyncIterator[pb.WatchPurchaseResponse]:
+        purchase_id = child(request.name, "purchases", "name")
+        async with aclosing(self._watches.watch(current_call().tenant, purchase_id, only_own())) as etags:
+            async for etag in etags:
+                async with self._database.read() as tx:
+                    purchase = await _encode(tx, await purchases.get(tx, purchase_id, None))
+                yield pb.WatchPurchaseResponse(purchase=purchase, event_id=etag)
 
     async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
         query = f"purchases {request.parent} {request.client}"
