@@ -14,7 +14,7 @@ export async function shopItems(studio) {
   if (!options.length) return [empty("Nothing to buy here yet. Ask your studio.")];
   return [make("ul", {}, ...options.map((option) => make(
     "li", {},
-    make("div", { className: "what" }, option.displayName, make("small", { textContent: `${termsOf(option)} · ${money(option.priceMinor, option.currencyCode)}` })),
+    make("div", { className: "what" }, option.displayName, make("small", { textContent: `${money(option.priceMinor, option.currencyCode)} · ${termsOf(option)}` })),
     make("div", { className: "act" }, make("a", {
       className: "button",
       href: `/pay?${new URLSearchParams({ option: option.name })}`,
