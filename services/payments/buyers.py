@@ -23,6 +23,8 @@ class Buyer:
 
     client_id: UUID
     account_id: UUID | None
+    # Staff sell; else it buys itself.
+    by_staff: bool
 
 
 def sale_stub(stubs: Stubs) -> "SaleServiceAsyncStub":
@@ -53,6 +55,7 @@ async def find(stubs: Stubs, studio_id: UUID, client_id: UUID, account: UUID | N
     return Buyer(
         client_id=UUID(found.client.rpartition("/")[2]),
         account_id=UUID(found.account.rpartition("/")[2]) if found.account else None,
+        by_staff=account is None,
     )
 
 

@@ -1,25 +1,31 @@
-"""Giving clients what they paid for: booking grants the package, once per purchase, and its id is noted."""
+"""Giving clients what they paid for, each kind in its way. All of it is safe to run again."""
 
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from powerhouse.booking.v1.sale_service_pb2 import GrantPurchaseRequest
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import catalogue, earnings, purchases
+from services.payments import catalogue, earnings, kinds, purchases
 from services.payments.buyers import sale_stub
+from services.payments.models import Purchase, Terms
 
 
 async def fulfil(work: Resources, tenant: UUID, purchase_id: UUID) -> None:
-    """Safe to run again: booking knows the purchase by its id."""
+    """What a purchase that was paid is for."""
     async with work.database.transaction(tenant) as tx:
         purchase = await purchases.get(tx, purchase_id, None)
         terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
-    if purchase.state != "PAID":
-        return
-    studio = f"studios/{tenant}"
+    if purchase.state == "PAID":
+        await _BY_KIND[purchase.kind](work, purchase, terms)
+
+
+async def _grant_credits(work: Resources, purchase: Purchase, terms: Terms) -> None:
+    """Booking grants the package, once per purchase, since it knows the purchase by its id."""
+    studio = f"studios/{purchase.tenant_id}"
     request = GrantPurchaseRequest(
         parent=studio,
-        purchase_id=str(purchase_id),
+        purchase_id=str(purchase.id),
         client=f"{studio}/clients/{purchase.client_id}",
         display_name=terms.display_name,
         credits=terms.credits,
@@ -29,7 +35,21 @@ async def fulfil(work: Resources, tenant: UUID, purchase_id: UUID) -> None:
     )
     package = await sale_stub(work.stubs).GrantPurchase(request)
     crashpoint("payments_after_grant")
-    async with work.database.transaction(tenant) as tx:
+    async with work.database.transaction(purchase.tenant_id) as tx:
         package_id = UUID(package.name.rpartition("/")[2])
-        await purchases.fulfilled(tx, purchase_id, package_id)
+        await purchases.fulfilled(tx, await purchases.lock(tx, purchase.id), package_id)
         await earnings.tell(tx, package_id, package.credits_left, int(package.etag))
+
+
+async def _give_nothing(work: Resources, purchase: Purchase, terms: Terms) -> None:
+    """A fee is earned by being paid."""
+    async with work.database.transaction(purchase.tenant_id) as tx:
+        paid = await purchases.lock(tx, purchase.id)
+        await purchases.fulfilled(tx, paid)
+        await earnings.earn(tx, paid)
+
+
+_BY_KIND: dict[str, Callable[[Resources, Purchase, Terms], Awaitable[None]]] = {
+    kinds.CLASS_PACK: _grant_credits,
+    kinds.FEE: _give_nothing,
+}

@@ -66,6 +66,8 @@ class PricingOption(Tenanted, Versioned, Base):
 
     __tablename__ = "pricing_options"
 
+    # A key of `kinds.KINDS`; fixed.
+    kind: Mapped[str]
     # The latest of its terms.
     terms_version: Mapped[int]
     archive_time: Mapped[datetime | None]
@@ -119,6 +121,8 @@ class Purchase(Tenanted, Versioned, Base):
     # Who acted for the client then, and may see it.
     account_id: Mapped[UUID | None]
     pricing_option_id: Mapped[UUID]
+    # The pricing option's.
+    kind: Mapped[str]
     terms_version: Mapped[int]
     promo_code_id: Mapped[UUID | None]
     intro_offer: Mapped[bool]

@@ -16,7 +16,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, merchants, promo_codes, quotes
+from services.payments import catalogue, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer
 from services.payments.models import PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
@@ -39,9 +39,11 @@ class Offer:
 async def offer(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, *, lock: bool = False) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, INTRO_OFFER_USED or as `promo_codes.find` does.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED or as `promo_codes.find` does.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
+    if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
+        raise FailedPrecondition("only the studio charges this", reason="FOR_STAFF_ONLY")
     if terms.intro_offer:
         await _require_newcomer(tx, buyer.client_id)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
@@ -74,6 +76,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total
         client_id=buyer.client_id,
         account_id=buyer.account_id,
         pricing_option_id=option_id,
+        kind=sold.option.kind,
         terms_version=sold.terms.version,
         promo_code_id=sold.promo_code.id if sold.promo_code else None,
         intro_offer=sold.terms.intro_offer,
@@ -114,9 +117,8 @@ async def paid(tx: UnitOfWork, purchase: Purchase) -> None:
     await tx.enqueue(FULFIL_JOB, str(purchase.id), args={"purchase": str(purchase.id)})
 
 
-async def fulfilled(tx: UnitOfWork, purchase_id: UUID, client_package_id: UUID) -> None:
-    """The client has it. The same again changes nothing."""
-    purchase = await lock(tx, purchase_id)
+async def fulfilled(tx: UnitOfWork, purchase: Purchase, client_package_id: UUID | None = None) -> None:
+    """The client has it, under the lock of `lock`. The same again changes nothing."""
     if purchase.state == "FULFILLED":
         return
     purchase.state, purchase.client_package_id = "FULFILLED", client_package_id
@@ -185,6 +187,7 @@ async def _require_newcomer(tx: UnitOfWork, client_id: UUID) -> None:
     bought = select(Purchase.id).where(
         Purchase.tenant_id == tx.tenant,
         Purchase.client_id == client_id,
+        Purchase.kind != kinds.FEE,
         Purchase.state.in_(("PAID", "FULFILLED")) | (Purchase.intro_offer & (Purchase.state == "OPEN")),
     )
     if await tx.session.scalar(bought.limit(1)) is not None:

@@ -33,6 +33,7 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
     option, terms = sold
     return catalogue_pb2.PricingOption(
         name=name_of(option.tenant_id, "pricingOptions", option.id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(option.kind),
         display_name=terms.display_name,
         price_minor=terms.price_minor,
         currency_code=terms.currency_code,
@@ -99,6 +100,7 @@ def encode_purchase(
         name=name_of(purchase.tenant_id, "purchases", purchase.id),
         client=name_of(purchase.tenant_id, "clients", purchase.client_id),
         pricing_option=name_of(purchase.tenant_id, "pricingOptions", purchase.pricing_option_id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(purchase.kind),
         quote=purchase_service_pb2.Quote(
             price_minor=purchase.price_minor,
             discount_minor=purchase.discount_minor,
