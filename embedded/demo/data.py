@@ -80,7 +80,7 @@ class Studio:
     # Its name, millionths, and whether prices contain it.
     tax: tuple[str, int, bool]
     offers: Sequence[Offer]
-    # Takes so many millionths off, once for each client.
+    # Takes so many millionths off.
     promo_code: str
     promo_ppm: int
 

@@ -58,5 +58,5 @@ async def _fill(mesh: Mesh, owner: Person, studio: str, plan: Studio) -> None:
             mesh.catalogue.CreatePricingOption,
             pb.CreatePricingOptionRequest(parent=studio, pricing_option=option),
         )
-    code = catalogue_pb2.PromoCode(code=plan.promo_code, off_ppm=plan.promo_ppm, max_per_client=1)
+    code = catalogue_pb2.PromoCode(code=plan.promo_code, off_ppm=plan.promo_ppm)
     await owner.call(mesh.catalogue.CreatePromoCode, pb.CreatePromoCodeRequest(parent=studio, promo_code=code))

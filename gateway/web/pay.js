@@ -119,6 +119,7 @@ async function tell(purchase) {
 }
 
 async function gained(purchase) {
+  if (!purchase.clientPackage) return purchase.quote.displayName;
   const pack = await get(purchase.clientPackage);
   return `${pack.displayName}: you have ${pack.creditsLeft} ${pack.creditsLeft === 1 ? "credit" : "credits"}.`;
 }

@@ -1,4 +1,4 @@
-"""Buying a pack in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
+"""Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
 from uuid import uuid4
 
@@ -8,7 +8,7 @@ from playwright.async_api import FrameLocator, Page, expect
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
 from tests.support.product import Product, Visitor
 
-PASSWORD = "a long enough one"  # noqa: S105 - of people who do not exist
+PASSWORD = "a long enough one"
 DECLINED = "Payment declined. Please try different card."
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import ConsoleMessage, Browser, BrowserContext, Page, Request, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, async_playwright
 
 from tests.support.missing import missing
 
@@ -57,7 +57,12 @@ async def open_page(chromium: Browser) -> AsyncIterator[OpenPage]:
     faults: list[str] = []
 
     async def opened(
-        address: str, *, color_scheme: ColorScheme = "light", size: tuple[int, int] = DESKTOP, refusals: tuple[int, ...] = (), **options: Any
+        address: str,
+        *,
+        color_scheme: ColorScheme = "light",
+        size: tuple[int, int] = DESKTOP,
+        refusals: tuple[int, ...] = (),
+        **options: Any,
     ) -> Page:
         viewport = ViewportSize(width=size[0], height=size[1])
         context = await chromium.new_context(color_scheme=color_scheme, viewport=viewport, **options)

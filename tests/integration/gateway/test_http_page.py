@@ -28,7 +28,8 @@ async def test_every_address_of_the_page_serves_it_under_a_strict_policy(house: 
 
 
 async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(house: House) -> None:
-    assert {path.name for path in WEB.iterdir()} == {*PAGES.values(), DOCUMENT, *(asset.removeprefix("/") for asset in ASSETS)}
+    assets = {asset.removeprefix("/") for asset in ASSETS}
+    assert {path.name for path in WEB.iterdir()} == {*PAGES.values(), DOCUMENT, *assets}
     for asset in ASSETS:
         answer = await house.client.get(asset)
         assert answer.status_code == 200
