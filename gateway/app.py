@@ -40,6 +40,7 @@ ASSETS = (
     "/pay.js",
     "/preferences.css",
     "/preferences.js",
+    "/receipts.js",
     "/shop.js",
     "/studio.js",
     "/times.js",

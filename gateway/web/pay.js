@@ -4,6 +4,7 @@
 import { all, get, once, Refused, send } from "/api.js";
 import { $, act, make, onSubmit, say, show } from "/dom.js";
 import { money } from "/money.js";
+import { receiptLink, receiptsOf } from "/receipts.js";
 import { termsOf } from "/shop.js";
 
 const DECLINED = "Payment declined. Please try different card.";
@@ -116,6 +117,14 @@ async function tell(purchase) {
   watch?.close();
   if (purchase.state === "CANCELLED") return end("This purchase was given up.", "Nothing was paid.");
   end("Done. Thank you.", await gained(purchase));
+  await showReceipts(purchase);
+}
+
+// A receipt is written a moment after the payment.
+async function showReceipts(purchase, looks = 10) {
+  const receipts = await receiptsOf(purchase.name);
+  $("receipts").replaceChildren(...receipts.map((receipt) => make("li", {}, receiptLink(receipt))));
+  if (!receipts.length && Number(purchase.quote.totalMinor) && looks) setTimeout(() => showReceipts(purchase, looks - 1), 1000);
 }
 
 async function gained(purchase) {

@@ -3,9 +3,10 @@
 from uuid import UUID
 
 from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
+from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import earnings
+from services.payments import earnings, letterheads
 
 consumers = Consumers()
 
@@ -21,6 +22,15 @@ async def earn_by_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
     """A change of a booking carries its package."""
     if event.payload.HasField("client_package"):
         await _tell(tx, event.payload.client_package)
+
+
+@consumers.on(StudioChanged)
+async def know_studio(tx: UnitOfWork, event: Event[StudioChanged]) -> None:
+    """A studio has another name or zone, or is new."""
+    studio = event.payload
+    await letterheads.put_studio(
+        tx, version=studio.version, display_name=studio.display_name, time_zone=studio.time_zone
+    )
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

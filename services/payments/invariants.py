@@ -57,6 +57,14 @@ INVARIANTS = {
             p.refunded_minor <> r.done OR p.refunding_minor <> r.reserved OR l.posted <> r.done
             OR r.reserved > p.amount_minor)
     """,
+    # Receipts are numbered from 1 without a gap.
+    "receipts": """
+        SELECT FROM receipt_counters c
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS count, coalesce(max(r.number), 0) AS highest FROM receipts r
+            WHERE r.tenant_id = c.tenant_id) r ON true
+        WHERE c.tenant_id = :tenant AND (c.last_number <> r.count OR c.last_number <> r.highest)
+    """,
     # A promo code counts the purchases that use it.
     "promo_codes": """
         SELECT FROM promo_codes c WHERE c.tenant_id = :tenant AND c.redemptions <> (

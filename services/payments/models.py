@@ -327,3 +327,65 @@ class Transfer(Base):
     source: Mapped[str]
     cause: Mapped[str]
     create_time: Mapped[datetime]
+
+
+class Studio(Base):
+    """What receipts show of a studio, as scheduling last told."""
+
+    __tablename__ = "studios"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    display_name: Mapped[str]
+    # IANA.
+    time_zone: Mapped[str]
+
+
+class Letterhead(Versioned, Base):
+    """Whose receipts they are, in the studio's own words."""
+
+    __tablename__ = "letterheads"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    business_name: Mapped[str]
+    address: Mapped[str]
+    tax_number: Mapped[str]
+    footer: Mapped[str]
+
+
+class ReceiptCounter(Base):
+    """The highest number of a studio's receipts; locked by who writes the next."""
+
+    __tablename__ = "receipt_counters"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    last_number: Mapped[int] = mapped_column(BigInteger)
+
+
+class Receipt(Tenanted, Base):
+    """A receipt or credit note, with all that stands on it but the client's name. Immutable."""
+
+    __tablename__ = "receipts"
+
+    # A name of the proto's Receipt.Kind.
+    kind: Mapped[str]
+    number: Mapped[int] = mapped_column(BigInteger)
+    purchase_id: Mapped[UUID]
+    refund_id: Mapped[UUID | None]
+    client_id: Mapped[UUID]
+    # As of the purchase.
+    account_id: Mapped[UUID | None]
+    description: Mapped[str]
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_minor: Mapped[int] = mapped_column(BigInteger)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    tax_display_name: Mapped[str]
+    payment_method: Mapped[str]
+    # Of the receipt that a credit note is about, else 0.
+    receipt_number: Mapped[int] = mapped_column(BigInteger)
+    # `letterheads.Issuer` of the day.
+    issuer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    create_time: Mapped[datetime]

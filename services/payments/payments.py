@@ -18,7 +18,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import ledger, merchants, purchases
+from services.payments import ledger, merchants, purchases, receipts
 from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Payment, PaymentAttempt, Purchase
@@ -221,6 +221,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, intent:
         ],
     )
     await purchases.paid(tx, purchase)
+    await receipts.order(tx, receipts.RECEIPT, purchase.id)
 
 
 def _require_open(purchase: Purchase) -> None:

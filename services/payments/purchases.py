@@ -5,7 +5,7 @@ Whoever changes a purchase locks its promo code, then the purchase, then its pay
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, text, tuple_
@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import insert
 from powerhouse.payments.v1.events_pb2 import PurchasePaid
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
 from services.payments import catalogue, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer
@@ -165,15 +165,34 @@ async def get(tx: UnitOfWork, purchase_id: UUID, account: UUID | None) -> Purcha
     return purchase
 
 
-async def list_latest(
-    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None
-) -> Sequence[Purchase]:
-    """Newest first: of one account, of one client, or of all where these are None."""
+@dataclass(frozen=True)
+class Filter:
+    """Which purchases: of one account, of one client, in some states, made in [start, end); None or empty is any."""
+
+    account: UUID | None = None
+    client_id: UUID | None = None
+    states: Sequence[str] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start and self.end and self.end <= self.start:
+            raise InvalidArgument("end_time", "must be after start_time", reason="INVALID_RANGE")
+
+
+async def list_latest(tx: UnitOfWork, page: Page, wanted: Filter) -> Sequence[Purchase]:
+    """Newest first."""
     query = select(Purchase).where(Purchase.tenant_id == tx.tenant)
-    if account is not None:
-        query = query.where(Purchase.account_id == account)
-    if client_id is not None:
-        query = query.where(Purchase.client_id == client_id)
+    if wanted.account is not None:
+        query = query.where(Purchase.account_id == wanted.account)
+    if wanted.client_id is not None:
+        query = query.where(Purchase.client_id == wanted.client_id)
+    if wanted.states:
+        query = query.where(Purchase.state.in_(wanted.states))
+    if wanted.start is not None:
+        query = query.where(Purchase.create_time >= wanted.start)
+    if wanted.end is not None:
+        query = query.where(Purchase.create_time < wanted.end)
     if page.after:
         query = query.where(tuple_(Purchase.create_time, Purchase.id) < tuple(page.after))
     query = query.order_by(Purchase.create_time.desc(), Purchase.id.desc()).limit(page.limit)

@@ -14,7 +14,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.ids import derived_id, new_id
-from services.payments import catalogue, earnings, ledger, payments, purchases, quotes
+from services.payments import catalogue, earnings, ledger, payments, purchases, quotes, receipts
 from services.payments.ledger import Move
 from services.payments.models import Payment, Purchase, Refund
 from services.payments.providers.card_gateway import MadeRefund
@@ -147,6 +147,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund:
     payment.touch(tx.now())
     await tx.session.flush()
     await earnings.earn(tx, purchase)
+    await receipts.order(tx, receipts.CREDIT_NOTE, purchase.id, refund.id)
     await _publish(tx, purchase, payment, refund)
 
 
@@ -167,6 +168,7 @@ async def _fail(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund: Re
     if refund.credits:
         await tx.enqueue(RESTORE_JOB, str(refund.id), args={"refund": str(refund.id)})
     if came_back:
+        await receipts.order(tx, receipts.REVERSAL, purchase.id, refund.id)
         await _publish(tx, purchase, payment, refund)
 
 

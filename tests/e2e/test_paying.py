@@ -4,9 +4,10 @@ from uuid import uuid4
 
 import pytest
 from playwright.async_api import FrameLocator, Page, expect
+from pypdf import PdfReader
 
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
-from tests.support.product import Product, Visitor
+from tests.support.product import Product, Visitor, eventually
 
 PASSWORD = "a long enough one"
 DECLINED = "Payment declined. Please try different card."
@@ -26,7 +27,7 @@ async def _at_the_studio(
     *,
     color_scheme: ColorScheme = "light",
     size: tuple[int, int] = DESKTOP,
-) -> Page:
+) -> tuple[Page, str]:
     email, studio = _joined(running), running.sign_in("owner").studio
     address = f"{running.url}/?studio={studio.split('/')[1]}"
     # Not signed in yet; a code that is none, a card that is declined.
@@ -36,7 +37,7 @@ async def _at_the_studio(
     await form.get_by_label("Password").fill(PASSWORD)
     await page.keyboard.press("Enter")
     await expect(page.locator("#credits")).to_contain_text("0 credits left")
-    return page
+    return page, email
 
 
 async def _ordering(page: Page, option: str) -> None:
@@ -57,7 +58,7 @@ async def _pay_with(page: Page, card: str) -> None:
 async def test_a_declined_card_then_another_and_the_credits_are_there(
     running: Product, open_page: OpenPage, color_scheme: ColorScheme, size: tuple[int, int]
 ) -> None:
-    page = await _at_the_studio(running, open_page, color_scheme=color_scheme, size=size)
+    page, email = await _at_the_studio(running, open_page, color_scheme=color_scheme, size=size)
     assert not await overflows(page)
     assert await weak_texts(page) == []
     await _ordering(page, "5 classes")
@@ -82,12 +83,27 @@ async def test_a_declined_card_then_another_and_the_credits_are_there(
     await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")
     assert not await overflows(page)
     assert await weak_texts(page) == []
+    receipt = page.get_by_role("link", name="Receipt 0")
+    await expect(receipt).to_be_visible()
+    async with page.expect_download() as download:
+        await receipt.click()
+    [text] = [sheet.extract_text() for sheet in PdfReader(await (await download.value).path()).pages]
+    assert "Nora New" in text
+    assert "Kiez Pilates Berlin" in text
     await page.get_by_role("link", name="Book a class").click()
     await expect(page.locator("#credits")).to_contain_text("5 credits left")
+    await expect(page.locator("#purchases")).to_contain_text("€81.00 · Paid")
+    await expect(page.locator("#purchases").get_by_role("link")).to_be_visible()
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    [mail] = eventually(lambda: running.mails(email), what="the mail with the receipt")
+    assert mail["subject"].startswith("Receipt 0")
+    assert "5 classes" in mail["text"]
+    assert page.url.split("/?")[0] in mail["text"]
 
 
 async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_page: OpenPage) -> None:
-    page = await _at_the_studio(running, open_page)
+    page, _ = await _at_the_studio(running, open_page)
     await _ordering(page, "First visit: 3 classes")
     await page.get_by_role("button", name="Continue to payment").click()
     await _pay_with(page, "3-D Secure")
@@ -104,7 +120,7 @@ async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_pa
 
 
 async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> None:
-    page = await _at_the_studio(running, open_page)
+    page, _ = await _at_the_studio(running, open_page)
     await page.get_by_role("link", name="Buy 5 classes", exact=True).focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Continue to payment")).to_be_visible()
@@ -125,7 +141,7 @@ async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> N
 
 
 async def test_a_purchase_can_be_given_up(running: Product, open_page: OpenPage) -> None:
-    page = await _at_the_studio(running, open_page)
+    page, _ = await _at_the_studio(running, open_page)
     await _ordering(page, "10 classes")
     await page.get_by_role("button", name="Continue to payment").click()
     await page.get_by_role("button", name="Give up this purchase").click()

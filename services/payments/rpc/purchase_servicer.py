@@ -10,6 +10,7 @@ from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServ
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
+from services.chassis.rpc.codec import from_timestamp
 from services.payments import buyers, catalogue, merchants, payments, purchases
 from services.payments.models import Purchase
 from services.payments.rpc.encoding import encode_offer, encode_purchase
@@ -72,11 +73,16 @@ class PurchaseServicer(PurchaseServiceServicer):
                 yield pb.WatchPurchaseResponse(purchase=purchase, event_id=etag)
 
     async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
-        query = f"purchases {request.parent} {request.client}"
-        page = self._pager.page(query, request.page_size, request.page_token)
-        client_id = optional(request.client, "clients", "client")
+        wanted = purchases.Filter(
+            account=only_own(),
+            client_id=optional(request.client, "clients", "client"),
+            states=[pb.Purchase.State.Name(state) for state in sorted(set(request.states))],
+            start=from_timestamp(request, "start_time"),
+            end=from_timestamp(request, "end_time"),
+        )
+        page = self._pager.page(f"purchases {request.parent} {wanted}", request.page_size, request.page_token)
         async with self._database.read() as tx:
-            rows = await purchases.list_latest(tx, page, account=only_own(), client_id=client_id)
+            rows = await purchases.list_latest(tx, page, wanted)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
 

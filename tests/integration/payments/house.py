@@ -31,6 +31,7 @@ from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
+from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
 from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
@@ -51,6 +52,7 @@ PaymentsStub = together(
     CatalogueServiceStub,
     MerchantServiceStub,
     PurchaseServiceStub,
+    ReceiptServiceStub,
     ReconciliationServiceStub,
     RefundServiceStub,
     WebhookServiceStub,
