@@ -80,6 +80,8 @@ class Studio:
     # Its name, millionths, and whether prices contain it.
     tax: tuple[str, int, bool]
     offers: Sequence[Offer]
+    # Below its name on receipts.
+    tax_number: str
     # Takes so many millionths off.
     promo_code: str
     promo_ppm: int
@@ -131,6 +133,7 @@ BERLIN = Studio(
         Offer("10 classes", 16_500, 10, 180),
         Offer("25 classes", 37_500, 25, 365),
     ),
+    tax_number="USt-IdNr. DE000000000",
     promo_code="KIEZ10",
     promo_ppm=100_000,
 )
@@ -163,6 +166,7 @@ NEW_YORK = Studio(
         Offer("5 classes", 15_000, 5, 90),
         Offer("20 classes", 52_000, 20, 365),
     ),
+    tax_number="EIN 00-0000000",
     promo_code="HUDSON",
     promo_ppm=150_000,
 )

@@ -8,6 +8,7 @@ from embedded.demo.data import Studio
 from embedded.demo.people import Mesh, Person, eventually
 from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2
 from powerhouse.payments.v1 import merchant_service_pb2 as merchant_pb2
+from powerhouse.payments.v1 import receipt_service_pb2 as receipt_pb2
 
 
 async def open_shop(mesh: Mesh, owner: Person, studio: str, plan: Studio, stripe: str) -> None:
@@ -58,5 +59,12 @@ async def _fill(mesh: Mesh, owner: Person, studio: str, plan: Studio) -> None:
             mesh.catalogue.CreatePricingOption,
             pb.CreatePricingOptionRequest(parent=studio, pricing_option=option),
         )
+    letterhead = receipt_pb2.Letterhead(
+        name=f"{studio}/letterhead",
+        address=plan.address.replace(", ", "\n", 1),
+        tax_number=plan.tax_number,
+        footer=f"{plan.display_name} is a demo: nothing was paid.",
+    )
+    await owner.call(mesh.receipts.UpdateLetterhead, receipt_pb2.UpdateLetterheadRequest(letterhead=letterhead))
     code = catalogue_pb2.PromoCode(code=plan.promo_code, off_ppm=plan.promo_ppm)
     await owner.call(mesh.catalogue.CreatePromoCode, pb.CreatePromoCodeRequest(parent=studio, promo_code=code))

@@ -107,7 +107,7 @@ async function tell(purchase) {
   if (state === shown) return;
   shown = state;
   if (purchase.state === "OPEN") {
-    if (!provider) await mount(purchase);
+    if (!provider && !(await mount(purchase))) return tell(await get(purchase.name));
     if (attempt && !attempt.succeeded) decline();
     else if (asked.returned) say("Your bank has not told us yet. This page will show it.");
     return show("payment");
@@ -145,14 +145,20 @@ function decline(detail = "") {
 }
 
 // The provider's own fields: no number of a card ever comes near this page.
+// False when there is nothing to pay any more: asking for the payment finds out first.
 async function mount(purchase) {
-  const { clientSecret, publishableKey, externalAccount } = await send(`${purchase.name}:pay`, {});
+  const payment = await send(`${purchase.name}:pay`, {}).catch((error) => {
+    if (!["ALREADY_PAID", "CANCELLED"].includes(error.reason)) throw error;
+  });
+  if (!payment) return false;
+  const { clientSecret, publishableKey, externalAccount } = payment;
   if (!window.Stripe) throw new Refused("The payment form could not be loaded. Please load the page again.");
   const stripe = window.Stripe(publishableKey, externalAccount ? { stripeAccount: externalAccount } : {});
   const dark = matchMedia("(prefers-color-scheme: dark)").matches;
   const elements = stripe.elements({ clientSecret, appearance: { theme: dark ? "night" : "stripe" } });
   elements.create("payment").mount("#element");
   provider = { stripe, elements };
+  return true;
 }
 
 onSubmit("payment", async () => {
