@@ -116,6 +116,7 @@ async function tell(purchase) {
   if (purchase.state === "PAID") return end("Paid. Thank you.", "What you bought is on its way to you.");
   watch?.close();
   if (purchase.state === "CANCELLED") return end("This purchase was given up.", "Nothing was paid.");
+  if (purchase.state === "RETURNED") return end("You could not have it any more.", "Your money is on its way back to you.");
   end("Done. Thank you.", await gained(purchase));
   await showReceipts(purchase);
 }

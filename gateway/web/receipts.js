@@ -6,7 +6,7 @@ import { money } from "/money.js";
 import { dateOf } from "/times.js";
 
 const KINDS = { RECEIPT: "Receipt", CREDIT_NOTE: "Credit note", CREDIT_NOTE_REVERSAL: "Reversal of a credit note" };
-const STATES = { OPEN: "To be paid", PAID: "Paid", FULFILLED: "Paid", CANCELLED: "Given up" };
+const STATES = { OPEN: "To be paid", PAID: "Paid", FULFILLED: "Paid", CANCELLED: "Given up", RETURNED: "Returned" };
 // Of the history, on one page.
 const LATEST = 20;
 
@@ -22,7 +22,7 @@ export function receiptLink(receipt) {
 // The latest purchases that came to something, with their documents; none is no list.
 export async function history(studio, timeZone) {
   const query = new URLSearchParams({ pageSize: LATEST });
-  for (const state of ["OPEN", "PAID", "FULFILLED"]) query.append("states", state);
+  for (const state of ["OPEN", "PAID", "FULFILLED", "RETURNED"]) query.append("states", state);
   const [{ purchases }, receipts] = await Promise.all([get(`${studio}/purchases?${query}`), all(`${studio}/receipts`, "receipts")]);
   if (!purchases.length) return [empty("Nothing bought yet.")];
   const documents = Map.groupBy(receipts, (receipt) => receipt.purchase);

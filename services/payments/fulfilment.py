@@ -1,13 +1,18 @@
 """Giving clients what they paid for, each kind in its way. All of it is safe to run again."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC
 from uuid import UUID
 
+import grpc
+
+from powerhouse.booking.v1.booking_pb2 import Booking
+from powerhouse.booking.v1.drop_in_service_pb2 import ConfirmDropInRequest
 from powerhouse.booking.v1.sale_service_pb2 import GrantPurchaseRequest
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import catalogue, earnings, kinds, purchases
-from services.payments.buyers import sale_stub
+from services.payments import catalogue, earnings, kinds, places, purchases, refunds
+from services.payments.buyers import drop_in_stub, reason_of, sale_stub
 from services.payments.models import Purchase, Terms
 
 
@@ -41,6 +46,33 @@ async def _grant_credits(work: Resources, purchase: Purchase, terms: Terms) -> N
         await earnings.tell(tx, package_id, package.credits_left, int(package.etag))
 
 
+async def _confirm_place(work: Resources, purchase: Purchase, terms: Terms) -> None:
+    """Booking confirms the held place, or takes one again; where it cannot, the money goes back."""
+    tenant, studio = purchase.tenant_id, f"studios/{purchase.tenant_id}"
+    assert purchase.booking_id is not None
+    request = ConfirmDropInRequest(
+        parent=studio, booking=f"{studio}/bookings/{purchase.booking_id}", payment_id=str(purchase.id)
+    )
+    try:
+        booking = await drop_in_stub(work.stubs).ConfirmDropIn(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() not in _REFUSALS:
+            raise
+        async with work.database.transaction(tenant) as tx:
+            unwanted = await purchases.lock(tx, purchase.id)
+            if unwanted.state == "PAID":
+                await purchases.returned(tx, unwanted, reason_of(error))
+                await refunds.give_back(tx, unwanted, "the place was gone")
+        return
+    crashpoint("payments_after_confirm")
+    async with work.database.transaction(tenant) as tx:
+        state, start = Booking.State.Name(booking.state), booking.start_time.ToDatetime(UTC)
+        await places.note(tx, purchase.booking_id, state, start, int(booking.etag))
+        paid = await purchases.lock(tx, purchase.id)
+        await purchases.fulfilled(tx, paid)
+        await places.settle(tx, paid)
+
+
 async def _give_nothing(work: Resources, purchase: Purchase, terms: Terms) -> None:
     """A fee is earned by being paid."""
     async with work.database.transaction(purchase.tenant_id) as tx:
@@ -49,7 +81,10 @@ async def _give_nothing(work: Resources, purchase: Purchase, terms: Terms) -> No
         await earnings.earn(tx, paid)
 
 
+# Booking has decided; every other error of a call may pass.
+_REFUSALS = (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.ALREADY_EXISTS, grpc.StatusCode.NOT_FOUND)
 _BY_KIND: dict[str, Callable[[Resources, Purchase, Terms], Awaitable[None]]] = {
     kinds.CLASS_PACK: _grant_credits,
+    kinds.DROP_IN: _confirm_place,
     kinds.FEE: _give_nothing,
 }

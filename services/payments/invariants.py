@@ -36,7 +36,7 @@ INVARIANTS = {
         WHERE p.tenant_id = :tenant AND (
             p.amount_minor <> b.total_minor
             OR posted.posted <> CASE p.state WHEN 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
-            OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED')))
+            OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED', 'RETURNED')))
     """,
     # Refunds are never more than was captured; what is done of them is what the payment says and what the ledger has.
     "refunds": """

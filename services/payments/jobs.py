@@ -14,6 +14,7 @@ from services.payments import (
     invariants,
     merchants,
     payments,
+    places,
     provider_events,
     purchases,
     receipting,
@@ -96,6 +97,15 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
         return Retry(refusal.reason) if refusal.reason == "PAYMENT_STARTED" else Cancelled(refusal.reason)
     except DomainError as refusal:
         return Retry(refusal.reason)
+    return Done()
+
+
+@jobs.on(places.SETTLE_JOB)
+async def settle_place(work: Work, job: Job) -> Outcome:
+    """A class begins: what was paid for its place is earned."""
+    assert job.tenant is not None
+    async with work.database.transaction(job.tenant) as tx:
+        await places.settle(tx, await purchases.lock(tx, UUID(job.args["purchase"])))
     return Done()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from services.chassis.errors import InvalidArgument
 
-CLASS_PACK, FEE = "CLASS_PACK", "FEE"
+CLASS_PACK, DROP_IN, FEE = "CLASS_PACK", "DROP_IN", "FEE"
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Kind:
 
 KINDS = {
     CLASS_PACK: Kind(("credits",), ("valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")),
+    DROP_IN: Kind(may_have=("class_type_ids", "intro_offer")),
     FEE: Kind(for_staff_only=True),
 }
 # All of them. Those that are not of a kind are 0, false or empty.

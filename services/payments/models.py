@@ -135,6 +135,10 @@ class Purchase(Tenanted, Versioned, Base):
     # A name of the proto's Purchase.State; a trigger guards the steps.
     state: Mapped[str]
     client_package_id: Mapped[UUID | None]
+    # The place a drop-in is for.
+    booking_id: Mapped[UUID | None]
+    # Why it is RETURNED.
+    return_reason: Mapped[str] = mapped_column(server_default="")
 
 
 class Payment(Tenanted, Versioned, Base):
@@ -196,6 +200,8 @@ class Refund(Tenanted, Versioned, Base):
     external_id: Mapped[str | None]
     send_time: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(default="")
+    # Of a place that was given up: booking lets go of it before the money goes.
+    releases_place: Mapped[bool] = mapped_column(default=False)
 
 
 class PackageCredits(Base):
@@ -206,6 +212,21 @@ class PackageCredits(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_package_id: Mapped[UUID] = mapped_column(primary_key=True)
     credits_left: Mapped[int]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class DropInPlace(Base):
+    """A place that is paid singly, as booking last told."""
+
+    __tablename__ = "drop_in_places"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # A name of booking's Booking.State.
+    state: Mapped[str]
+    # Of the class.
+    start_time: Mapped[datetime]
     # Booking's.
     version: Mapped[int] = mapped_column(BigInteger)
 

@@ -39,7 +39,7 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
     payment = await payments.of_purchase(tx, purchase.id)
     if payment is None or payment.state != "SUCCEEDED":
         raise FailedPrecondition("nothing was paid", reason="NOT_PAID")
-    if purchase.state != "FULFILLED":
+    if purchase.state == "PAID":
         raise FailedPrecondition("what was bought is on its way to the client; wait for it", reason="NOT_FULFILLED")
     rest = payment.amount_minor - payment.refunding_minor
     amount = amount or rest
@@ -81,12 +81,31 @@ async def create(
     return refund
 
 
+async def give_back(tx: UnitOfWork, purchase: Purchase, reason: str, *, releases_place: bool = False) -> None:
+    """Requests a refund of all that is left of what has no credits, under the purchase's lock; or of nothing."""
+    if not purchase.total_minor:
+        return
+    payment = await _payment(tx, purchase.id)
+    rest = payment.amount_minor - payment.refunding_minor
+    if not rest:
+        return
+    payment.refunding_minor += rest
+    payment.touch(tx.now())
+    refund = _row(tx, payment, rest, credits=0, reason=reason, state="REQUESTED")
+    refund.releases_place = releases_place
+    tx.session.add(refund)
+    await tx.session.flush()
+    await tx.enqueue(MAKE_JOB, str(refund.id), args={"refund": str(refund.id)})
+
+
 async def frozen(tx: UnitOfWork, refund_id: UUID) -> None:
-    """The credits are out of the client's hands."""
-    _, _, refund = await _locked(tx, refund_id)
+    """The credits, or the place, are out of the client's hands."""
+    purchase, _, refund = await _locked(tx, refund_id)
     if refund.state == "REQUESTED":
         refund.state = "FROZEN"
         refund.touch(tx.now())
+        if refund.releases_place:
+            await purchases.returned(tx, purchase, "CANCELLED")
 
 
 async def fail(tx: UnitOfWork, refund_id: UUID, failure: str) -> None:
@@ -139,7 +158,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund:
     refund.tax_minor = quotes.tax_in_refund(
         purchase.total_minor, purchase.tax_minor, payment.refunded_minor, refund.amount_minor
     )
-    refund.deferred_minor = await earnings.worth(tx, purchase, refund.credits)
+    refund.deferred_minor = await earnings.worth(tx, purchase, refund)
     await ledger.post(tx, f"refund {refund.id}", refund.currency_code, _moves(refund))
     refund.state = "SUCCEEDED"
     refund.touch(tx.now())

@@ -902,6 +902,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_freeze]",
     ),
     Mutant(
+        "booking lets go of a place before its money goes back",
+        "services/payments/refunding.py",
+        "    if refund.releases_place and not await _release(work, tenant, refund):",
+        "    if False:",
+        f"{PAYMENTS}/test_drop_ins.py::test_a_class_that_is_on_again[the money went back]",
+    ),
+    Mutant(
         "a refund is looked for before it is asked for again",
         "services/payments/refunding.py",
         "    if asked_before:",

@@ -114,6 +114,8 @@ def encode_purchase(
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
+        booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
+        return_reason=purchase.return_reason,
         attempts=[
             pb.Attempt(
                 create_time=to_timestamp(each.create_time),

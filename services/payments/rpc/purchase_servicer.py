@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
-from uuid import UUID
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
@@ -27,15 +26,18 @@ class PurchaseServicer(PurchaseServiceServicer):
         self._watches = Watches(resources.database)
 
     async def QuotePurchase(self, request: pb.QuotePurchaseRequest, context: Any) -> pb.Quote:
-        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+        option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
+        buyer, place = await self._wanted(request)
         async with self._database.read() as tx:
-            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code))
+            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code, place))
 
     async def CreatePurchase(self, request: pb.CreatePurchaseRequest, context: Any) -> pb.Purchase:
-        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+        option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
+        buyer, place = await self._wanted(request)
 
         async def change(tx: UnitOfWork) -> pb.Purchase:
-            return await _encode(tx, await purchases.create(tx, buyer, option_id, request.code, request.total_minor))
+            made = await purchases.create(tx, buyer, option_id, request.code, place, request.total_minor)
+            return await _encode(tx, made)
 
         return await self._database.write(change)
 
@@ -86,9 +88,15 @@ class PurchaseServicer(PurchaseServiceServicer):
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
 
-    async def _buyer(self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest) -> buyers.Buyer:
-        client_id: UUID = child(request.client, "clients", "client")
-        return await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
+    async def _wanted(
+        self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest
+    ) -> tuple[buyers.Buyer, buyers.Place | None]:
+        """Who buys, and the place that it is for."""
+        stubs, tenant = self._resources.stubs, current_call().tenant
+        client_id = child(request.client, "clients", "client")
+        booking_id = optional(request.booking, "bookings", "booking")
+        buyer = await buyers.find(stubs, tenant, client_id, only_own())
+        return buyer, await buyers.find_place(stubs, tenant, buyer, booking_id) if booking_id else None
 
 
 async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:

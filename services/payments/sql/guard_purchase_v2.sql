@@ -3,14 +3,14 @@
 CREATE FUNCTION guard_purchase_v2() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NOT (OLD.state = NEW.state OR (OLD.state, NEW.state) IN (
-        ('OPEN', 'PAID'), ('OPEN', 'CANCELLED'), ('PAID', 'FULFILLED'))
+        ('OPEN', 'PAID'), ('OPEN', 'CANCELLED'), ('PAID', 'FULFILLED'), ('PAID', 'RETURNED'), ('FULFILLED', 'RETURNED'))
     ) THEN
         RAISE EXCEPTION 'a purchase cannot go from % to %', OLD.state, NEW.state USING ERRCODE = 'check_violation';
     END IF;
-    IF (OLD.client_id, OLD.pricing_option_id, OLD.kind, OLD.terms_version, OLD.price_minor, OLD.discount_minor,
-        OLD.net_minor, OLD.tax_minor, OLD.currency_code)
-        IS DISTINCT FROM (NEW.client_id, NEW.pricing_option_id, NEW.kind, NEW.terms_version, NEW.price_minor,
-        NEW.discount_minor, NEW.net_minor, NEW.tax_minor, NEW.currency_code)
+    IF (OLD.client_id, OLD.pricing_option_id, OLD.kind, OLD.booking_id, OLD.terms_version, OLD.price_minor,
+        OLD.discount_minor, OLD.net_minor, OLD.tax_minor, OLD.currency_code)
+        IS DISTINCT FROM (NEW.client_id, NEW.pricing_option_id, NEW.kind, NEW.booking_id, NEW.terms_version,
+        NEW.price_minor, NEW.discount_minor, NEW.net_minor, NEW.tax_minor, NEW.currency_code)
     THEN
         RAISE EXCEPTION 'the terms of a purchase are fixed' USING ERRCODE = 'check_violation';
     END IF;
