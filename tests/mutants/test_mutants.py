@@ -923,6 +923,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_purchases.py::test_a_limited_code_holds_its_limit_and_comes_back",
     ),
     Mutant(
+        "a payment has one receipt",
+        "services/payments/migrations/versions/0004_receipts.py",
+        "CREATE UNIQUE INDEX uq_receipts_purchase_id",
+        "CREATE INDEX uq_receipts_purchase_id",
+        f"{PAYMENTS}/test_receipts.py::test_numbers_have_no_gap_although_some_writers_fail",
+    ),
+    Mutant(
         "what no webhook brought is listed",
         "services/payments/reconciling.py",
         'found += await provider_events.store(tx, told, "LISTED")',
