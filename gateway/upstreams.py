@@ -44,6 +44,7 @@ from powerhouse.notify.v1 import (
 )
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
+    gift_card_service_pb2,
     merchant_service_pb2,
     purchase_service_pb2,
     receipt_service_pb2,
@@ -101,6 +102,7 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
     ],
     "payments": [
         catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+        gift_card_service_pb2.DESCRIPTOR.services_by_name["GiftCardService"],
         merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"],
         purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
         refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],

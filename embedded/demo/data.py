@@ -47,7 +47,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Offer:
-    """A class pack that is for sale."""
+    """A class pack that is for sale, or without credits a gift card."""
 
     display_name: str
     price_minor: int
@@ -132,6 +132,7 @@ BERLIN = Studio(
         Offer("5 classes", 9000, 5, 90),
         Offer("10 classes", 16_500, 10, 180),
         Offer("25 classes", 37_500, 25, 365),
+        Offer("Gift card €50", 5000, 0, 1095),
     ),
     tax_number="USt-IdNr. DE000000000",
     promo_code="KIEZ10",
@@ -165,6 +166,7 @@ NEW_YORK = Studio(
         Offer("First visit: 3 classes", 5900, 3, 30, intro_offer=True),
         Offer("5 classes", 15_000, 5, 90),
         Offer("20 classes", 52_000, 20, 365),
+        Offer("Gift card $100", 10_000, 0, 1095),
     ),
     tax_number="EIN 00-0000000",
     promo_code="HUDSON",

@@ -47,13 +47,14 @@ async def _fill(mesh: Mesh, owner: Person, studio: str, plan: Studio) -> None:
     # One after the other: the list shows the newest first, so the smallest is sold on top.
     for offer in reversed(plan.offers):
         option = catalogue_pb2.PricingOption(
+            kind=catalogue_pb2.PricingOption.CLASS_PACK if offer.credits else catalogue_pb2.PricingOption.GIFT_CARD,
             display_name=offer.display_name,
             price_minor=offer.price_minor,
             credits=offer.credits,
             valid_days=offer.valid_days,
-            starts_on_first_use=True,
+            starts_on_first_use=bool(offer.credits),
             intro_offer=offer.intro_offer,
-            tax_rate=tax.name,
+            tax_rate=tax.name if offer.credits else "",
         )
         await owner.call(
             mesh.catalogue.CreatePricingOption,

@@ -12,6 +12,9 @@ const WORDS = {
   CLIENT_REQUIRED: "Join the studio before you book.",
   EMAIL_TAKEN: "There is an account with this address already. Sign in instead.",
   ETAG_MISMATCH: "It was changed meanwhile. Look at it again, then try again.",
+  GIFT_CARD_EXPIRED: "This gift card has expired.",
+  GIFT_CARD_UNKNOWN: "There is no such gift card.",
+  GIFT_CARD_USED_UP: "Nothing is left on this gift card.",
   INVALID_EMAIL: "This is not an e-mail address.",
   LINK_EXPIRED: "This link was used, withdrawn or has expired.",
   NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
@@ -35,6 +38,9 @@ const WORDS = {
 };
 const FIELD = {
   EMAIL_TAKEN: "email",
+  GIFT_CARD_EXPIRED: "giftCardCode",
+  GIFT_CARD_UNKNOWN: "giftCardCode",
+  GIFT_CARD_USED_UP: "giftCardCode",
   PROMO_CODE_EXPIRED: "code",
   PROMO_CODE_NOT_FOR_THIS: "code",
   PROMO_CODE_UNKNOWN: "code",

@@ -47,6 +47,7 @@ async function start() {
   option = found;
   $("what").textContent = option.displayName;
   $("terms").textContent = termsOf(option);
+  $("with-gift-card").hidden = option.kind === "GIFT_CARD";
   $("client").replaceChildren(...clients.map(({ name, displayName }) => make("option", { value: name, textContent: displayName })));
   $("for-whom").hidden = clients.length < 2;
   await ask();
@@ -55,9 +56,9 @@ async function start() {
 
 // What it costs whom, with which code.
 async function ask() {
-  const wanted = { client: $("client").value, pricingOption: option.name, code: $("code").value.trim() };
+  const wanted = { client: $("client").value, pricingOption: option.name, ...codes() };
   const answer = await send(`${studio}/purchases:quote`, wanted);
-  quote = { ...wanted, totalMinor: answer.totalMinor };
+  quote = { ...wanted, totalMinor: answer.totalMinor, giftMinor: answer.giftMinor };
   const amount = (minor) => money(minor, answer.currencyCode);
   const line = (what, minor, className = "") => [make("dt", { className, textContent: what }), make("dd", { className, textContent: amount(minor) })];
   const taxed = Number(answer.taxMinor) > 0;
@@ -66,13 +67,18 @@ async function ask() {
     ...(Number(answer.discountMinor) ? line("Discount", -Number(answer.discountMinor)) : []),
     ...(taxed ? line("Tax included in the total", answer.taxMinor) : []),
     ...line("Total", answer.totalMinor, "total"),
+    ...(Number(answer.giftMinor) ? [...line("Gift card", -Number(answer.giftMinor)), ...line("To pay", dueOf(answer), "total")] : []),
   );
-  $("go-on").textContent = Number(answer.totalMinor) ? "Continue to payment" : "Get it";
+  $("go-on").textContent = dueOf(answer) ? "Continue to payment" : "Get it";
 }
+
+const codes = () => ({ code: $("code").value.trim(), giftCardCode: $("gift-card-code").value.trim() });
+const dueOf = ({ totalMinor, giftMinor }) => Number(totalMinor) - Number(giftMinor);
 
 // The purchase is made now, and its payment started: pressed twice it is one.
 onSubmit("order", async () => {
-  if ($("code").value.trim() !== quote.code || $("client").value !== quote.client) await ask();
+  const { code, giftCardCode } = codes();
+  if (code !== quote.code || giftCardCode !== quote.giftCardCode || $("client").value !== quote.client) await ask();
   let purchase;
   try {
     purchase = await once(`${studio}/purchases`, quote);
@@ -85,8 +91,9 @@ onSubmit("order", async () => {
 });
 
 async function follow(purchase) {
-  $("paying").textContent = `Pay ${money(purchase.quote.totalMinor, purchase.quote.currencyCode)} for ${purchase.quote.displayName}`;
-  $("pay").textContent = `Pay ${money(purchase.quote.totalMinor, purchase.quote.currencyCode)}`;
+  const due = money(dueOf(purchase.quote), purchase.quote.currencyCode);
+  $("paying").textContent = `Pay ${due} for ${purchase.quote.displayName}`;
+  $("pay").textContent = `Pay ${due}`;
   asked.purchase = purchase.name;
   await tell(purchase);
   listen(purchase.name);
@@ -129,6 +136,12 @@ async function showReceipts(purchase, looks = 10) {
 }
 
 async function gained(purchase) {
+  if (purchase.giftCard) {
+    const card = await get(purchase.giftCard);
+    $("show-code").hidden = false;
+    $("done").textContent = "Back to the studio";
+    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Its code is shown once; showing it again makes a new one, and the one before ends.`;
+  }
   if (!purchase.clientPackage) return purchase.quote.displayName;
   const pack = await get(purchase.clientPackage);
   return `${pack.displayName}: you have ${pack.creditsLeft} ${pack.creditsLeft === 1 ? "credit" : "credits"}.`;
@@ -176,6 +189,10 @@ onSubmit("payment", async () => {
   else if (error.type !== "validation_error") throw new Refused(error.message ?? "Something went wrong. Please try again.");
 });
 
+$("show-code").addEventListener("click", (event) => act(event.target, async () => {
+  const { giftCard } = await get(asked.purchase);
+  $("gift-card-code-shown").textContent = (await send(`${giftCard}:showCode`, {})).code;
+}));
 $("use-code").addEventListener("click", (event) => act(event.target, ask));
 $("client").addEventListener("change", (event) => act(event.target, ask));
 $("give-up").addEventListener("click", (event) => act(event.target, async () => {

@@ -5,9 +5,10 @@ import { empty, make } from "/dom.js";
 import { money } from "/money.js";
 
 // Kinds that clients buy here.
-const KINDS = ["CLASS_PACK"];
+const KINDS = ["CLASS_PACK", "GIFT_CARD"];
 
 export function termsOf(option) {
+  if (option.kind === "GIFT_CARD") return ["pays for anything here", option.validDays && `good for ${option.validDays} days`].filter(Boolean).join(" · ");
   const validity = option.validDays && `good for ${option.validDays} days${option.startsOnFirstUse ? " from the first class on" : ""}`;
   return [option.credits === 1 ? "1 class" : `${option.credits} classes`, validity, option.introOffer && "for new clients, once"].filter(Boolean).join(" · ");
 }

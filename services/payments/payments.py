@@ -34,6 +34,12 @@ class Mismatch(Exception):
     """The provider took another amount than the purchase costs, or took it for one that was given up."""
 
 
+async def settle(tx: UnitOfWork, purchase: Purchase) -> None:
+    """A new purchase of which a gift card pays all is paid by that; of any other nothing is known yet."""
+    if purchase.total_minor and purchase.gift_minor == purchase.total_minor:
+        await _paid(tx, purchase, await _open(tx, purchase))
+
+
 async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None) -> Intent:
     """The intent that the browser confirms: made once, found after that.
 
@@ -51,7 +57,7 @@ async def start(resources: Resources, tenant: UUID, purchase_id: UUID, account: 
             intent = await gateway.create_intent(
                 payment.external_account,
                 str(payment.intent_key),
-                amount=payment.amount_minor,
+                amount=payment.charged_minor,
                 currency=payment.currency_code,
                 reference=str(payment.id),
             )
@@ -151,6 +157,7 @@ async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:
             intent_key=new_id(),
             intent_key_time=now,
             amount_minor=purchase.total_minor,
+            gift_minor=purchase.gift_minor,
             currency_code=purchase.currency_code,
             state="OPEN",
             create_time=tx.now(),
@@ -204,22 +211,26 @@ async def _note(tx: UnitOfWork, purchase: Purchase, payment: Payment, charge: Ch
 
 
 async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, intent: Intent) -> None:
-    if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):
+    if (intent.received_minor, intent.currency_code) != (payment.charged_minor, payment.currency_code):
         raise Mismatch(f"{intent.received_minor} {intent.currency_code} for {payment.id}")
     if payment.state == "CANCELLED":
         raise Mismatch(f"{payment.id} was given up")
-    payment.state, payment.succeed_time = "SUCCEEDED", tx.now()
     payment.charge_id = intent.charge.external_id if intent.charge else None
+    await _paid(tx, purchase, payment)
+
+
+async def _paid(tx: UnitOfWork, purchase: Purchase, payment: Payment) -> None:
+    """All of it is there. What a gift card pays is deferred already, and tax in it is not."""
+    payment.state, payment.succeed_time = "SUCCEEDED", tx.now()
     payment.touch(tx.now())
-    await ledger.post(
-        tx,
-        f"payment {payment.id}",
-        payment.currency_code,
-        [
-            Move(ledger.PROVIDER, ledger.DEFERRED, purchase.net_minor, "sold", purchase.id),
-            Move(ledger.PROVIDER, ledger.TAX, purchase.tax_minor, "taxed"),
-        ],
-    )
+    taxed = min(purchase.tax_minor, payment.charged_minor)
+    moves = [
+        Move(ledger.PROVIDER, ledger.DEFERRED, payment.charged_minor - taxed, "sold", purchase.id),
+        Move(ledger.PROVIDER, ledger.TAX, taxed, "taxed"),
+    ]
+    await ledger.post(tx, f"payment {payment.id}", payment.currency_code, moves)
+    of_gift = Move(ledger.DEFERRED, ledger.TAX, purchase.tax_minor - taxed, "gift_taxed", purchase.id)
+    await ledger.post(tx, f"gift {purchase.id}", payment.currency_code, [of_gift])
     await purchases.paid(tx, purchase)
     await receipts.order(tx, receipts.RECEIPT, purchase.id)
 

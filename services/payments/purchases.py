@@ -16,8 +16,9 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, kinds, merchants, promo_codes, quotes
+from services.payments import catalogue, gift_cards, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer, Place
+from services.payments.gift_cards import Paying
 from services.payments.models import PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
@@ -36,15 +37,27 @@ class Offer:
     terms: Terms
     promo_code: PromoCode | None
     quote: Quote
+    gift: Paying | None
+
+    @property
+    def gift_minor(self) -> int:
+        return self.gift.amount if self.gift else 0
 
 
 async def offer(
-    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, *, lock: bool = False
+    tx: UnitOfWork,
+    buyer: Buyer,
+    option_id: UUID,
+    code: str,
+    place: Place | None,
+    gift_card_id: UUID | None = None,
+    *,
+    lock: bool = False,
 ) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, as `promo_codes.find` and
-    `_require_place` do.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS, as
+    `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -62,22 +75,34 @@ async def offer(
         tax_ppm=rate.rate_ppm if rate else 0,
         tax_inclusive=bool(rate and rate.inclusive),
     )
-    return Offer(option, terms, promo, quote)
+    gift = None
+    if gift_card_id is not None and quote.total:
+        if option.kind == kinds.GIFT_CARD:
+            raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
+        gift = await gift_cards.paying(tx, gift_card_id, quote.total, lock=lock)
+    return Offer(option, terms, promo, quote, gift)
 
 
 async def create(
-    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, total_minor: int
+    tx: UnitOfWork,
+    buyer: Buyer,
+    option_id: UUID,
+    code: str,
+    place: Place | None,
+    gift_card_id: UUID | None,
+    *,
+    total_minor: int,
+    gift_minor: int,
 ) -> Purchase:
-    """Buys. What costs nothing is paid at once.
+    """Buys. What costs nothing is paid at once; what a gift card pays all of, `payments.settle`.
 
     Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, MERCHANT_NOT_ACTIVE, PURCHASE_EXISTS.
     """
-    sold = await offer(tx, buyer, option_id, code, place, lock=True)
-    if sold.quote.total != total_minor:
-        raise FailedPrecondition(
-            "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
-        )
-    if sold.quote.total and not (await merchants.get(tx)).charges_enabled:
+    sold = await offer(tx, buyer, option_id, code, place, gift_card_id, lock=True)
+    if (sold.quote.total, sold.gift_minor) != (total_minor, gift_minor):
+        now = {"total_minor": str(sold.quote.total), "gift_minor": str(sold.gift_minor)}
+        raise FailedPrecondition("the price is another one now", reason="PRICE_CHANGED", metadata=now)
+    if sold.quote.total > sold.gift_minor and not (await merchants.get(tx)).charges_enabled:
         raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
     made = insert(Purchase).values(
         tenant_id=tx.tenant,
@@ -94,6 +119,8 @@ async def create(
         net_minor=sold.quote.net,
         tax_minor=sold.quote.tax,
         total_minor=sold.quote.total,
+        gift_card_id=sold.gift.card.id if sold.gift else None,
+        gift_minor=sold.gift_minor,
         currency_code=sold.terms.currency_code,
         state="OPEN",
         booking_id=place.booking_id if place else None,
@@ -108,11 +135,13 @@ async def create(
         raise await _existing(tx, place) or _INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
-    if sold.quote.total:
+    if sold.gift:
+        await gift_cards.hold(tx, purchase)
+    if sold.quote.total > sold.gift_minor:
         due = tx.now() + LIFETIME
         due = min(due, place.start_time) if place else due
         await tx.enqueue(EXPIRE_JOB, str(purchase.id), due_at=due, args={"purchase": str(purchase.id)})
-    else:
+    elif not sold.quote.total:
         await paid(tx, purchase)
     await tx.session.flush()
     return purchase
@@ -158,6 +187,8 @@ async def cancelled(tx: UnitOfWork, purchase: Purchase) -> None:
     """It will not be paid; under the locks of `lock` with its promo code."""
     purchase.state = "CANCELLED"
     purchase.touch(tx.now())
+    if purchase.gift_card_id is not None:
+        await gift_cards.let_go(tx, purchase)
     if purchase.promo_code_id is not None:
         await promo_codes.give_back(tx, purchase.promo_code_id)
 

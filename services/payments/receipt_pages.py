@@ -36,6 +36,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Total",
         "date_form": "d MMMM y, HH:mm",
         "us_bank_account": "Bank account",
+        "gift_card": "Of it by gift card",
     },
     "de": {
         RECEIPT: "Quittung",
@@ -55,6 +56,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Gesamt",
         "date_form": "d. MMMM y, HH:mm",
         "us_bank_account": "Bankkonto",
+        "gift_card": "Davon per Gutschein",
     },
 }
 
@@ -83,6 +85,7 @@ def contents(receipt: Receipt, client: str, language: str) -> dict[str, Any]:
         (words["date"], f"{written} ({issuer.time_zone})"),
         (words["receipt"], number(receipt.receipt_number) if receipt.receipt_number else ""),
         (words["method"], _method(receipt.payment_method, words)),
+        (words["gift_card"], money(receipt.gift_minor) if receipt.gift_minor else ""),
         (words["tax_number"], issuer.tax_number),
     ]
     said = {RECEIPT: "{}", CREDIT_NOTE: words["refund"], REVERSAL: words["came_back"]}[receipt.kind]

@@ -7,6 +7,8 @@ from typing import Any
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    gift_card_service_pb2,
+    gift_card_service_pb2_grpc,
     merchant_service_pb2,
     merchant_service_pb2_grpc,
     purchase_service_pb2,
@@ -26,6 +28,7 @@ from services.chassis.service import Service
 from services.payments.consumers import consumers
 from services.payments.jobs import jobs
 from services.payments.rpc.catalogue_servicer import CatalogueServicer
+from services.payments.rpc.gift_card_servicer import GiftCardServicer
 from services.payments.rpc.merchant_servicer import MerchantServicer
 from services.payments.rpc.purchase_servicer import PurchaseServicer
 from services.payments.rpc.receipt_servicer import ReceiptServicer
@@ -38,6 +41,7 @@ from services.payments.settings import PaymentsSettings
 def _servicers(resources: Resources) -> Sequence[Servicer]:
     return [
         _of(catalogue_service_pb2, catalogue_service_pb2_grpc, CatalogueServicer(resources)),
+        _of(gift_card_service_pb2, gift_card_service_pb2_grpc, GiftCardServicer(resources)),
         _of(merchant_service_pb2, merchant_service_pb2_grpc, MerchantServicer(resources)),
         _of(purchase_service_pb2, purchase_service_pb2_grpc, PurchaseServicer(resources)),
         _of(receipt_service_pb2, receipt_service_pb2_grpc, ReceiptServicer(resources)),

@@ -1,5 +1,6 @@
 """Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
+import re
 from uuid import uuid4
 
 import pytest
@@ -51,7 +52,7 @@ def _cards(page: Page) -> FrameLocator:
 
 async def _pay_with(page: Page, card: str) -> None:
     await _cards(page).get_by_role("radio", name=card).first.check()
-    await page.get_by_role("button", name="Pay", exact=False).click()
+    await page.get_by_role("button", name="Pay €").click()
 
 
 @pytest.mark.parametrize(("color_scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
@@ -65,10 +66,10 @@ async def test_a_declined_card_then_another_and_the_credits_are_there(
     lines = page.locator("#lines")
     await expect(lines).to_contain_text("€90.00")
     await page.get_by_label("Promo code").fill("nothing")
-    await page.get_by_role("button", name="Use the code").click()
+    await page.get_by_role("button", name="Use the codes").click()
     await expect(page.get_by_text("There is no such code.")).to_be_visible()
     await page.get_by_label("Promo code").fill("kiez10")
-    await page.get_by_role("button", name="Use the code").click()
+    await page.get_by_role("button", name="Use the codes").click()
     await expect(lines).to_contain_text("€81.00")
     await expect(page.get_by_text("There is no such code.")).to_be_hidden()
     assert not await overflows(page)
@@ -125,8 +126,8 @@ async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> N
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Continue to payment")).to_be_visible()
     await page.get_by_label("Promo code").focus()
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Tab")
+    for _ in range(3):
+        await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
     await expect(_cards(page).get_by_role("radio").first).to_be_visible()
     # From the heading, where the keyboard's place is now, into the provider's fields and out of them again.
@@ -146,3 +147,29 @@ async def test_a_purchase_can_be_given_up(running: Product, open_page: OpenPage)
     await page.get_by_role("button", name="Continue to payment").click()
     await page.get_by_role("button", name="Give up this purchase").click()
     await expect(page.locator("#outcome-title")).to_have_text("This purchase was given up.")
+
+
+async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product, open_page: OpenPage) -> None:
+    page, _ = await _at_the_studio(running, open_page)
+    await _ordering(page, "Gift card €50")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await _pay_with(page, "Visa, succeeds")
+    await page.get_by_role("button", name="Show the code of the gift card").click()
+    shown = page.locator("#gift-card-code-shown")
+    await expect(shown).to_have_text(re.compile("^(....-){3}....$"))
+    code = await shown.inner_text()
+
+    page, _ = await _at_the_studio(running, open_page, color_scheme="dark", size=PHONE)
+    await _ordering(page, "5 classes")
+    await page.get_by_label("Gift card, if you have one").fill("no such card")
+    await page.get_by_role("button", name="Use the codes").click()
+    await expect(page.get_by_text("There is no such gift card.")).to_be_visible()
+    await page.get_by_label("Gift card, if you have one").fill(code.lower())
+    await page.get_by_role("button", name="Use the codes").click()
+    await expect(page.locator("#lines")).to_contain_text("€40.00")
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    await page.get_by_role("button", name="Continue to payment").click()
+    await expect(page.get_by_role("button", name="Pay €40.00")).to_be_visible()
+    await _pay_with(page, "Visa, succeeds")
+    await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")

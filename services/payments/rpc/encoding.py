@@ -1,9 +1,11 @@
 """What payments has, as messages."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
+from services.payments import gift_cards, kinds
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
@@ -89,7 +91,13 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         currency_code=offer.terms.currency_code,
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
+        gift_minor=offer.gift_minor,
     )
+
+
+def _gift_card_of(purchase: Purchase) -> UUID | None:
+    is_one = purchase.kind == kinds.GIFT_CARD and purchase.state == "FULFILLED"
+    return gift_cards.card_id(purchase) if is_one else None
 
 
 def encode_purchase(
@@ -110,9 +118,11 @@ def encode_purchase(
             currency_code=purchase.currency_code,
             display_name=terms.display_name,
             credits=terms.credits,
+            gift_minor=purchase.gift_minor,
         ),
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
+        gift_card=name_of(purchase.tenant_id, "giftCards", _gift_card_of(purchase)),
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
         booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
         return_reason=purchase.return_reason,

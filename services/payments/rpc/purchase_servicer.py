@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
+from uuid import UUID
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
@@ -10,7 +11,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import from_timestamp
-from services.payments import buyers, catalogue, merchants, payments, purchases
+from services.payments import buyers, catalogue, gift_cards, merchants, payments, purchases
 from services.payments.models import Purchase
 from services.payments.rpc.encoding import encode_offer, encode_purchase
 from services.payments.rpc.names import child, only_own, optional
@@ -28,15 +29,27 @@ class PurchaseServicer(PurchaseServiceServicer):
     async def QuotePurchase(self, request: pb.QuotePurchaseRequest, context: Any) -> pb.Quote:
         option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
         buyer, place = await self._wanted(request)
+        card = await self._gift_card(buyer, request.gift_card_code)
         async with self._database.read() as tx:
-            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code, place))
+            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code, place, card))
 
     async def CreatePurchase(self, request: pb.CreatePurchaseRequest, context: Any) -> pb.Purchase:
         option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
         buyer, place = await self._wanted(request)
+        card = await self._gift_card(buyer, request.gift_card_code)
 
         async def change(tx: UnitOfWork) -> pb.Purchase:
-            made = await purchases.create(tx, buyer, option_id, request.code, place, request.total_minor)
+            made = await purchases.create(
+                tx,
+                buyer,
+                option_id,
+                request.code,
+                place,
+                card,
+                total_minor=request.total_minor,
+                gift_minor=request.gift_minor,
+            )
+            await payments.settle(tx, made)
             return await _encode(tx, made)
 
         return await self._database.write(change)
@@ -87,6 +100,11 @@ class PurchaseServicer(PurchaseServiceServicer):
             rows = await purchases.list_latest(tx, page, wanted)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
+
+    async def _gift_card(self, buyer: buyers.Buyer, code: str) -> UUID | None:
+        if not code.strip():
+            return None
+        return await gift_cards.look_up(self._database, current_call().tenant, buyer.client_id, code)
 
     async def _wanted(
         self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest

@@ -81,6 +81,7 @@ def _encode(row: Receipt) -> pb.Receipt:
         net_minor=row.net_minor,
         tax_minor=row.tax_minor,
         total_minor=row.total_minor,
+        gift_minor=row.gift_minor,
         currency_code=row.currency_code,
         tax_display_name=row.tax_display_name,
         payment_method=row.payment_method,

@@ -29,6 +29,7 @@ from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.payments.v1 import catalogue_pb2, catalogue_service_pb2, merchant_service_pb2, refund_service_pb2
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.gift_card_service_pb2_grpc import GiftCardServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
 from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
@@ -53,6 +54,7 @@ API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_paym
 TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
+    GiftCardServiceStub,
     MerchantServiceStub,
     PurchaseServiceStub,
     ReceiptServiceStub,

@@ -1,4 +1,4 @@
-"""Receipts with their numbers, and whose they are; what lists of purchases are filtered by."""
+"""Receipts with their numbers, and whose they are; gift cards, and what they pay."""
 
 from pathlib import Path
 
@@ -56,6 +56,7 @@ STATEMENTS = (
         net_minor bigint NOT NULL CHECK (net_minor >= 0),
         tax_minor bigint NOT NULL CHECK (tax_minor >= 0),
         total_minor bigint NOT NULL,
+        gift_minor bigint NOT NULL CHECK (gift_minor BETWEEN 0 AND total_minor),
         currency_code text NOT NULL CHECK (currency_code ~ '^[A-Z]{3}$'),
         tax_display_name text NOT NULL,
         payment_method text NOT NULL,
@@ -77,11 +78,65 @@ STATEMENTS = (
     "CREATE INDEX ix_receipts_client_id ON receipts (tenant_id, client_id, number)",
 )
 
+GIFT_CARDS = (
+    """
+    ALTER TABLE pricing_options
+        DROP CONSTRAINT ck_pricing_options_kind,
+        ADD CONSTRAINT ck_pricing_options_kind CHECK (kind IN ('CLASS_PACK', 'DROP_IN', 'GIFT_CARD', 'FEE'))""",
+    """
+    CREATE TABLE gift_cards (
+        tenant_id uuid NOT NULL,
+        id uuid NOT NULL,
+        purchase_id uuid NOT NULL,
+        account_id uuid,
+        code_hash text,
+        code_end text NOT NULL,
+        amount_minor bigint NOT NULL CHECK (amount_minor > 0),
+        currency_code text NOT NULL CHECK (currency_code ~ '^[A-Z]{3}$'),
+        expire_time timestamptz,
+        version integer NOT NULL,
+        create_time timestamptz NOT NULL DEFAULT now(),
+        update_time timestamptz NOT NULL DEFAULT now(),
+        CONSTRAINT pk_gift_cards PRIMARY KEY (tenant_id, id),
+        CONSTRAINT uq_gift_cards_purchase_id UNIQUE (tenant_id, purchase_id),
+        CONSTRAINT uq_gift_cards_code_hash UNIQUE (tenant_id, code_hash),
+        FOREIGN KEY (tenant_id, purchase_id) REFERENCES purchases
+    )""",
+    "CREATE INDEX ix_gift_cards_create_time ON gift_cards (tenant_id, create_time, id)",
+    """
+    CREATE TABLE gift_card_guesses (
+        tenant_id uuid NOT NULL,
+        client_id uuid NOT NULL,
+        count integer NOT NULL,
+        since timestamptz NOT NULL,
+        CONSTRAINT pk_gift_card_guesses PRIMARY KEY (tenant_id, client_id)
+    )""",
+    """
+    ALTER TABLE purchases
+        ADD COLUMN gift_card_id uuid,
+        ADD COLUMN gift_minor bigint NOT NULL DEFAULT 0,
+        ADD CONSTRAINT ck_purchases_gift CHECK (
+            gift_minor BETWEEN 0 AND total_minor AND (gift_minor > 0) = (gift_card_id IS NOT NULL))""",
+    """
+    ALTER TABLE payments
+        ADD COLUMN gift_minor bigint NOT NULL DEFAULT 0,
+        ADD CONSTRAINT ck_payments_gift CHECK (gift_minor BETWEEN 0 AND amount_minor)""",
+    "ALTER TABLE refunds ADD COLUMN to_gift_card boolean NOT NULL DEFAULT false",
+    """
+    ALTER TABLE ledger_accounts
+        DROP CONSTRAINT ledger_accounts_kind_check,
+        ADD CONSTRAINT ck_ledger_accounts_kind CHECK (kind IN (
+            'provider', 'bank', 'deferred', 'gift_card', 'revenue', 'tax', 'provider_fees', 'refunds', 'disputes')),
+        DROP CONSTRAINT ck_ledger_accounts_subject,
+        ADD CONSTRAINT ck_ledger_accounts_subject
+            CHECK ((kind IN ('deferred', 'gift_card')) = (subject_id IS NOT NULL))""",
+)
+
 
 def upgrade() -> None:
-    for statement in STATEMENTS:
+    for statement in (*STATEMENTS, *GIFT_CARDS):
         op.execute(statement)
     install_function(SQL / "keep_receipts_v1.sql")
-    for table in ("studios", "letterheads", "receipt_counters"):
+    for table in ("studios", "letterheads", "receipt_counters", "gift_cards", "gift_card_guesses"):
         guard(table, APP_ROLE)
     guard("receipts", APP_ROLE, privileges="SELECT, INSERT")
