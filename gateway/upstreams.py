@@ -45,10 +45,12 @@ from powerhouse.notify.v1 import (
 )
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
+    gift_card_service_pb2,
     membership_service_pb2,
     merchant_service_pb2,
     payment_method_service_pb2,
     purchase_service_pb2,
+    receipt_service_pb2,
     reconciliation_service_pb2,
     refund_service_pb2,
     webhook_service_pb2,
@@ -104,11 +106,13 @@ SERVICES: Mapping[str, Sequence[ServiceDescriptor]] = {
     ],
     "payments": [
         catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"],
+        gift_card_service_pb2.DESCRIPTOR.services_by_name["GiftCardService"],
         merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"],
         purchase_service_pb2.DESCRIPTOR.services_by_name["PurchaseService"],
         membership_service_pb2.DESCRIPTOR.services_by_name["MembershipService"],
         payment_method_service_pb2.DESCRIPTOR.services_by_name["PaymentMethodService"],
         refund_service_pb2.DESCRIPTOR.services_by_name["RefundService"],
+        receipt_service_pb2.DESCRIPTOR.services_by_name["ReceiptService"],
         reconciliation_service_pb2.DESCRIPTOR.services_by_name["ReconciliationService"],
         webhook_service_pb2.DESCRIPTOR.services_by_name["WebhookService"],
     ],

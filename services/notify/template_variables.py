@@ -40,7 +40,8 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     # Whether the place became a wait at the head of the line, and whether it was a guest's; else empty.
     Kind.DISPLACED: (*_CLASS, "waiting", "guest"),
     Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
-    Kind.RECEIPT: ("name", "amount", "description", "date", "link"),
+    # `refunded` is not empty when money went back.
+    Kind.RECEIPT: ("name", "refunded", "number", "amount", "description", "date", "link"),
     Kind.INVITATION: ("name", "role", "link", "expires"),
     Kind.PASSWORD_RESET: ("name", "link", "expires"),
     # Counts, and what is behind two of them, one a line: dates that clash, schedules of which nothing can be made.
@@ -74,7 +75,10 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
 }
 # Empty where there is nothing to say.
 OPTIONAL = frozenset(
-    {"name", "dependant", "spot", "free_cancel_until", "waiting", "guest", "conflict_list", "attention_list", *_BEFORE}
+    {
+        *("name", "dependant", "refunded", "spot", "free_cancel_until", "waiting", "guest", "conflict_list"),
+        *("attention_list", *_BEFORE),
+    }
 )
 # Values of several lines.
 LISTS = frozenset({"conflict_list", "attention_list"})
@@ -120,6 +124,8 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
         "guest": "",
         "amount": money(1250, "EUR", language),
         "reason": phrase("no_show", language),
+        "refunded": "",
+        "number": "000042",
         "description": "10er-Karte" if german else "Class pack of 10",
         "date": day_and_time(_START, _ZONE, language),
         "role": phrase("front_desk", language),

@@ -98,6 +98,27 @@ async def find(
     )
 
 
+@dataclass(frozen=True)
+class Reader:
+    """Whom a document is for; empty when it is known no more."""
+
+    display_name: str
+    language: str
+
+
+async def reader(stubs: Stubs, studio_id: UUID, client_id: UUID) -> Reader:
+    """A client as what is written to it names it, archived or not."""
+    studio = f"studios/{studio_id}"
+    request = sale_service_pb2.GetBuyerRequest(parent=studio, client=f"{studio}/clients/{client_id}")
+    try:
+        found = await sale_stub(stubs).GetBuyer(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        found = sale_service_pb2.Buyer()
+    return Reader(found.display_name, found.language)
+
+
 async def require_class_types(stubs: Stubs, studio_id: UUID, class_types: Sequence[str]) -> None:
     """Raises NotFound for one of which the studio has never planned a class."""
     if not class_types:

@@ -6,9 +6,10 @@ from uuid import UUID
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged, FeeChanged
+from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import cards, earnings, fees, places
+from services.payments import cards, earnings, fees, letterheads, places
 from services.payments.models import Fee
 
 consumers = Consumers()
@@ -54,6 +55,15 @@ async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
     """The provider forgets who was erased."""
     args = {"client": event.payload.client_id}
     await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
+
+
+@consumers.on(StudioChanged)
+async def know_studio(tx: UnitOfWork, event: Event[StudioChanged]) -> None:
+    """A studio has another name or zone, or is new."""
+    studio = event.payload
+    await letterheads.put_studio(
+        tx, version=studio.version, display_name=studio.display_name, time_zone=studio.time_zone
+    )
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

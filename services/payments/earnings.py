@@ -42,6 +42,9 @@ async def earn(tx: UnitOfWork, purchase: Purchase) -> None:
     """Moves between deferred and revenue what follows from what is left of a purchase, under its lock."""
     if not purchase.net_minor or purchase.state not in ("PAID", "FULFILLED", "RETURNED"):
         return
+    # Of a gift card what it pays for is earned.
+    if purchase.kind == kinds.GIFT_CARD:
+        return
     pool, credits, left = await _pool(tx, purchase)
     surplus = await _deferred(tx, purchase) - quotes.deferred(pool, left, credits)
     debit, credit = (ledger.DEFERRED, ledger.REVENUE) if surplus > 0 else (ledger.REVENUE, ledger.DEFERRED)

@@ -13,7 +13,7 @@ from powerhouse.booking.v1.sale_service_pb2 import GrantPurchaseRequest
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import catalogue, earnings, kinds, membership_periods, places, purchases, refunds
+from services.payments import catalogue, earnings, gift_cards, kinds, membership_periods, places, purchases, refunds
 from services.payments.buyers import drop_in_stub, reason_of, sale_stub
 from services.payments.models import Purchase, Terms
 
@@ -97,6 +97,14 @@ async def _confirm_place(work: Resources, purchase: Purchase, terms: Terms) -> N
         await places.settle(tx, paid)
 
 
+async def _make_gift_card(work: Resources, purchase: Purchase, terms: Terms) -> None:
+    """Its code is made when the buyer asks for it."""
+    async with work.database.transaction(purchase.tenant_id) as tx:
+        paid = await purchases.lock(tx, purchase.id)
+        await gift_cards.make(tx, paid, terms)
+        await purchases.fulfilled(tx, paid)
+
+
 async def _give_nothing(work: Resources, purchase: Purchase, terms: Terms) -> None:
     """A fee is earned by being paid."""
     async with work.database.transaction(purchase.tenant_id) as tx:
@@ -111,5 +119,6 @@ _BY_KIND: dict[str, Callable[[Resources, Purchase, Terms], Awaitable[None]]] = {
     kinds.CLASS_PACK: _grant_credits,
     kinds.DROP_IN: _confirm_place,
     kinds.MEMBERSHIP: _grant_period,
+    kinds.GIFT_CARD: _make_gift_card,
     kinds.FEE: _give_nothing,
 }

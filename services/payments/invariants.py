@@ -35,7 +35,7 @@ INVARIANTS = {
             WHERE t.tenant_id = p.tenant_id AND t.source = 'payment ' || p.id) posted ON true
         WHERE p.tenant_id = :tenant AND (
             p.amount_minor <> b.total_minor
-            OR posted.posted <> CASE p.state WHEN 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
+            OR posted.posted <> CASE p.state WHEN 'SUCCEEDED' THEN p.amount_minor - p.gift_minor ELSE 0 END
             OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED', 'RETURNED')))
     """,
     # Refunds are never more than was captured; what is done of them is what the payment says and what the ledger has.
@@ -43,6 +43,7 @@ INVARIANTS = {
         SELECT FROM payments p
         LEFT JOIN LATERAL (
             SELECT coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 'SUCCEEDED'), 0) AS done,
+                coalesce(sum(r.amount_minor) FILTER (WHERE r.state = 'SUCCEEDED' AND r.to_gift_card), 0) AS to_card,
                 coalesce(sum(r.amount_minor) FILTER (WHERE r.state <> 'FAILED'), 0) AS reserved
             FROM refunds r WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.id) r ON true
         LEFT JOIN LATERAL (
@@ -54,8 +55,16 @@ INVARIANTS = {
             JOIN ledger_accounts d ON d.tenant_id = t.tenant_id AND d.id = t.debit_account
             WHERE r.tenant_id = p.tenant_id AND r.payment_id = p.id) l ON true
         WHERE p.tenant_id = :tenant AND (
-            p.refunded_minor <> r.done OR p.refunding_minor <> r.reserved OR l.posted <> r.done
+            p.refunded_minor <> r.done OR p.refunding_minor <> r.reserved OR l.posted <> r.done - r.to_card
             OR r.reserved > p.amount_minor)
+    """,
+    # Receipts are numbered from 1 without a gap.
+    "receipts": """
+        SELECT FROM receipt_counters c
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS count, coalesce(max(r.number), 0) AS highest FROM receipts r
+            WHERE r.tenant_id = c.tenant_id) r ON true
+        WHERE c.tenant_id = :tenant AND (c.last_number <> r.count OR c.last_number <> r.highest)
     """,
     # A promo code counts the purchases that use it.
     "promo_codes": """

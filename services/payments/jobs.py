@@ -23,6 +23,8 @@ from services.payments import (
     places,
     provider_events,
     purchases,
+    receipting,
+    receipts,
     reconciliations,
     reconciling,
     refunding,
@@ -76,6 +78,18 @@ async def restore_credits(work: Work, job: Job) -> Outcome:
     """Gives back the credits of a refund that failed."""
     assert job.tenant is not None
     await refunding.restore(work, job.tenant, UUID(job.args["refund"]))
+    return Done()
+
+
+@jobs.on(receipts.ISSUE_JOB, max_attempts=MAX_RUNS)
+async def issue_receipt(work: Work, job: Job) -> Outcome:
+    """Writes the document for money that has moved."""
+    assert job.tenant is not None
+    refund = UUID(job.args["refund"]) if job.args["refund"] else None
+    try:
+        await receipting.issue(work, job.tenant, job.args["kind"], UUID(job.args["purchase"]), refund)
+    except (ProviderError, receipting.NotYet) as error:
+        return Retry(type(error).__name__)
     return Done()
 
 

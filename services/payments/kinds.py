@@ -6,7 +6,7 @@ from typing import Any
 
 from services.chassis.errors import InvalidArgument
 
-CLASS_PACK, DROP_IN, MEMBERSHIP, FEE = "CLASS_PACK", "DROP_IN", "MEMBERSHIP", "FEE"
+CLASS_PACK, DROP_IN, MEMBERSHIP, GIFT_CARD, FEE = "CLASS_PACK", "DROP_IN", "MEMBERSHIP", "GIFT_CARD", "FEE"
 # What booking grants a package for.
 WITH_CREDITS = (CLASS_PACK, MEMBERSHIP)
 # As many credits as nobody uses up in one period: all that holds of credits holds of an unlimited membership.
@@ -23,12 +23,15 @@ class Kind:
     may_have: tuple[str, ...] = ()
     # Clients cannot buy it themselves.
     for_staff_only: bool = False
+    untaxed: bool = False
 
 
 KINDS = {
     CLASS_PACK: Kind(("credits",), ("valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")),
     DROP_IN: Kind(may_have=("class_type_ids", "intro_offer")),
     MEMBERSHIP: Kind(("price_minor", "interval", "interval_count"), ("credits", "unlimited", "class_type_ids")),
+    # Taxed is what it pays for.
+    GIFT_CARD: Kind(("price_minor",), ("valid_days",), untaxed=True),
     FEE: Kind(for_staff_only=True),
 }
 # All of them. Those that are not of a kind are 0, false or empty.
@@ -49,6 +52,8 @@ def check_terms(kind: str, terms: Mapping[str, Any]) -> None:
         field = f"pricing_option.{_FIELDS.get(term, term)}"
         if terms[term] and term not in of_kind.needs + of_kind.may_have:
             raise InvalidArgument(field, f"{kind} has none", reason="TERM_NOT_OF_KIND")
+    if of_kind.untaxed and terms["tax_rate_id"] is not None:
+        raise InvalidArgument("pricing_option.tax_rate", f"{kind} has none", reason="TERM_NOT_OF_KIND")
     if terms["starts_on_first_use"] and not terms["valid_days"]:
         raise InvalidArgument(
             "pricing_option.starts_on_first_use", "needs valid_days, which then count", reason="VALIDITY_AMBIGUOUS"

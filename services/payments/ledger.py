@@ -2,7 +2,8 @@
 
 An account is credited with what comes to it and debited with what leaves: deferred and tax are what the studio
 owes, revenue is what it earned; provider and bank, where money is, have the opposite sign. All accounts of a currency
-together are zero by construction. A deferred account is one purchase's and never below zero; a trigger keeps it so.
+together are zero by construction. A deferred account is one purchase's, that of a gift card one card's; neither is ever
+below zero: a trigger keeps it so.
 """
 
 from collections.abc import Iterable
@@ -20,6 +21,9 @@ from services.payments.models import LedgerAccount, Transfer
 PROVIDER, BANK = "provider", "bank"
 # Paid for and not used yet; one for each purchase.
 DEFERRED = "deferred"
+# Left on a gift card; one for each card.
+GIFT_CARD = "gift_card"
+OF_SUBJECTS = (DEFERRED, GIFT_CARD)
 REVENUE, TAX = "revenue", "tax"
 # What the provider keeps, what went back to clients of what was earned, what disputes took.
 PROVIDER_FEES, REFUNDS, DISPUTES = "provider_fees", "refunds", "disputes"
@@ -27,13 +31,17 @@ PROVIDER_FEES, REFUNDS, DISPUTES = "provider_fees", "refunds", "disputes"
 
 @dataclass(frozen=True)
 class Move:
-    """Money from the account `debit` to `credit`; `subject` is the purchase of a deferred one. Nothing when 0."""
+    """Money from the account `debit` to `credit`. Nothing when 0.
+
+    `subject` is the purchase or gift card whose account one of them is; `to_subject` that of `credit`, when both are.
+    """
 
     debit: str
     credit: str
     amount: int
     cause: str
     subject: UUID | None = None
+    to_subject: UUID | None = None
 
 
 async def post(tx: UnitOfWork, source: str, currency: str, moves: Iterable[Move]) -> None:
@@ -41,7 +49,8 @@ async def post(tx: UnitOfWork, source: str, currency: str, moves: Iterable[Move]
     for move in moves:
         if move.amount == 0:
             continue
-        debit, credit = [await _account(tx, kind, currency, move.subject) for kind in (move.debit, move.credit)]
+        sides = ((move.debit, move.subject), (move.credit, move.to_subject or move.subject))
+        debit, credit = [await _account(tx, kind, currency, subject) for kind, subject in sides]
         row = insert(Transfer).values(
             tenant_id=tx.tenant,
             debit_account=debit,
@@ -72,7 +81,7 @@ async def balance(tx: UnitOfWork, kind: str, currency: str, subject: UUID | None
 
 
 async def _account(tx: UnitOfWork, kind: str, currency: str, subject: UUID | None) -> UUID:
-    subject = subject if kind == DEFERRED else None
+    subject = subject if kind in OF_SUBJECTS else None
     account = account_id(tx.tenant, kind, currency, subject)
     row = insert(LedgerAccount).values(
         tenant_id=tx.tenant, id=account, kind=kind, currency_code=currency, subject_id=subject, balance_minor=0

@@ -135,6 +135,9 @@ class Purchase(Tenanted, Versioned, Base):
     net_minor: Mapped[int] = mapped_column(BigInteger)
     tax_minor: Mapped[int] = mapped_column(BigInteger)
     total_minor: Mapped[int] = mapped_column(BigInteger)
+    # What of the total a gift card pays, and which.
+    gift_card_id: Mapped[UUID | None]
+    gift_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     currency_code: Mapped[str]
     # A name of the proto's Purchase.State; a trigger guards the steps.
     state: Mapped[str]
@@ -159,7 +162,9 @@ class Payment(Tenanted, Versioned, Base):
     # Idempotency key of making the intent, and since when (real time) it is in use.
     intent_key: Mapped[UUID]
     intent_key_time: Mapped[datetime]
+    # Of it a gift card pays `gift_minor`, the provider takes the rest.
     amount_minor: Mapped[int] = mapped_column(BigInteger)
+    gift_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     currency_code: Mapped[str]
     # OPEN, SUCCEEDED or CANCELLED.
     state: Mapped[str]
@@ -169,6 +174,11 @@ class Payment(Tenanted, Versioned, Base):
     # Of refunds that are under way or done, and of those done.
     refunding_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     refunded_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+
+    @property
+    def charged_minor(self) -> int:
+        """What the provider takes."""
+        return self.amount_minor - self.gift_minor
 
 
 class Customer(Base):
@@ -209,6 +219,8 @@ class Refund(Tenanted, Versioned, Base):
     # Known once it succeeded: the tax in it, and what of the purchase's deferred account went with it.
     tax_minor: Mapped[int] = mapped_column(BigInteger, default=0)
     deferred_minor: Mapped[int] = mapped_column(BigInteger, default=0)
+    # Goes back to the gift card that paid, not by the provider.
+    to_gift_card: Mapped[bool] = mapped_column(default=False)
     # To be revoked.
     credits: Mapped[int]
     reason: Mapped[str]
@@ -463,3 +475,94 @@ class MembershipAttempt(Base):
     code: Mapped[str]
     decline_code: Mapped[str]
     create_time: Mapped[datetime]
+
+
+class Studio(Base):
+    """What receipts show of a studio, as scheduling last told."""
+
+    __tablename__ = "studios"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    display_name: Mapped[str]
+    # IANA.
+    time_zone: Mapped[str]
+
+
+class Letterhead(Versioned, Base):
+    """Whose receipts they are, in the studio's own words."""
+
+    __tablename__ = "letterheads"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    business_name: Mapped[str]
+    address: Mapped[str]
+    tax_number: Mapped[str]
+    footer: Mapped[str]
+
+
+class ReceiptCounter(Base):
+    """The highest number of a studio's receipts; locked by who writes the next."""
+
+    __tablename__ = "receipt_counters"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    last_number: Mapped[int] = mapped_column(BigInteger)
+
+
+class Receipt(Tenanted, Base):
+    """A receipt or credit note, with all that stands on it but the client's name. Immutable."""
+
+    __tablename__ = "receipts"
+
+    # A name of the proto's Receipt.Kind.
+    kind: Mapped[str]
+    number: Mapped[int] = mapped_column(BigInteger)
+    purchase_id: Mapped[UUID]
+    refund_id: Mapped[UUID | None]
+    client_id: Mapped[UUID]
+    # As of the purchase.
+    account_id: Mapped[UUID | None]
+    description: Mapped[str]
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_minor: Mapped[int] = mapped_column(BigInteger)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    # What of it a gift card paid, or got back.
+    gift_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    tax_display_name: Mapped[str]
+    payment_method: Mapped[str]
+    # Of the receipt that a credit note is about, else 0.
+    receipt_number: Mapped[int] = mapped_column(BigInteger)
+    # `letterheads.Issuer` of the day.
+    issuer: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    create_time: Mapped[datetime]
+
+
+class GiftCard(Tenanted, Versioned, Base):
+    """A card that pays for purchases. What is left on it is its account in the ledger."""
+
+    __tablename__ = "gift_cards"
+
+    purchase_id: Mapped[UUID]
+    # As of the purchase.
+    account_id: Mapped[UUID | None]
+    # SHA-256 of the code; None while nobody has been shown one.
+    code_hash: Mapped[str | None]
+    code_end: Mapped[str]
+    amount_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    expire_time: Mapped[datetime | None]
+
+
+class GiftCardGuesses(Base):
+    """Codes that a client tried and that were none, since a moment of real time."""
+
+    __tablename__ = "gift_card_guesses"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    client_id: Mapped[UUID] = mapped_column(primary_key=True)
+    count: Mapped[int]
+    since: Mapped[datetime]

@@ -5,6 +5,7 @@ good, a declined try is noted once, so any order and any repetition ends in the 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -19,7 +20,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, PermissionDenied, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import buyers, cards, kinds, ledger, merchants, purchases
+from services.payments import buyers, cards, kinds, ledger, merchants, purchases, receipts
 from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Customer, Payment, PaymentAttempt, Purchase
@@ -40,6 +41,12 @@ class Wish:
 
     save: bool = False
     card_id: UUID | None = None
+
+
+async def settle(tx: UnitOfWork, purchase: Purchase) -> None:
+    """A new purchase of which a gift card pays all is paid by that; of any other nothing is known yet."""
+    if purchase.total_minor and purchase.gift_minor == purchase.total_minor:
+        await _paid(tx, purchase, await _open(tx, purchase))
 
 
 async def start(
@@ -63,7 +70,7 @@ async def start(
             intent = await gateway.create_intent(
                 payment.external_account,
                 str(payment.intent_key),
-                amount=payment.amount_minor,
+                amount=payment.charged_minor,
                 currency=payment.currency_code,
                 reference=str(payment.id),
             )
@@ -210,6 +217,7 @@ async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:
             intent_key=new_id(),
             intent_key_time=now,
             amount_minor=purchase.total_minor,
+            gift_minor=purchase.gift_minor,
             currency_code=purchase.currency_code,
             state="OPEN",
             create_time=tx.now(),
@@ -223,16 +231,15 @@ async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:
 
 
 async def _find(tx: UnitOfWork, external_account: str, intent: Intent) -> Payment | None:
-    """By the provider's id, or by what we called it when its id did not reach us yet."""
+    """By the provider's id, or by what we called it when its id did not reach us yet.
+
+    In one statement: between two the id may be written by another call of ours.
+    """
+    ours = Payment.external_id == intent.external_id
+    with suppress(ValueError):
+        ours |= (Payment.id == UUID(intent.reference)) & Payment.external_id.is_(None)
     mine = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.external_account == external_account)
-    known = (await tx.session.scalars(mine.where(Payment.external_id == intent.external_id))).one_or_none()
-    if known is not None:
-        return known
-    try:
-        reference = UUID(intent.reference)
-    except ValueError:
-        return None
-    return (await tx.session.scalars(mine.where(Payment.id == reference, Payment.external_id.is_(None)))).one_or_none()
+    return (await tx.session.scalars(mine.where(ours))).one_or_none()
 
 
 async def _note(tx: UnitOfWork, purchase: Purchase, payment: Payment, charge: Charge) -> None:
@@ -264,23 +271,28 @@ async def _note(tx: UnitOfWork, purchase: Purchase, payment: Payment, charge: Ch
 
 
 async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, intent: Intent) -> None:
-    if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):
+    if (intent.received_minor, intent.currency_code) != (payment.charged_minor, payment.currency_code):
         raise Mismatch(f"{intent.received_minor} {intent.currency_code} for {payment.id}")
     if payment.state == "CANCELLED":
         raise Mismatch(f"{payment.id} was given up")
-    payment.state, payment.succeed_time = "SUCCEEDED", tx.now()
     payment.charge_id = intent.charge.external_id if intent.charge else None
+    await _paid(tx, purchase, payment)
+
+
+async def _paid(tx: UnitOfWork, purchase: Purchase, payment: Payment) -> None:
+    """All of it is there. What a gift card pays is deferred already, and tax in it is not."""
+    payment.state, payment.succeed_time = "SUCCEEDED", tx.now()
     payment.touch(tx.now())
-    await ledger.post(
-        tx,
-        f"payment {payment.id}",
-        payment.currency_code,
-        [
-            Move(ledger.PROVIDER, ledger.DEFERRED, purchase.net_minor, "sold", purchase.id),
-            Move(ledger.PROVIDER, ledger.TAX, purchase.tax_minor, "taxed"),
-        ],
-    )
+    taxed = min(purchase.tax_minor, payment.charged_minor)
+    moves = [
+        Move(ledger.PROVIDER, ledger.DEFERRED, payment.charged_minor - taxed, "sold", purchase.id),
+        Move(ledger.PROVIDER, ledger.TAX, taxed, "taxed"),
+    ]
+    await ledger.post(tx, f"payment {payment.id}", payment.currency_code, moves)
+    of_gift = Move(ledger.DEFERRED, ledger.TAX, purchase.tax_minor - taxed, "gift_taxed", purchase.id)
+    await ledger.post(tx, f"gift {purchase.id}", payment.currency_code, [of_gift])
     await purchases.paid(tx, purchase)
+    await receipts.order(tx, receipts.RECEIPT, purchase.id)
 
 
 def _require_open(purchase: Purchase) -> None:

@@ -17,8 +17,9 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, kinds, merchants, promo_codes, quotes
+from services.payments import catalogue, gift_cards, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer, Place
+from services.payments.gift_cards import Paying
 from services.payments.models import MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
@@ -37,15 +38,27 @@ class Offer:
     terms: Terms
     promo_code: PromoCode | None
     quote: Quote
+    gift: Paying | None
+
+    @property
+    def gift_minor(self) -> int:
+        return self.gift.amount if self.gift else 0
 
 
 async def offer(
-    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, *, lock: bool = False
+    tx: UnitOfWork,
+    buyer: Buyer,
+    option_id: UUID,
+    code: str,
+    place: Place | None,
+    gift_card_id: UUID | None = None,
+    *,
+    lock: bool = False,
 ) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, as `promo_codes.find` and
-    `_require_place` do.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS, as
+    `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -56,7 +69,12 @@ async def offer(
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
     if promo and option.kind == kinds.MEMBERSHIP:
         raise FailedPrecondition("the code is not for memberships", reason="PROMO_CODE_NOT_FOR_THIS")
-    return Offer(option, terms, promo, await quote_of(tx, terms, promo, place))
+    quote, gift = await quote_of(tx, terms, promo, place), None
+    if gift_card_id is not None and quote.total:
+        if option.kind == kinds.GIFT_CARD:
+            raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
+        gift = await gift_cards.paying(tx, gift_card_id, quote.total, lock=lock)
+    return Offer(option, terms, promo, quote, gift)
 
 
 async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
@@ -72,31 +90,39 @@ async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None,
     )
 
 
-def require_price(sold: Offer, total_minor: int) -> None:
+def require_price(sold: Offer, total_minor: int, gift_minor: int = 0) -> None:
     """Raises FailedPrecondition/PRICE_CHANGED unless it costs what the buyer was shown."""
-    if sold.quote.total != total_minor:
-        raise FailedPrecondition(
-            "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
-        )
+    if (sold.quote.total, sold.gift_minor) != (total_minor, gift_minor):
+        now = {"total_minor": str(sold.quote.total), "gift_minor": str(sold.gift_minor)}
+        raise FailedPrecondition("the price is another one now", reason="PRICE_CHANGED", metadata=now)
 
 
 async def create(
-    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, total_minor: int
+    tx: UnitOfWork,
+    buyer: Buyer,
+    option_id: UUID,
+    code: str,
+    place: Place | None,
+    gift_card_id: UUID | None,
+    *,
+    total_minor: int,
+    gift_minor: int,
 ) -> Purchase:
-    """Buys. What costs nothing is paid at once.
+    """Buys. What costs nothing is paid at once; what a gift card pays all of, `payments.settle`.
 
     Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, IS_A_MEMBERSHIP, MERCHANT_NOT_ACTIVE, PURCHASE_EXISTS.
     """
-    sold = await offer(tx, buyer, option_id, code, place, lock=True)
-    require_price(sold, total_minor)
+    sold = await offer(tx, buyer, option_id, code, place, gift_card_id, lock=True)
+    require_price(sold, total_minor, gift_minor)
     if sold.option.kind == kinds.MEMBERSHIP:
         raise FailedPrecondition("a membership is joined", reason="IS_A_MEMBERSHIP")
-    if sold.quote.total and not (await merchants.get(tx)).charges_enabled:
+    if sold.quote.total > sold.gift_minor and not (await merchants.get(tx)).charges_enabled:
         raise FailedPrecondition("the studio cannot be paid yet", reason="MERCHANT_NOT_ACTIVE")
     promo_code_id = sold.promo_code.id if sold.promo_code else None
     made = insert(Purchase).values(
         row(tx, buyer, sold.option, sold.terms, sold.quote)
         | {"promo_code_id": promo_code_id, "booking_id": place.booking_id if place else None}
+        | {"gift_card_id": sold.gift.card.id if sold.gift else None, "gift_minor": sold.gift_minor}
     )
     # Taken can be the place or the intro offer.
     untaken = made.on_conflict_do_nothing()
@@ -105,11 +131,13 @@ async def create(
         raise await _existing(tx, place) or _INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
+    if sold.gift:
+        await gift_cards.hold(tx, purchase)
     if not sold.quote.total:
         await paid(tx, purchase)
-    elif purchase.kind == kinds.FEE:
+    elif sold.quote.total > sold.gift_minor and purchase.kind == kinds.FEE:
         await charge(tx, purchase.id, 0)
-    else:
+    elif sold.quote.total > sold.gift_minor:
         due = tx.now() + LIFETIME
         due = min(due, place.start_time) if place else due
         await tx.enqueue(EXPIRE_JOB, str(purchase.id), due_at=due, args={"purchase": str(purchase.id)})
@@ -187,6 +215,8 @@ async def cancelled(tx: UnitOfWork, purchase: Purchase) -> None:
     """It will not be paid; under the locks of `lock` with its promo code."""
     purchase.state = "CANCELLED"
     purchase.touch(tx.now())
+    if purchase.gift_card_id is not None:
+        await gift_cards.let_go(tx, purchase)
     if purchase.promo_code_id is not None:
         await promo_codes.give_back(tx, purchase.promo_code_id)
 
@@ -224,19 +254,39 @@ async def credits_of(tx: UnitOfWork, purchase: Purchase) -> int:
     return (await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)).credits
 
 
-async def list_latest(
-    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None, kind: str, state: str
-) -> Sequence[Purchase]:
-    """Newest first: of one account, of one client, of a kind, in a state, or of all where these are None or empty."""
+@dataclass(frozen=True)
+class Filter:
+    """Which purchases: of one account, of one client, of a kind, in some states, made in [start, end); None or empty is
+    any.
+    """
+
+    account: UUID | None = None
+    client_id: UUID | None = None
+    kind: str = ""
+    states: Sequence[str] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start and self.end and self.end <= self.start:
+            raise InvalidArgument("end_time", "must be after start_time", reason="INVALID_RANGE")
+
+
+async def list_latest(tx: UnitOfWork, page: Page, wanted: Filter) -> Sequence[Purchase]:
+    """Newest first."""
     query = select(Purchase).where(Purchase.tenant_id == tx.tenant)
-    if account is not None:
-        query = query.where(Purchase.account_id == account)
-    if client_id is not None:
-        query = query.where(Purchase.client_id == client_id)
-    if kind:
-        query = query.where(Purchase.kind == kind)
-    if state:
-        query = query.where(Purchase.state == state)
+    if wanted.account is not None:
+        query = query.where(Purchase.account_id == wanted.account)
+    if wanted.client_id is not None:
+        query = query.where(Purchase.client_id == wanted.client_id)
+    if wanted.kind:
+        query = query.where(Purchase.kind == wanted.kind)
+    if wanted.states:
+        query = query.where(Purchase.state.in_(wanted.states))
+    if wanted.start is not None:
+        query = query.where(Purchase.create_time >= wanted.start)
+    if wanted.end is not None:
+        query = query.where(Purchase.create_time < wanted.end)
     if page.after:
         query = query.where(tuple_(Purchase.create_time, Purchase.id) < tuple(page.after))
     query = query.order_by(Purchase.create_time.desc(), Purchase.id.desc()).limit(page.limit)

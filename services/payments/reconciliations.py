@@ -31,15 +31,17 @@ _DIFFERENCES = text("""
     WHERE b.tenant_id = :tenant AND b.category = 'charge' AND NOT EXISTS (
         SELECT FROM payments p WHERE p.tenant_id = b.tenant_id AND p.charge_id = b.source AND p.state = 'SUCCEEDED')
     UNION ALL
-    SELECT 'CHARGE_MISSING', 'studios/' || p.tenant_id || '/purchases/' || p.purchase_id, p.amount_minor
+    SELECT 'CHARGE_MISSING', 'studios/' || p.tenant_id || '/purchases/' || p.purchase_id,
+        p.amount_minor - p.gift_minor
     FROM payments p
-    WHERE p.tenant_id = :tenant AND p.state = 'SUCCEEDED' AND p.succeed_time < :settled AND NOT EXISTS (
+    WHERE p.tenant_id = :tenant AND p.amount_minor > p.gift_minor AND p.state = 'SUCCEEDED'
+        AND p.succeed_time < :settled AND NOT EXISTS (
         SELECT FROM balance_transactions b
         WHERE b.tenant_id = p.tenant_id AND b.source = p.charge_id AND b.category = 'charge')
     UNION ALL
-    SELECT 'CHARGE_AMOUNT', b.source, b.amount_minor - p.amount_minor FROM payments p
+    SELECT 'CHARGE_AMOUNT', b.source, b.amount_minor - p.amount_minor + p.gift_minor FROM payments p
     JOIN balance_transactions b ON b.tenant_id = p.tenant_id AND b.source = p.charge_id AND b.category = 'charge'
-    WHERE p.tenant_id = :tenant AND p.state = 'SUCCEEDED' AND b.amount_minor <> p.amount_minor
+    WHERE p.tenant_id = :tenant AND p.state = 'SUCCEEDED' AND b.amount_minor <> p.amount_minor - p.gift_minor
     UNION ALL
     SELECT 'REFUND_UNKNOWN', b.source, sum(b.amount_minor)::bigint FROM balance_transactions b
     LEFT JOIN refunds r ON r.tenant_id = b.tenant_id AND r.external_id = b.source
@@ -48,7 +50,8 @@ _DIFFERENCES = text("""
     GROUP BY b.source, r.amount_minor HAVING sum(b.amount_minor) <> -coalesce(r.amount_minor, 0)
     UNION ALL
     SELECT 'REFUND_MISSING', 'studios/' || r.tenant_id || '/refunds/' || r.id, r.amount_minor FROM refunds r
-    WHERE r.tenant_id = :tenant AND r.state = 'SUCCEEDED' AND r.update_time < :settled AND NOT EXISTS (
+    WHERE r.tenant_id = :tenant AND NOT r.to_gift_card AND r.state = 'SUCCEEDED' AND r.update_time < :settled
+        AND NOT EXISTS (
         SELECT FROM balance_transactions b WHERE b.tenant_id = r.tenant_id AND b.source = r.external_id)
     UNION ALL
     SELECT 'FOREIGN_CURRENCY', b.external_id, b.amount_minor FROM balance_transactions b
@@ -63,13 +66,14 @@ _DIFFERENCES = text("""
 # What succeeded within the grace and has no line yet.
 _UNDER_WAY = text("""
     SELECT coalesce(sum(amount), 0)::bigint FROM (
-        SELECT p.amount_minor AS amount FROM payments p
+        SELECT p.amount_minor - p.gift_minor AS amount FROM payments p
         WHERE p.tenant_id = :tenant AND p.state = 'SUCCEEDED' AND p.succeed_time >= :settled AND NOT EXISTS (
             SELECT FROM balance_transactions b
             WHERE b.tenant_id = p.tenant_id AND b.source = p.charge_id AND b.category = 'charge')
         UNION ALL
         SELECT -r.amount_minor FROM refunds r
-        WHERE r.tenant_id = :tenant AND r.state = 'SUCCEEDED' AND r.update_time >= :settled AND NOT EXISTS (
+        WHERE r.tenant_id = :tenant AND NOT r.to_gift_card AND r.state = 'SUCCEEDED' AND r.update_time >= :settled
+            AND NOT EXISTS (
             SELECT FROM balance_transactions b WHERE b.tenant_id = r.tenant_id AND b.source = r.external_id)) new
 """)
 

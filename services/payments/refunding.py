@@ -38,7 +38,7 @@ async def make(work: Resources, tenant: UUID, refund_id: UUID) -> None:
     if refund.state == "REQUESTED" and not await _freeze(work, tenant, refund):
         return
     if refund.state in ("REQUESTED", "FROZEN"):
-        await _send(work, tenant, refund_id)
+        await (_put_back if refund.to_gift_card else _send)(work, tenant, refund_id)
 
 
 async def restore(work: Resources, tenant: UUID, refund_id: UUID) -> None:
@@ -107,6 +107,11 @@ async def _release(work: Resources, tenant: UUID, refund: Refund) -> bool:
             await refunds.fail(tx, refund.id, reason_of(error))
         return False
     return True
+
+
+async def _put_back(work: Resources, tenant: UUID, refund_id: UUID) -> None:
+    async with work.database.transaction(tenant) as tx:
+        await refunds.put_back(tx, refund_id)
 
 
 async def _send(work: Resources, tenant: UUID, refund_id: UUID) -> None:

@@ -14,7 +14,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.ids import derived_id, new_id
-from services.payments import earnings, ledger, payments, purchases, quotes
+from services.payments import earnings, gift_cards, kinds, ledger, payments, purchases, quotes, receipts
 from services.payments.ledger import Move
 from services.payments.models import Payment, Purchase, Refund
 from services.payments.providers.card_gateway import MadeRefund
@@ -41,7 +41,9 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
         raise FailedPrecondition("nothing was paid", reason="NOT_PAID")
     if purchase.state == "PAID":
         raise FailedPrecondition("what was bought is on its way to the client; wait for it", reason="NOT_FULFILLED")
-    rest = payment.amount_minor - payment.refunding_minor
+    rest, _ = await _rest(tx, payment)
+    if purchase.kind == kinds.GIFT_CARD:
+        rest = min(rest, await gift_cards.balance(tx, await gift_cards.of_purchase(tx, purchase)))
     amount = amount or rest
     if not 0 < amount <= rest:
         raise FailedPrecondition("more than is left of it", reason="ABOVE_REST", metadata={"rest_minor": str(rest)})
@@ -71,13 +73,32 @@ async def create(
             "other credits would be revoked", reason="PREVIEW_OUTDATED", metadata={"credits": str(shown.credits)}
         )
     payment = await _payment(tx, purchase_id)
+    refund = await _request(tx, payment, amount, credits=credits, reason=reason)
+    if purchase.kind == kinds.GIFT_CARD:
+        await gift_cards.withhold(tx, purchase, amount, f"refund {refund.id}")
+    tx.note_change("refunding_minor", payment.refunding_minor - amount, payment.refunding_minor)
+    return refund
+
+
+async def _rest(tx: UnitOfWork, payment: Payment) -> tuple[int, bool]:
+    """What one refund can give back at most, and whether to a gift card: first what the provider took."""
+    gone = select(func.coalesce(func.sum(Refund.amount_minor), 0)).where(
+        Refund.tenant_id == tx.tenant, Refund.payment_id == payment.id, Refund.state != "FAILED", Refund.to_gift_card
+    )
+    to_card = int(await tx.session.scalar(gone) or 0)
+    charged = payment.charged_minor - (payment.refunding_minor - to_card)
+    return (charged, False) if charged else (payment.gift_minor - to_card, True)
+
+
+async def _request(tx: UnitOfWork, payment: Payment, amount: int, *, credits: int, reason: str) -> Refund:
+    _, to_gift_card = await _rest(tx, payment)
     payment.refunding_minor += amount
     payment.touch(tx.now())
     refund = _row(tx, payment, amount, credits=credits, reason=reason, state="REQUESTED")
+    refund.to_gift_card = to_gift_card
     tx.session.add(refund)
     await tx.session.flush()
     await tx.enqueue(MAKE_JOB, str(refund.id), args={"refund": str(refund.id)})
-    tx.note_change("refunding_minor", payment.refunding_minor - amount, payment.refunding_minor)
     return refund
 
 
@@ -86,16 +107,10 @@ async def give_back(tx: UnitOfWork, purchase: Purchase, reason: str, *, releases
     if not purchase.total_minor:
         return
     payment = await _payment(tx, purchase.id)
-    rest = payment.amount_minor - payment.refunding_minor
-    if not rest:
-        return
-    payment.refunding_minor += rest
-    payment.touch(tx.now())
-    refund = _row(tx, payment, rest, credits=0, reason=reason, state="REQUESTED")
-    refund.releases_place = releases_place
-    tx.session.add(refund)
-    await tx.session.flush()
-    await tx.enqueue(MAKE_JOB, str(refund.id), args={"refund": str(refund.id)})
+    while (rest := (await _rest(tx, payment))[0]) > 0:
+        refund = await _request(tx, payment, rest, credits=0, reason=reason)
+        refund.releases_place = releases_place
+        await tx.session.flush()
 
 
 async def frozen(tx: UnitOfWork, refund_id: UUID) -> None:
@@ -104,7 +119,7 @@ async def frozen(tx: UnitOfWork, refund_id: UUID) -> None:
     if refund.state == "REQUESTED":
         refund.state = "FROZEN"
         refund.touch(tx.now())
-        if refund.releases_place:
+        if refund.releases_place and purchase.state != "RETURNED":
             await purchases.returned(tx, purchase, "CANCELLED")
 
 
@@ -112,6 +127,13 @@ async def fail(tx: UnitOfWork, refund_id: UUID, failure: str) -> None:
     """No money went back: what was set aside is free again, and the credits are restored."""
     purchase, payment, refund = await _locked(tx, refund_id)
     await _fail(tx, purchase, payment, refund, failure)
+
+
+async def put_back(tx: UnitOfWork, refund_id: UUID) -> None:
+    """What a gift card paid is on it again."""
+    purchase, payment, refund = await _locked(tx, refund_id)
+    if refund.state == "FROZEN":
+        await _succeed(tx, purchase, payment, refund)
 
 
 async def apply(tx: UnitOfWork, external_account: str, made: MadeRefund) -> bool:
@@ -159,13 +181,14 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund:
         purchase.total_minor, purchase.tax_minor, payment.refunded_minor, refund.amount_minor
     )
     refund.deferred_minor = await earnings.worth(tx, purchase, refund)
-    await ledger.post(tx, f"refund {refund.id}", refund.currency_code, _moves(refund))
+    await ledger.post(tx, f"refund {refund.id}", refund.currency_code, _moves(purchase, refund))
     refund.state = "SUCCEEDED"
     refund.touch(tx.now())
     payment.refunded_minor += refund.amount_minor
     payment.touch(tx.now())
     await tx.session.flush()
     await earnings.earn(tx, purchase)
+    await receipts.order(tx, receipts.CREDIT_NOTE, purchase.id, refund.id)
     await _publish(tx, purchase, payment, refund)
 
 
@@ -174,22 +197,26 @@ async def _fail(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund: Re
         return
     came_back = refund.state == "SUCCEEDED"
     if came_back:
-        back = [Move(m.credit, m.debit, m.amount, f"{m.cause}_back", m.subject) for m in _moves(refund)]
+        back = [Move(m.credit, m.debit, m.amount, f"{m.cause}_back", m.subject) for m in _moves(purchase, refund)]
         await ledger.post(tx, f"refund {refund.id}", refund.currency_code, back)
         payment.refunded_minor -= refund.amount_minor
     refund.state, refund.failure = "FAILED", failure
     refund.touch(tx.now())
     payment.refunding_minor -= refund.amount_minor
     payment.touch(tx.now())
+    # One that was made at the provider has taken nothing off the card.
+    if purchase.kind == kinds.GIFT_CARD and refund.send_time is not None:
+        await gift_cards.withhold(tx, purchase, -refund.amount_minor, f"refund {refund.id}")
     await tx.session.flush()
     await earnings.earn(tx, purchase)
     if refund.credits:
         await tx.enqueue(RESTORE_JOB, str(refund.id), args={"refund": str(refund.id)})
     if came_back:
+        await receipts.order(tx, receipts.REVERSAL, purchase.id, refund.id)
         await _publish(tx, purchase, payment, refund)
 
 
-def _moves(refund: Refund) -> list[Move]:
+def _moves(purchase: Purchase, refund: Refund) -> list[Move]:
     """Tax first, then what was not earned yet, then what was; what the client leaves to the studio is earned by it."""
     net = refund.amount_minor - refund.tax_minor
     unearned = min(net, refund.deferred_minor)
@@ -198,6 +225,12 @@ def _moves(refund: Refund) -> list[Move]:
         Move(ledger.DEFERRED, ledger.PROVIDER, unearned, "unearned_refunded", refund.purchase_id),
         Move(ledger.REFUNDS, ledger.PROVIDER, net - unearned, "earned_refunded"),
         Move(ledger.DEFERRED, ledger.REVENUE, refund.deferred_minor - unearned, "forgone", refund.purchase_id),
+        # Not by the provider, but by way of it.
+        *(
+            [Move(ledger.PROVIDER, ledger.GIFT_CARD, refund.amount_minor, "gift_put_back", purchase.gift_card_id)]
+            if refund.to_gift_card
+            else []
+        ),
     ]
 
 

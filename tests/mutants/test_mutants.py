@@ -990,6 +990,27 @@ MUTANTS = [
         f"{PAYMENTS}/test_membership_changes.py::test_only_the_owner_of_a_membership_changes_it",
     ),
     Mutant(
+        "a gift card is locked before it pays",
+        "services/payments/gift_cards.py",
+        "(tx.tenant, card_id), with_for_update=lock or None)",
+        "(tx.tenant, card_id))",
+        f"{PAYMENTS}/test_gift_cards.py::test_many_at_once_never_pay_more_than_is_left",
+    ),
+    Mutant(
+        "guesses of a gift card are counted one by one",
+        "services/payments/gift_cards.py",
+        "(tx.tenant, client_id), with_for_update=True)",
+        "(tx.tenant, client_id))",
+        f"{PAYMENTS}/test_gift_cards.py::test_guessing_is_throttled_also_at_once",
+    ),
+    Mutant(
+        "a payment has one receipt",
+        "services/payments/migrations/versions/0004_receipts.py",
+        "CREATE UNIQUE INDEX uq_receipts_purchase_id",
+        "CREATE INDEX uq_receipts_purchase_id",
+        f"{PAYMENTS}/test_receipts.py::test_numbers_have_no_gap_although_some_writers_fail",
+    ),
+    Mutant(
         "what no webhook brought is listed",
         "services/payments/reconciling.py",
         'found += await provider_events.store(tx, told, "LISTED")',

@@ -60,12 +60,14 @@ from powerhouse.payments.v1 import (
     catalogue_pb2,
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    gift_card_service_pb2_grpc,
     membership_service_pb2,
     membership_service_pb2_grpc,
     merchant_service_pb2_grpc,
     payment_method_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
+    receipt_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
     refund_service_pb2_grpc,
     webhook_service_pb2_grpc,
@@ -126,10 +128,12 @@ STUBS = {
     ),
     "payments": together(
         catalogue_service_pb2_grpc.CatalogueServiceStub,
+        gift_card_service_pb2_grpc.GiftCardServiceStub,
         merchant_service_pb2_grpc.MerchantServiceStub,
         purchase_service_pb2_grpc.PurchaseServiceStub,
         membership_service_pb2_grpc.MembershipServiceStub,
         payment_method_service_pb2_grpc.PaymentMethodServiceStub,
+        receipt_service_pb2_grpc.ReceiptServiceStub,
         refund_service_pb2_grpc.RefundServiceStub,
         reconciliation_service_pb2_grpc.ReconciliationServiceStub,
         webhook_service_pb2_grpc.WebhookServiceStub,
@@ -460,6 +464,21 @@ _REFUND = """
         deferred_minor, credits, reason, state, failure, version)
     VALUES ($1, $3, $2, $3, 500, 'EUR', 0, 0, 0, 'goodwill', 'SUCCEEDED', '', 1)
 """
+# The receipt of that payment.
+_RECEIPT = """
+    INSERT INTO receipts (tenant_id, id, kind, number, purchase_id, client_id, account_id, description, price_minor,
+        discount_minor, net_minor, tax_minor, total_minor, gift_minor, currency_code, tax_display_name,
+        payment_method, receipt_number, issuer, create_time)
+    SELECT tenant_id, $3, 'RECEIPT', 1, id, client_id, account_id, '10 classes', price_minor, discount_minor, net_minor,
+        tax_minor, total_minor, 0, currency_code, 'VAT', 'visa 4242', 0,
+        '{"name": "Kiez", "address": "", "tax_number": "", "footer": "", "time_zone": "UTC"}', now()
+    FROM purchases WHERE tenant_id = $1 AND id = $2
+"""
+# A card that somebody bought there.
+_GIFT_CARD = """
+    INSERT INTO gift_cards (tenant_id, id, purchase_id, account_id, code_end, amount_minor, currency_code, version)
+    SELECT tenant_id, $3, id, account_id, '', 5000, currency_code, 1 FROM purchases WHERE tenant_id = $1 AND id = $2
+"""
 
 
 _CUSTOMER = """
@@ -505,3 +524,7 @@ async def _sell(holding: Holding) -> None:
     holding.add(joined)
     # Whose cards are asked of a provider who is not there.
     await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))
+    await payments.sql(_RECEIPT, holding.tenant, purchase_id, refund_id)
+    await payments.sql(_GIFT_CARD, holding.tenant, purchase_id, refund_id)
+    holding.objects["giftCards"] = f"{holding.name}/giftCards/{refund_id}"
+    holding.objects["receipts"] = f"{holding.name}/receipts/{refund_id}"

@@ -29,6 +29,8 @@ class SaleServicer(SaleServiceServicer):
             account=f"accounts/{client.account_id}" if client.account_id else "",
             archived=client.archive_time is not None,
             payer=name_of(client.tenant_id, "clients", client.guardian_id or client.id),
+            display_name=client.display_name,
+            language=client.language,
         )
 
     async def CheckClassTypes(self, request: pb.CheckClassTypesRequest, context: Any) -> pb.CheckClassTypesResponse:

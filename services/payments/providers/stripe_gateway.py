@@ -233,6 +233,13 @@ class StripeGateway:
         found = await ask(self._client.v1.charges.retrieve_async(charge, {}, options_of(account)))
         return id_of(found.to_dict().get("payment_intent"))
 
+    async def method_of_charge(self, account: str, charge: str) -> str:
+        found = await ask(self._client.v1.charges.retrieve_async(charge, {}, options_of(account)))
+        details = found.to_dict().get("payment_method_details") or {}
+        kind = str(details.get("type") or "")
+        method = details.get(kind) or {}
+        return f"{method.get('brand') or kind} {method.get('last4') or ''}".strip()
+
     async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
         found = await ask(
             self._client.v1.balance_transactions.list_async(

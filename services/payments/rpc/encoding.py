@@ -1,10 +1,12 @@
 """What payments has, as messages."""
 
 from collections.abc import Sequence
+from uuid import UUID
 
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
 from services.chassis.settings import ServiceSettings
+from services.payments import gift_cards, kinds
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
@@ -99,6 +101,7 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         currency_code=offer.terms.currency_code,
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
+        gift_minor=offer.gift_minor,
     )
 
 
@@ -111,6 +114,11 @@ def encode_session(
         publishable_key=settings.stripe_publishable_key,
         external_account=external_account,
     )
+
+
+def _gift_card_of(purchase: Purchase) -> UUID | None:
+    is_one = purchase.kind == kinds.GIFT_CARD and purchase.state == "FULFILLED"
+    return gift_cards.card_id(purchase) if is_one else None
 
 
 def encode_purchase(
@@ -131,9 +139,11 @@ def encode_purchase(
             currency_code=purchase.currency_code,
             display_name=terms.display_name,
             credits=0 if terms.unlimited else credits,
+            gift_minor=purchase.gift_minor,
         ),
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
+        gift_card=name_of(purchase.tenant_id, "giftCards", _gift_card_of(purchase)),
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
         booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
         fee=name_of(purchase.tenant_id, "fees", purchase.fee_id),

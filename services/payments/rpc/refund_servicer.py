@@ -75,6 +75,7 @@ def _encode(refund: Refund) -> pb.Refund:
         tax_minor=refund.tax_minor,
         currency_code=refund.currency_code,
         credits=refund.credits,
+        to_gift_card=refund.to_gift_card,
         reason=refund.reason,
         failure=refund.failure,
         create_time=to_timestamp(refund.create_time),

@@ -35,10 +35,12 @@ from powerhouse.payments.v1 import (
 )
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.gift_card_service_pb2_grpc import GiftCardServiceStub
 from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.payment_method_service_pb2_grpc import PaymentMethodServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
+from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
 from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
@@ -63,9 +65,11 @@ TIMING = Timing(retry_pause=0.02, lease=30)
 PaymentsStub = together(
     CatalogueServiceStub,
     MembershipServiceStub,
+    GiftCardServiceStub,
     MerchantServiceStub,
     PaymentMethodServiceStub,
     PurchaseServiceStub,
+    ReceiptServiceStub,
     ReconciliationServiceStub,
     RefundServiceStub,
     WebhookServiceStub,

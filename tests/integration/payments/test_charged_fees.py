@@ -40,7 +40,7 @@ class Late:
         return booking
 
     async def fees(self, state: str = "STATE_UNSPECIFIED", stub: Any = None) -> list[Purchase]:
-        wanted = ListPurchasesRequest(parent=self.shop.name, kind="FEE", state=state)
+        wanted = ListPurchasesRequest(parent=self.shop.name, kind="FEE", states=[state])
         return list((await (stub or self.person).ListPurchases(wanted)).purchases)
 
     async def charges(self) -> list[bool]:

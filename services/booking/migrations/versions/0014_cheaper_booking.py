@@ -6,7 +6,7 @@ from alembic import op
 
 from services.chassis.db.migrations import install_function
 
-revision = "0015"
+revision = "0014"
 down_revision = "0013"
 
 SQL = Path(__file__).parents[2] / "sql"

@@ -1,0 +1,192 @@
+"""Gift cards: bought like anything else, they pay for purchases until nothing is left on them.
+
+What is left on a card is its account in the ledger, which a trigger keeps from going below zero. A code is made and
+shown when its buyer asks for it; here is only the hash of its 80 random bits. Asking again makes another code, and the
+one before ends. Whoever lets a card pay locks it first.
+"""
+
+import hashlib
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.dialects.postgresql import insert
+
+from services.chassis.clock import real_now
+from services.chassis.db.database import Database
+from services.chassis.db.paging import Page
+from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied, ResourceExhausted
+from services.chassis.ids import derived_id
+from services.payments import ledger
+from services.payments.ledger import Move
+from services.payments.models import GiftCard, GiftCardGuesses, LedgerAccount, Purchase, Terms
+
+# No 0, 1, O or I: codes are read aloud and typed.
+_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
+_LENGTH = 16
+# Unknown codes of one client in a while, in real time.
+MOST_GUESSES, WHILE = 10, timedelta(hours=1)
+
+
+@dataclass(frozen=True)
+class Paying:
+    """A card that pays a part of something, and what it pays."""
+
+    card: GiftCard
+    amount: int
+
+
+async def look_up(database: Database, tenant: UUID, client_id: UUID, code: str) -> UUID:
+    """The card of a code as somebody typed it. A wrong one counts, whatever becomes of the call.
+
+    Raises FailedPrecondition/GIFT_CARD_UNKNOWN, ResourceExhausted/TOO_MANY_ATTEMPTS.
+    """
+    async with database.transaction(tenant) as tx:
+        guesses = await _guesses(tx, client_id)
+        if guesses.count >= MOST_GUESSES:
+            wait = guesses.since + WHILE - real_now()
+            raise ResourceExhausted(
+                "too many wrong codes", reason="TOO_MANY_ATTEMPTS", retry_after=max(1, int(wait.total_seconds()))
+            )
+        query = select(GiftCard.id).where(GiftCard.tenant_id == tenant, GiftCard.code_hash == _hash(code))
+        card_id = await tx.session.scalar(query)
+        if card_id is None:
+            guesses.count += 1
+    if card_id is None:
+        raise FailedPrecondition("there is no such gift card", reason="GIFT_CARD_UNKNOWN")
+    return card_id
+
+
+async def paying(tx: UnitOfWork, card_id: UUID, total: int, *, lock: bool = False) -> Paying:
+    """What a card would pay of a total; `lock` for who is about to let it.
+
+    Raises FailedPrecondition with GIFT_CARD_EXPIRED, GIFT_CARD_USED_UP.
+    """
+    card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=lock or None)
+    if card.expire_time is not None and card.expire_time <= tx.now():
+        raise FailedPrecondition("the gift card has expired", reason="GIFT_CARD_EXPIRED")
+    left = await balance(tx, card)
+    if not left:
+        raise FailedPrecondition("nothing is left on the gift card", reason="GIFT_CARD_USED_UP")
+    return Paying(card, min(left, total))
+
+
+async def hold(tx: UnitOfWork, purchase: Purchase) -> None:
+    """What the card pays is the purchase's from now on, under the card's lock; it is given back if that is given up."""
+    move = Move(ledger.GIFT_CARD, ledger.DEFERRED, purchase.gift_minor, "gift_paid", purchase.gift_card_id, purchase.id)
+    await ledger.post(tx, f"gift {purchase.id}", purchase.currency_code, [move])
+
+
+async def let_go(tx: UnitOfWork, purchase: Purchase) -> None:
+    """The purchase was given up."""
+    amount, card_id = purchase.gift_minor, purchase.gift_card_id
+    move = Move(ledger.DEFERRED, ledger.GIFT_CARD, amount, "gift_let_go", purchase.id, card_id)
+    await ledger.post(tx, f"gift {purchase.id}", purchase.currency_code, [move])
+
+
+async def make(tx: UnitOfWork, purchase: Purchase, terms: Terms) -> GiftCard:
+    """The card of a purchase that is paid, under the purchase's lock; the same again is the same card.
+
+    It is worth its price: what a promo code took off, the studio gives.
+    """
+    made_id = card_id(purchase)
+    expire_time = tx.now() + timedelta(days=terms.valid_days) if terms.valid_days else None
+    row = insert(GiftCard).values(
+        tenant_id=tx.tenant,
+        id=made_id,
+        purchase_id=purchase.id,
+        account_id=purchase.account_id,
+        code_hash=None,
+        code_end="",
+        amount_minor=purchase.price_minor,
+        currency_code=purchase.currency_code,
+        expire_time=expire_time,
+        version=1,
+        create_time=tx.now(),
+        update_time=tx.now(),
+    )
+    await tx.session.execute(row.on_conflict_do_nothing())
+    moves = [
+        Move(ledger.DEFERRED, ledger.GIFT_CARD, purchase.net_minor, "gift_sold", purchase.id, made_id),
+        Move(ledger.REVENUE, ledger.GIFT_CARD, purchase.discount_minor, "gift_given", made_id),
+    ]
+    await ledger.post(tx, f"gift card {made_id}", purchase.currency_code, moves)
+    return await tx.session.get_one(GiftCard, (tx.tenant, made_id))
+
+
+def card_id(purchase: Purchase) -> UUID:
+    """Of the card that a purchase becomes."""
+    return derived_id(purchase.id, "gift card")
+
+
+async def of_purchase(tx: UnitOfWork, purchase: Purchase) -> GiftCard:
+    """The card that a purchase became."""
+    return await tx.session.get_one(GiftCard, (tx.tenant, card_id(purchase)))
+
+
+async def withhold(tx: UnitOfWork, purchase: Purchase, amount: int, source: str) -> None:
+    """Takes off a card what its buyer gets back for it; below zero: puts it on again, since the buyer did not."""
+    card = await of_purchase(tx, purchase)
+    off = Move(ledger.GIFT_CARD, ledger.DEFERRED, amount, "gift_withheld", card.id, purchase.id)
+    on = Move(ledger.DEFERRED, ledger.GIFT_CARD, -amount, "gift_restored", purchase.id, card.id)
+    await ledger.post(tx, f"{source} card", purchase.currency_code, [off if amount > 0 else on])
+
+
+async def new_code(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> tuple[GiftCard, str]:
+    """A code for the card, known to nobody yet; an earlier one ends. Raises as `get`."""
+    await get(tx, card_id, account)
+    card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=True)
+    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
+    card.code_hash, card.code_end = _hash(code), code[-4:]
+    card.touch(tx.now())
+    return card, "-".join(code[at : at + 4] for at in range(0, _LENGTH, 4))
+
+
+async def get(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> GiftCard:
+    """A card; with `account` only one that it bought.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    card = await tx.session.get(GiftCard, (tx.tenant, card_id))
+    if account is not None and (card is None or card.account_id != account):
+        raise PermissionDenied()
+    if card is None:
+        raise NotFound("gift_card")
+    return card
+
+
+async def list_latest(tx: UnitOfWork, page: Page, *, account: UUID | None) -> Sequence[GiftCard]:
+    """Newest first: bought by one account, or all."""
+    query = select(GiftCard).where(GiftCard.tenant_id == tx.tenant)
+    if account is not None:
+        query = query.where(GiftCard.account_id == account)
+    if page.after:
+        query = query.where(tuple_(GiftCard.create_time, GiftCard.id) < tuple(page.after))
+    query = query.order_by(GiftCard.create_time.desc(), GiftCard.id.desc()).limit(page.limit)
+    return (await tx.session.scalars(query)).all()
+
+
+async def balance(tx: UnitOfWork, card: GiftCard) -> int:
+    """What is left on it."""
+    account = ledger.account_id(tx.tenant, ledger.GIFT_CARD, card.currency_code, card.id)
+    query = select(LedgerAccount.balance_minor).where(LedgerAccount.tenant_id == tx.tenant, LedgerAccount.id == account)
+    return await tx.session.scalar(query) or 0
+
+
+async def _guesses(tx: UnitOfWork, client_id: UUID) -> GiftCardGuesses:
+    """The client's wrong codes of a while, locked: who guesses many at once is counted one by one."""
+    none = insert(GiftCardGuesses).values(tenant_id=tx.tenant, client_id=client_id, count=0, since=real_now())
+    await tx.session.execute(none.on_conflict_do_nothing())
+    guesses = await tx.session.get_one(GiftCardGuesses, (tx.tenant, client_id), with_for_update=True)
+    if guesses.since + WHILE <= real_now():
+        guesses.count, guesses.since = 0, real_now()
+    return guesses
+
+
+def _hash(code: str) -> str:
+    typed = "".join(letter for letter in code.upper() if letter in _ALPHABET)
+    return hashlib.sha256(typed.encode()).hexdigest()
