@@ -39,8 +39,8 @@ class Late:
         await self.shop.hear()
         return booking
 
-    async def fees(self, state: str = "STATE_UNSPECIFIED", stub: Any = None) -> list[Purchase]:
-        wanted = ListPurchasesRequest(parent=self.shop.name, kind="FEE", states=[state])
+    async def fees(self, *states: str, stub: Any = None) -> list[Purchase]:
+        wanted = ListPurchasesRequest(parent=self.shop.name, kind="FEE", states=states)
         return list((await (stub or self.person).ListPurchases(wanted)).purchases)
 
     async def charges(self) -> list[bool]:
