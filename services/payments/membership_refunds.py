@@ -95,6 +95,15 @@ async def create(
     await tx.enqueue(END_JOB, str(membership.id), args={"membership": str(membership.id), "purchases": ended})
 
 
+async def forget(tx: UnitOfWork, client_id: UUID) -> None:
+    """Memberships of who was erased end; nothing is given back."""
+    query = select(Membership.id).where(
+        Membership.tenant_id == tx.tenant, Membership.client_id == client_id, Membership.state != "ENDED"
+    )
+    for membership_id in (await tx.session.scalars(query)).all():
+        await tx.enqueue(END_JOB, str(membership_id), args={"membership": str(membership_id), "purchases": []})
+
+
 async def end(work: Resources, tenant: UUID, membership_id: UUID, ended: Sequence[UUID]) -> bool:
     """Ends it at the provider, then takes what is left of its intervals. False while a refund has to take its part.
 
@@ -102,7 +111,9 @@ async def end(work: Resources, tenant: UUID, membership_id: UUID, ended: Sequenc
     """
     async with work.database.transaction(tenant) as tx:
         membership = await memberships.get(tx, membership_id, None)
-    if membership.external_id is not None and membership.state != "ENDED":
+    if membership.state == "PENDING":
+        await membership_payments.give_up(work, tenant, membership_id)
+    elif membership.external_id is not None and membership.state != "ENDED":
         await memberships_of(work.settings).cancel_now(membership.external_account, membership.external_id)
         crashpoint("payments_after_membership_end")
         await membership_payments.take_over(work, tenant, membership.external_account, membership.external_id)

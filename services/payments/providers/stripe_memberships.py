@@ -157,7 +157,8 @@ def _invoice(found: dict[str, Any]) -> Invoice:
     # Of a change: what is given back for the old price comes with what the new one costs.
     new = next((line for line in lines if line["amount"] >= 0), lines[0])
     old = next((line for line in lines if line["amount"] < 0), None)
-    payments = [each["payment"] for each in (found.get("payments") or {}).get("data", ())]
+    paid_by = sorted((found.get("payments") or {}).get("data", ()), key=lambda each: not each.get("is_default"))
+    payments = [each["payment"] for each in paid_by]
     retry = found.get("next_payment_attempt")
     return Invoice(
         external_id=found["id"],

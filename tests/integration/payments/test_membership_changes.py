@@ -7,14 +7,17 @@ import pytest
 from grpc import StatusCode
 
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
+from powerhouse.booking.v1.events_pb2 import ClientErased
 from powerhouse.payments.v1 import membership_service_pb2 as pb
 from powerhouse.payments.v1 import refund_service_pb2
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
 from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
+from services.chassis.messaging import inbox
 from services.chassis.rpc.codec import to_timestamp
-from tests.integration.booking.house import key, refused
+from services.payments.consumers import consumers
+from tests.integration.booking.house import envelope, key, last_id, refused
 from tests.integration.payments.club import DRAFT, Member, active, joined, period_end, plan
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_refunds import use
@@ -228,6 +231,15 @@ async def test_another_card_continues_it_at_once(shop: Shop) -> None:
     assert await member.card() == "visa"
     assert (await member.renew()).state == Membership.ACTIVE
     assert await shop.violations() == {}
+
+
+async def test_who_is_erased_is_charged_no_more(shop: Shop) -> None:
+    member = await active(shop)
+    erased = last_id(member.client)
+    event = envelope(ClientErased(client_id=str(erased)), shop.tenant, erased, 2)
+    await inbox.apply(shop.payments.resources.database, consumers, [event])
+    await shop.work_off()
+    assert (await member.get()).state == Membership.ENDED
 
 
 async def test_only_the_owner_of_a_membership_changes_it(shop: Shop) -> None:
