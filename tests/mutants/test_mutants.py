@@ -906,7 +906,7 @@ MUTANTS = [
         "services/payments/refunding.py",
         "    if refund.releases_place and not await _release(work, tenant, refund):",
         "    if False:",
-        f"{PAYMENTS}/test_drop_ins.py::test_a_class_that_is_on_again[the money went back]",
+        f"{PAYMENTS}/test_paid_places.py::test_a_class_that_is_on_again[the money went back]",
     ),
     Mutant(
         "a client has only its own cards",
