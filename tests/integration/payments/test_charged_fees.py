@@ -118,7 +118,7 @@ async def test_what_the_bank_does_not_give_the_client_pays_by_the_same_intent(la
     [fee] = await late.fees("OPEN")
     [attempt] = fee.attempts
     assert (attempt.succeeded, attempt.code) == (False, code)
-    assert await late.fees("OPEN", shop.staff) == [fee]
+    assert await late.fees("OPEN", stub=shop.staff) == [fee]
     assert len(await shop.payments.events(PaymentFailed, shop.tenant)) == 1
     # The client may neither give it up nor be spared by staff here.
     await refused(shop.cancel(fee, late.person), StatusCode.FAILED_PRECONDITION, "FOR_STAFF_ONLY")
