@@ -739,6 +739,13 @@ MUTANTS = [
         f"{NOTIFY}/test_texts.py::test_taken_without_an_answer_it_is_found_and_not_sent_again",
     ),
     Mutant(
+        "of texts with the same words one is on its way at a time",
+        "services/notify/sending.py",
+        "_words_hash(desk, letter) if isinstance(letter, Sms) else None",
+        "None",
+        f"{NOTIFY}/test_texts.py::test_of_two_with_the_same_words_one_is_on_its_way_at_a_time",
+    ),
+    Mutant(
         "a text whose sender died is looked for and not sent again",
         "services/notify/sending.py",
         "        if sending.state != State.PENDING:\n            return await _look",
@@ -946,8 +953,8 @@ MUTANTS = [
     Mutant(
         "that a provider is about to be called is committed before it is called",
         "services/notify/sending.py",
-        "if not await desk.notes.begin(sending, provider.name):",
-        "if False:",
+        "match await desk.notes.begin(sending, provider.name, words_hash):",
+        "match Begun.YES:",
         f"{NOTIFY}/test_texts.py::test_dying_while_it_is_sent_it_is_looked_for",
     ),
     Mutant(
