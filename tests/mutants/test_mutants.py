@@ -559,8 +559,8 @@ MUTANTS = [
     Mutant(
         "a webhook that comes again is stored once",
         "services/notify/provider_events.py",
-        ".on_conflict_do_nothing().returning",
-        ".returning",
+        "ON CONFLICT DO NOTHING RETURNING id",
+        "RETURNING id",
         f"{NOTIFY}/test_webhooks.py::test_duplicates_and_disorder_change_nothing",
     ),
     Mutant(
