@@ -15,6 +15,7 @@ from services.notify.models.deliveries import (
 )
 from services.notify.models.studios import (
     AddressKey,
+    ClientMerge,
     ClientPreferences,
     Consent,
     DismissedWarning,
@@ -33,6 +34,7 @@ __all__ = [
     "AddressKey",
     "Base",
     "Channel",
+    "ClientMerge",
     "ClientPreferences",
     "Consent",
     "Delivery",
