@@ -739,6 +739,13 @@ MUTANTS = [
         f"{NOTIFY}/test_texts.py::test_taken_without_an_answer_it_is_found_and_not_sent_again",
     ),
     Mutant(
+        "what either of two merged clients has stopped stays stopped",
+        "services/notify/preferences.py",
+        "while (current := await client_merges.current(tx, client_id)) != row.client_id:",
+        "while (current := row.client_id) != row.client_id:",
+        f"{NOTIFY}/test_client_merges.py::test_what_is_stopped_while_a_merge_is_told_is_not_lost",
+    ),
+    Mutant(
         "of texts with the same words one is on its way at a time",
         "services/notify/sending.py",
         "_words_hash(desk, letter) if isinstance(letter, Sms) else None",

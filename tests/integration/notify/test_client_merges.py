@@ -15,11 +15,17 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.clock import real_now
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
+from services.notify import merged_preferences, preferences
+from services.notify.client_merges import MergeState
 from services.notify.consumers import consumers
 from services.notify.models import Kind
 from tests.integration.notify.studio import Studio
 
 Preferences = pb.Preferences
+_WAITS = (
+    "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    " AND query LIKE '%client_preferences%'"
+)
 NO_SMS = Preferences.OptOut(channel=Delivery.SMS)
 NO_FEES = Preferences.OptOut(kind=Delivery.FEE_DUE, channel=Delivery.EMAIL)
 QUIET = Preferences.QuietHours(start="21:00", end="07:00")
@@ -126,8 +132,15 @@ async def test_news_of_a_merge_in_any_order_leave_everybody_as_they_were(twins: 
 
 
 async def test_what_is_stopped_while_a_merge_is_told_is_not_lost(twins: Twins) -> None:
-    merged = await twins.join()
-    await asyncio.gather(
-        twins.hear(merged), *(twins.unsubscribe(twins.duplicate, kind) for kind in (Kind.REMINDER, Kind.FEE_DUE))
-    )
-    assert await twins.stopped(twins.survivor) == ["fee_due/email", "reminder/email"]
+    """Who unsubscribes waits for the duplicate's row, and finds that it has become another one's."""
+    [merged] = await twins.join()
+    state = MergeState(UUID(merged.aggregate_id), 1, twins.survivor, twins.duplicate, undone=False)
+    async with twins.studio.notify.resources.database.transaction(twins.studio.id) as tx:
+        await preferences.lock(tx, twins.duplicate)
+        clicked = asyncio.create_task(twins.unsubscribe(twins.duplicate, Kind.REMINDER))
+        async with asyncio.timeout(10):
+            while not await twins.studio.notify.sql(_WAITS):  # noqa: ASYNC110  # it cannot tell
+                await asyncio.sleep(0.01)
+        await merged_preferences.follow(tx, state)
+    await clicked
+    assert await twins.stopped(twins.survivor) == ["reminder/email"]
