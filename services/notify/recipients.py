@@ -24,6 +24,8 @@ Recipient = BatchGetRecipientsResponse.Recipient
 
 # That booking answers in one call, of each kind.
 MOST = 100
+# Asked about at the same moment. Much more than in one call, so that few calls are about a part of a studio's.
+TOGETHER = 10 * MOST
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,7 @@ class Recipients:
     _asks: "Batches[Subject, Answer]" = field(init=False)
 
     def __post_init__(self) -> None:
-        self._asks = Batches(self._ask_all, lambda _: ())
+        self._asks = Batches(self._ask_all, lambda _: (), largest=TOGETHER)
 
     async def of(self, subject: Subject) -> Addressee | None:
         """None when booking does not know the subject. Raises AioRpcError when it cannot be asked."""

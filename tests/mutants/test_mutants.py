@@ -739,6 +739,13 @@ MUTANTS = [
         f"{NOTIFY}/test_texts.py::test_taken_without_an_answer_it_is_found_and_not_sent_again",
     ),
     Mutant(
+        "what somebody holds for a moment is looked at again",
+        "services/chassis/jobs/worker.py",
+        "_CLAIM_ATTEMPTS = 20",
+        "_CLAIM_ATTEMPTS = 1",
+        f"{CHASSIS}/test_jobs.py::test_what_somebody_holds_for_a_moment_is_looked_at_again",
+    ),
+    Mutant(
         "what either of two merged clients has stopped stays stopped",
         "services/notify/preferences.py",
         "while (current := await client_merges.current(tx, client_id)) != row.client_id:",
