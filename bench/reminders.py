@@ -187,6 +187,7 @@ async def _fill(post: Post, total: int) -> None:
             await notify.execute(_OTHERS, row["tenant_id"], (total - post.due) // len(rows))
         if await notify.fetchval("SELECT count(*) FROM deliveries WHERE channel = 'email'") != post.due:
             raise Unusable("there are not as many reminders as were to be")
+        await notify.execute((Path(__file__).parent / "reminders_wishes.sql").read_text(encoding="utf-8"))
         await notify.execute("VACUUM ANALYZE deliveries")
     finally:
         await notify.close()

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from powerhouse.booking.v1.events_pb2 import ClientChanged
-from services.booking.models import Client
+from powerhouse.booking.v1.events_pb2 import ClientChanged, ClientMergeChanged
+from services.booking.models import Client, ClientMerge
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
@@ -58,6 +58,18 @@ async def publish_client(tx: UnitOfWork, client: Client) -> None:
     """That a client is new or different; who wants to know more asks."""
     event = ClientChanged(client_id=str(client.id))
     await tx.publish(event, aggregate="client", aggregate_id=client.id, version=client.version)
+
+
+async def publish_merge(tx: UnitOfWork, merge: ClientMerge) -> None:
+    """That two clients are one, or two again: it happens once each."""
+    undone = merge.undo_time is not None
+    event = ClientMergeChanged(
+        client_merge_id=str(merge.id),
+        survivor_id=str(merge.survivor_id),
+        duplicate_id=str(merge.duplicate_id),
+        undone=undone,
+    )
+    await tx.publish(event, aggregate="client_merge", aggregate_id=merge.id, version=2 if undone else 1)
 
 
 def _parameters(tx: UnitOfWork, ids: Sequence[UUID]) -> dict[str, object]:

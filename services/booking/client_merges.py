@@ -113,6 +113,7 @@ async def merge(tx: UnitOfWork, survivor_id: UUID, duplicate_id: UUID) -> Client
         rows = [{"tenant_id": tx.tenant, "client_id": survivor_id, "tag_id": tag} for tag in map(UUID, moved["tags"])]
         await tx.session.execute(insert(ClientTagLink), rows)
     tx.note_change("duplicate_id", duplicate_id, survivor_id)
+    await changes.publish_merge(tx, record)
     return record
 
 
@@ -161,6 +162,7 @@ async def undo(tx: UnitOfWork, merge_id: UUID) -> ClientMerge:
         delete(link).where(link.tenant_id == tx.tenant, link.client_id == record.survivor_id, link.tag_id.in_(tags))
     )
     tx.note_change("duplicate_id", record.survivor_id, record.duplicate_id)
+    await changes.publish_merge(tx, record)
     return record
 
 

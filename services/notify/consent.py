@@ -14,7 +14,7 @@ from sqlalchemy import select
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.notify import suppressions
+from services.notify import client_merges, suppressions
 from services.notify.models import Channel, Consent
 
 
@@ -34,6 +34,10 @@ class Source(StrEnum):
     START = "start"
     # The mail was called spam.
     COMPLAINT = "complaint"
+    # On paper, handed in at the studio.
+    PAPER = "paper"
+    # By who is the same person, as two clients were merged; or not any more, as that was taken back.
+    MERGE = "merge"
 
 
 async def record(
@@ -60,27 +64,43 @@ async def record(
 
 
 async def add(
-    tx: UnitOfWork, *, client_id: UUID, kind: str, channel: Channel, granted: bool, source: Source, principal: str
-) -> None:
-    """What a client agreed to or took back, now."""
-    tx.session.add(
-        Consent(
-            tenant_id=tx.tenant,
-            id=new_id(),
-            client_id=client_id,
-            channel=channel,
-            kind=kind,
-            granted=granted,
-            source=source,
-            principal=principal,
-            at=tx.now(),
-        )
+    tx: UnitOfWork,
+    *,
+    client_id: UUID,
+    kind: str,
+    channel: Channel,
+    granted: bool,
+    source: Source,
+    principal: str,
+    at: datetime | None = None,
+) -> Consent:
+    """What a client agreed to or took back, then or now."""
+    row = Consent(
+        tenant_id=tx.tenant,
+        id=new_id(),
+        client_id=client_id,
+        channel=channel,
+        kind=kind,
+        granted=granted,
+        source=source,
+        principal=principal,
+        at=at or tx.now(),
     )
+    tx.session.add(row)
+    return row
+
+
+async def said_later(tx: UnitOfWork, client_id: UUID, kind: str, channel: Channel, at: datetime) -> bool:
+    """Whether the client has said something else of the same since then."""
+    mine = (Consent.tenant_id == tx.tenant, Consent.client_id.in_(await client_merges.all_of(tx, client_id)))
+    same = (Consent.kind == kind, Consent.channel == channel, Consent.at > at)
+    return await tx.session.scalar(select(Consent.id).where(*mine, *same).limit(1)) is not None
 
 
 async def list_newest(tx: UnitOfWork, page: Page, client_id: UUID) -> Sequence[Consent]:
-    """A client's consents, newest first."""
-    query = select(Consent).where(Consent.tenant_id == tx.tenant, Consent.client_id == client_id)
+    """Consents of a client and of those that became it, newest first."""
+    mine = Consent.client_id.in_(await client_merges.all_of(tx, client_id))
+    query = select(Consent).where(Consent.tenant_id == tx.tenant, mine)
     if page.after:
         query = query.where(Consent.id < page.after[0])
     return (await tx.session.scalars(query.order_by(Consent.id.desc()).limit(page.limit))).all()

@@ -8,6 +8,7 @@ from powerhouse.booking.v1.events_pb2 import (
     BookingChanged,
     ClassChanged,
     ClientErased,
+    ClientMergeChanged,
     ClientsDisplaced,
     FeeChanged,
     WaitlistEntryChanged,
@@ -24,11 +25,13 @@ from services.notify import (
     class_changes,
     deliveries,
     generation_summaries,
+    merged_preferences,
     preferences,
     push_subscriptions,
     reminders,
     senders,
 )
+from services.notify.client_merges import MergeState
 from services.notify.deliveries import Plan
 from services.notify.models import Channel, Kind
 from services.notify.reminders import BookingState
@@ -195,3 +198,17 @@ async def tell_of_generation(tx: UnitOfWork, event: Event[GenerationRunFinished]
 async def forget_client(tx: UnitOfWork, event: Event[ClientErased]) -> None:
     """What a person wanted who was erased is forgotten; that they agreed, or took it back, stays under a bare id."""
     await preferences.forget(tx, UUID(event.payload.client_id))
+
+
+@consumers.on(ClientMergeChanged)
+async def follow_merge(tx: UnitOfWork, event: Event[ClientMergeChanged]) -> None:
+    """Two clients are one person, or are not after all: what they want to be sent follows."""
+    told = event.payload
+    state = MergeState(
+        id=UUID(told.client_merge_id),
+        version=event.version,
+        survivor_id=UUID(told.survivor_id),
+        duplicate_id=UUID(told.duplicate_id),
+        undone=told.undone,
+    )
+    await merged_preferences.follow(tx, state)

@@ -248,7 +248,7 @@ async def _to_staff(work: Resources, sending: Sending, email: str, name: str, va
     else:
         async with work.database.transaction(sending.tenant_id) as tx:
             paper = await stationery.load(tx, mail_from)
-            if why := (await suppressions.find(tx, Channel.EMAIL, [email])).get(email):
+            if why := (await suppressions.find(tx, [address := (Channel.EMAIL, email)])).get(address):
                 suppressed[Channel.EMAIL] = why
     return Content(
         email=email,

@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
+from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound
 from services.chassis.ids import new_id
@@ -19,6 +20,9 @@ from services.chassis.jobs.queues import Queue
 from services.chassis.telemetry import current_traceparent
 from services.notify.models import WAITING, Channel, Delivery, Kind, Outcome, State
 
+# Who asks for what was due longer ago is not answered: some of it may be gone.
+KEPT = timedelta(days=730)
+_ROWS_PER_STATEMENT = 1000
 # Providers forget idempotency keys after 24 hours; an hour less leaves room for clocks that differ.
 KEY_LIFETIME = timedelta(hours=23)
 
@@ -39,6 +43,24 @@ QUEUE = Queue(
         " ELSE q.reason END",
     ),
 )
+
+
+# Studio by studio, along the index of what each had due. What is not finished stays, however old.
+FORGET = f"""
+WITH RECURSIVE studios AS (
+    (SELECT tenant_id FROM deliveries ORDER BY tenant_id LIMIT 1)
+    UNION ALL
+    SELECT (SELECT d.tenant_id FROM deliveries d WHERE d.tenant_id > s.tenant_id ORDER BY d.tenant_id LIMIT 1)
+    FROM studios s WHERE s.tenant_id IS NOT NULL
+), old AS (
+    SELECT d.row_id FROM studios s CROSS JOIN LATERAL (
+        SELECT ctid AS row_id FROM deliveries
+        WHERE tenant_id = s.tenant_id AND due_time < $1 AND state NOT IN ('pending', 'sending', 'unknown')
+        ORDER BY due_time LIMIT {_ROWS_PER_STATEMENT}
+    ) d LIMIT {_ROWS_PER_STATEMENT}
+)
+DELETE FROM deliveries WHERE ctid = ANY (ARRAY(SELECT row_id FROM old)) RETURNING 1
+"""  # noqa: S608 - constants only
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +162,7 @@ async def report(
         delivery.accept_time = tx.now()
     if not delivery.provider_message_id:
         delivery.provider, delivery.provider_message_id = provider, provider_message_id
+    delivery.words_hash = None
     if outcome is None:
         delivery.state, delivery.reason = State.ACCEPTED, ""
         what = "accepted"
@@ -166,6 +189,14 @@ def _rank_of(delivery: Delivery) -> int:
     if delivery.outcome:
         return _RANK[Outcome(delivery.outcome)]
     return 1 if delivery.state == State.ACCEPTED else 0
+
+
+async def forget(database: Database) -> int:
+    """Deletes what was due longer ago than it is kept, a little at a time. How many there were."""
+    count = 0
+    while rows := await database.queue(FORGET, database.clock.now() - KEPT):
+        count += len(rows)
+    return count
 
 
 def step(

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import InvalidArgument
+from services.notify import deliveries
 from services.notify.models import Delivery, DismissedWarning
 
 LONGEST_PERIOD = timedelta(days=400)
@@ -47,9 +48,14 @@ async def list_newest(tx: UnitOfWork, page: Page, wanted: Mapping[str, Any]) -> 
 async def figures(
     tx: UnitOfWork, since: datetime, until: datetime
 ) -> tuple[Sequence[RowMapping], Sequence[RowMapping]]:
-    """By channel, and by reason: of messages due in the half-open period. Raises InvalidArgument for a period."""
+    """By channel, and by reason: of messages due in the half-open period, of which all are still there.
+
+    Raises InvalidArgument for a period.
+    """
     if not timedelta() < until - since <= LONGEST_PERIOD:
         raise InvalidArgument("end_time", f"must be after start_time, by at most {LONGEST_PERIOD.days} days")
+    if since < tx.now() - deliveries.KEPT:
+        raise InvalidArgument("start_time", f"messages are kept for {deliveries.KEPT.days} days", reason="TOO_LONG_AGO")
     period = {"tenant": tx.tenant, "since": since, "until": until}
     by_channel = (await tx.session.execute(_BY_CHANNEL, period)).mappings().all()
     return by_channel, (await tx.session.execute(_BY_REASON, period)).mappings().all()

@@ -7,9 +7,11 @@ who holds the delivery's lease: a worker that was thought dead writes nothing an
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import orjson
 
 from services.chassis.db.batches import Batches
@@ -19,10 +21,11 @@ from services.notify.deliveries import step
 from services.notify.models import MAX_ATTEMPTS, Channel, Kind, State
 
 _BEGIN = f"""
-UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1, provider = r.provider,
+UPDATE deliveries d SET state = 'sending', attempts = d.attempts + 1, provider = r.provider, words_hash = r.words,
     first_attempt_time = coalesce(d.first_attempt_time, clock_timestamp()),
     story = d.story || r.line::jsonb
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::text[]) AS r (tenant, id, token, provider, line)
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::text[])
+    AS r (tenant, id, token, provider, words, line)
 WHERE d.tenant_id = r.tenant AND d.id = r.id AND d.lease_token = r.token
     AND d.state IN ('pending', 'sending') AND d.attempts < {MAX_ATTEMPTS}
 RETURNING d.id
@@ -35,6 +38,7 @@ UPDATE deliveries d SET
     attempts = d.attempts - CASE WHEN d.state = 'sending' AND r.uncounted THEN 1 ELSE 0 END,
     accept_time = CASE WHEN r.state = 'accepted' THEN coalesce(d.accept_time, $4) ELSE d.accept_time END,
     provider_message_id = CASE WHEN d.provider_message_id = '' THEN r.message_id ELSE d.provider_message_id END,
+    words_hash = CASE WHEN r.state IN ('sending', 'unknown') THEN d.words_hash END,
     due_at = coalesce(r.due_at, d.due_at),
     story = d.story || r.line::jsonb,
     retry_at = NULL,
@@ -127,10 +131,22 @@ class End:
     keeps_lease: bool = False
 
 
+class Begun(Enum):
+    """What came of noting a call that is about to be made."""
+
+    YES = auto()
+    # Another text of the same words, from and to the same numbers, is on its way: which of them the provider has could
+    # not be told. Nothing was noted.
+    TWIN = auto()
+    # Somebody else has the delivery by now, or it has come to an end.
+    LOST = auto()
+
+
 @dataclass(frozen=True)
 class _Begin:
     sending: Sending
     provider: str
+    words_hash: bytes | None
 
 
 @dataclass
@@ -145,9 +161,13 @@ class Notes:
         self._begins = Batches(self._write_begins, lambda note: (note.sending.id,))
         self._ends = Batches(self._write_ends, lambda note: (note[0].id,))
 
-    async def begin(self, sending: Sending, provider: str) -> bool:
-        """Commits to one more call; False when somebody else has it by now, or it has come to an end."""
-        return await self._begins.ask(_Begin(sending, provider))
+    async def begin(self, sending: Sending, provider: str, words_hash: bytes | None) -> Begun:
+        """Commits to one more call. `words_hash`: of a text, for a provider that forgets keys."""
+        try:
+            written = await self._begins.ask(_Begin(sending, provider, words_hash))
+        except asyncpg.UniqueViolationError:
+            return Begun.TWIN
+        return Begun.YES if written else Begun.LOST
 
     async def end(self, sending: Sending, end: End) -> bool:
         """Writes what came of it; False when somebody else has it by now."""
@@ -169,6 +189,7 @@ class Notes:
             [note.sending.id for note in ordered],
             [note.sending.lease_token for note in ordered],
             [note.provider for note in ordered],
+            [note.words_hash for note in ordered],
             [_line(step(now, "sending", provider=note.provider)) for note in ordered],
         )
         written = {row["id"] for row in rows}

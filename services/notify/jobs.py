@@ -68,3 +68,9 @@ async def apply_provider_events(work: Work, job: Job) -> Outcome:
 async def forget_provider_events(work: Work, _tick_at: datetime) -> None:
     """What was told long ago goes."""
     await provider_events.forget(work.database)
+
+
+@jobs.every("deliveries.retention", timedelta(hours=1))
+async def forget_deliveries(work: Work, _tick_at: datetime) -> None:
+    """What was due long ago goes."""
+    await deliveries.forget(work.database)

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
@@ -56,11 +57,13 @@ def phrase(key: str, language: str = "en") -> str:
     return _PHRASES[spoken(language)][key]
 
 
+@lru_cache(maxsize=4096)  # those of a class read the same
 def day_and_time(instant: datetime, zone: str, language: str = "en") -> str:
     """`Monday, 23 November 2026, 10:00` as a clock in that zone shows it."""
     return _format(instant, zone, _LONG, language)
 
 
+@lru_cache(maxsize=4096)
 def short_time(instant: datetime, zone: str, language: str = "en") -> str:
     """`Mon 23 Nov, 10:00`, in which an SMS pays for few characters."""
     return _format(instant, zone, _SHORT, language)

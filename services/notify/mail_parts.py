@@ -5,52 +5,57 @@ Styles stand on the tags, since many programs drop the rest; the class names are
 
 from collections.abc import Callable, Mapping
 
-from markupsafe import Markup
-
-_HEADING = Markup('<h1 class="ink" style="margin:0 0 16px;font-size:22px;line-height:1.3;color:#1c1f24;">{}</h1>')
-_PARAGRAPH = Markup('<p style="margin:0 0 16px;">{}</p>')
-_ROW = Markup(
-    '<tr><td class="faint" style="padding:4px 16px 4px 0;vertical-align:top;white-space:nowrap;color:#5b606a;">{}</td>'
-    '<td class="ink" style="padding:4px 0;width:100%;color:#1c1f24;">{}</td></tr>'
-)
-_TABLE = Markup(
-    '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="width:100%;margin:0 0 16px;">'
-    "{}</table>"
-)
-_POINTS = Markup('<ul style="margin:0 0 16px;padding:0 0 0 20px;">{}</ul>')
-_POINT = Markup('<li class="ink" style="margin:0 0 4px;color:#1c1f24;">{}</li>')
-_BUTTON = Markup(
-    '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="margin:8px 0 0;"><tr>'
-    '<td class="button" style="border-radius:6px;background-color:#1f6f60;">'
-    '<a class="button" href="{}" style="display:inline-block;padding:12px 20px;border-radius:6px;color:#ffffff;'
-    'text-decoration:none;font-weight:600;">{}</a></td></tr></table>'
-)
+from markupsafe import Markup, escape
 
 
 def _heading(words: str) -> Markup:
-    return _HEADING.format(words)
+    return _html(
+        f'<h1 class="ink" style="margin:0 0 16px;font-size:22px;line-height:1.3;color:#1c1f24;">{escape(words)}</h1>'
+    )
 
 
 def _paragraph(words: str) -> Markup:
-    return _PARAGRAPH.format(words)
+    return _html(f'<p style="margin:0 0 16px;">{escape(words)}</p>')
 
 
 def _row(label: str, value: str) -> Markup:
-    return _ROW.format(label, value) if value else Markup("")
+    if not value:
+        return _html("")
+    return _html(
+        '<tr><td class="faint" style="padding:4px 16px 4px 0;vertical-align:top;white-space:nowrap;color:#5b606a;">'
+        f'{escape(label)}</td><td class="ink" style="padding:4px 0;width:100%;color:#1c1f24;">{escape(value)}</td></tr>'
+    )
 
 
 def _facts(*rows: Markup) -> Markup:
-    return _TABLE.format(Markup("").join(rows))
+    return _html(
+        '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="width:100%;margin:0 0 16px;">'
+        f"{''.join(map(escape, rows))}</table>"
+    )
 
 
 def _button(link: str, words: str) -> Markup:
-    return _BUTTON.format(link, words)
+    return _html(
+        '<table role="presentation" cellpadding="0" cellspacing="0" border="0" style="margin:8px 0 0;"><tr>'
+        '<td class="button" style="border-radius:6px;background-color:#1f6f60;">'
+        f'<a class="button" href="{escape(link)}" style="display:inline-block;padding:12px 20px;border-radius:6px;'
+        f'color:#ffffff;text-decoration:none;font-weight:600;">{escape(words)}</a></td></tr></table>'
+    )
 
 
 def _lines(text: str) -> Markup:
     """Each line of a value as a point of a list."""
-    points = Markup("").join(_POINT.format(line) for line in text.split("\n") if line)
-    return _POINTS.format(points) if points else Markup("")
+    points = "".join(
+        f'<li class="ink" style="margin:0 0 4px;color:#1c1f24;">{escape(line)}</li>'
+        for line in text.split("\n")
+        if line
+    )
+    return _html(f'<ul style="margin:0 0 16px;padding:0 0 0 20px;">{points}</ul>' if points else "")
+
+
+def _html(text: str) -> Markup:
+    """Whose values are escaped; putting them in with `Markup.format` takes ten times as long."""
+    return Markup(text)  # noqa: S704
 
 
 PARTS: Mapping[str, Callable[..., Markup]] = {

@@ -5,16 +5,25 @@ Sending asks `load` for many clients at once. Every change of what may be sent l
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import ARRAY, Uuid, any_, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import check_etag
-from services.notify import consent
-from services.notify.models import Channel, ClientPreferences, DismissedWarning, Kind, PushSubscription, Studio
+from services.chassis.errors import InvalidArgument, check_etag
+from services.notify import client_merges, consent
+from services.notify.models import (
+    Channel,
+    ClientPreferences,
+    Consent,
+    DismissedWarning,
+    Kind,
+    PushSubscription,
+    Studio,
+)
 from services.notify.quiet_hours import QuietHours
 
 # What clients are sent, and so may choose about. The other kinds go to people who work at a studio, or were asked for.
@@ -62,18 +71,26 @@ class Preferences:
 
 
 async def load(tx: UnitOfWork, client_ids: Collection[UUID]) -> dict[UUID, Preferences]:
-    """The preferences of clients; of each one, in two statements."""
-    zone = await _studio_zone(tx)
-    query = select(ClientPreferences).where(
-        ClientPreferences.tenant_id == tx.tenant, ClientPreferences.client_id.in_(client_ids)
+    """The preferences of clients; of each one, in one statement."""
+    # By one parameter: the statement is prepared and planned once, however many are asked for.
+    among = ClientPreferences.client_id == any_(literal(list(client_ids), ARRAY(Uuid)))
+    zone = select(Studio.time_zone).where(Studio.tenant_id == tx.tenant).scalar_subquery().label("zone")
+    nobody = select(zone).subquery()
+    query = (
+        select(nobody.c.zone, ClientPreferences)
+        .select_from(nobody)
+        .outerjoin(ClientPreferences, (ClientPreferences.tenant_id == tx.tenant) & among)
     )
-    stored = {row.client_id: _of_row(row, zone) for row in await tx.session.scalars(query)}
-    nothing_said = Preferences(zone=zone)
+    rows = (await tx.session.execute(query)).all()
+    zone_of_studio = rows[0].zone or NO_ZONE
+    stored = {row.client_id: _of_row(row, zone_of_studio) for _, row in rows if row is not None}
+    nothing_said = Preferences(zone=zone_of_studio)
     return {client_id: stored.get(client_id, nothing_said) for client_id in client_ids}
 
 
 async def get(tx: UnitOfWork, client_id: UUID) -> tuple[ClientPreferences, str]:
-    """What the client has said, with the zone that holds for its quiet hours."""
+    """What the client, or whom it became, has said, with the zone that holds for its quiet hours."""
+    client_id = await client_merges.current(tx, client_id)
     row = await tx.session.get(ClientPreferences, (tx.tenant, client_id))
     row = row or ClientPreferences(**_nothing(tx, client_id))
     return row, row.time_zone or await _studio_zone(tx)
@@ -82,9 +99,17 @@ async def get(tx: UnitOfWork, client_id: UUID) -> tuple[ClientPreferences, str]:
 async def update(
     tx: UnitOfWork, client_id: UUID, changes: Mapping[str, Any], *, etag: str, source: consent.Source, principal: str
 ) -> tuple[ClientPreferences, str]:
-    """Changes columns of a client's preferences. Raises Aborted/ETAG_MISMATCH."""
-    row = await _lock(tx, client_id)
+    """Changes columns of the preferences of a client, or whom it became. Raises Aborted/ETAG_MISMATCH."""
+    row = await _lock_current(tx, client_id)
     check_etag(etag, row.etag)
+    await change(tx, row, changes, source=source, principal=principal)
+    return row, row.time_zone or await _studio_zone(tx)
+
+
+async def change(
+    tx: UnitOfWork, row: ClientPreferences, changes: Mapping[str, Any], *, source: consent.Source, principal: str
+) -> None:
+    """Changes columns of a locked row."""
     if "opt_outs" in changes:
         await _record_consents(tx, row, frozenset(changes["opt_outs"]), source, principal)
     for column, value in changes.items():
@@ -93,28 +118,72 @@ async def update(
             setattr(row, column, value)
     row.touch(tx.now())
     await tx.session.flush()
-    return row, row.time_zone or await _studio_zone(tx)
 
 
 async def opt_out(tx: UnitOfWork, client_id: UUID, kind: Kind | None, channel: Channel, principal: str) -> None:
     """One click: no more of this kind by this channel, or of no kind. Doing it again changes nothing."""
-    row = await _lock(tx, client_id)
+    row = await _lock_current(tx, client_id)
     wanted = sorted({*row.opt_outs, f"{kind or ALL}/{channel}"})
     if wanted != row.opt_outs:
-        source = consent.Source.UNSUBSCRIBE
-        await update(tx, client_id, {"opt_outs": wanted}, etag="", source=source, principal=principal)
+        await change(tx, row, {"opt_outs": wanted}, source=consent.Source.UNSUBSCRIBE, principal=principal)
+
+
+async def record_consent(
+    tx: UnitOfWork,
+    client_id: UUID,
+    *,
+    kind: str,
+    channel: Channel,
+    granted: bool,
+    source: consent.Source,
+    principal: str,
+    at: datetime,
+) -> Consent:
+    """Keeps what a client said elsewhere at that time. What it says holds, unless something was said later.
+
+    Raises InvalidArgument/TIME_IN_FUTURE.
+    """
+    if at > tx.now():
+        raise InvalidArgument("consent.time", "is yet to come", reason="TIME_IN_FUTURE")
+    row = await _lock_current(tx, client_id)
+    later = await consent.said_later(tx, row.client_id, kind, channel, at)
+    opt_out = f"{kind}/{channel}"
+    wanted = sorted({*row.opt_outs} - {opt_out} if granted else {*row.opt_outs, opt_out})
+    if not later and wanted != row.opt_outs:
+        tx.note_change("opt_outs", row.opt_outs, wanted)
+        row.opt_outs = wanted
+        row.touch(tx.now())
+    return await consent.add(
+        tx,
+        client_id=row.client_id,
+        kind=kind,
+        channel=channel,
+        granted=granted,
+        source=source,
+        principal=principal,
+        at=at,
+    )
 
 
 async def forget(tx: UnitOfWork, client_id: UUID) -> None:
     """The client is no more."""
+    await client_merges.forget(tx, client_id)
     for table in (ClientPreferences, DismissedWarning, PushSubscription):
         await tx.session.execute(delete(table).where(table.tenant_id == tx.tenant, table.client_id == client_id))
 
 
-async def _lock(tx: UnitOfWork, client_id: UUID) -> ClientPreferences:
+async def lock(tx: UnitOfWork, client_id: UUID) -> ClientPreferences:
     """The client's row, made when there is none, kept as it is for this transaction."""
     await tx.session.execute(insert(ClientPreferences).values(_nothing(tx, client_id)).on_conflict_do_nothing())
     return await tx.session.get_one(ClientPreferences, (tx.tenant, client_id), with_for_update=True)
+
+
+async def _lock_current(tx: UnitOfWork, client_id: UUID) -> ClientPreferences:
+    """The row of the client, or of whom it became: also of whom it became while the row was waited for."""
+    row = await lock(tx, await client_merges.current(tx, client_id))
+    while (current := await client_merges.current(tx, client_id)) != row.client_id:
+        row = await lock(tx, current)
+    return row
 
 
 async def _record_consents(

@@ -4,21 +4,22 @@ A webhook is checked, stored and answered; a job does what follows from it. The 
 come in any order: each is stored once by the provider's id of it, and what it says is applied by its own time.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import delete, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
+from services.chassis.db.batches import Batches
 from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition
 from services.chassis.ids import new_id
-from services.chassis.telemetry import logger
+from services.chassis.telemetry import current_traceparent, logger
 from services.notify import consent, deliveries, senders, suppressions
 from services.notify.models import Channel, Outcome, ProviderEvent
 from services.notify.providers import resend, sendgrid, twilio
@@ -38,6 +39,37 @@ _CHUNK = 100
 # What was sent holds addresses. Its id holds none, and tells for longer that a webhook was there before.
 PAYLOAD_KEPT = timedelta(days=35)
 KEPT = timedelta(days=730)
+
+
+# What was told before is not stored, and no job is made for it.
+_STORE = """
+WITH told AS (
+    SELECT * FROM unnest($4::uuid[], $5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
+        AS r (id, provider, account, external_id, payload, job, traceparent)
+), stored AS (
+    INSERT INTO provider_events (id, provider, account, external_id, payload, create_time)
+    SELECT id, provider, account, external_id, payload::jsonb, $2 FROM told ORDER BY provider, account, external_id
+    ON CONFLICT DO NOTHING RETURNING id
+)
+INSERT INTO jobs (id, kind, dedup_key, args, due_at, traceparent)
+SELECT t.job, $1, t.job::text, jsonb_build_object('event_ids', jsonb_agg(t.id)), $3, t.traceparent
+FROM told t JOIN stored USING (id) GROUP BY t.job, t.traceparent
+"""
+
+
+class _Row(NamedTuple):
+    """An event to be stored, and the job that applies it with up to _CHUNK others."""
+
+    event_id: UUID
+    provider: str
+    account: str
+    external_id: str
+    payload: str
+    job_id: UUID
+
+
+# The events of one request, and its trace.
+_Told = tuple[Sequence[_Row], str | None]
 
 
 @cache
@@ -62,24 +94,26 @@ async def receive(database: Database, settings: NotifySettings, provider: str, w
     reader = readers_of(settings).get(provider)
     if reader is None:
         raise FailedPrecondition("webhooks of this provider are not set up", reason="WEBHOOK_NOT_SET_UP")
-    rows = [
-        {
-            "id": new_id(),
-            "provider": provider,
-            "account": event.account,
-            "external_id": _storable(event.external_id)[:_LONGEST_ID],
-            "payload": _storable(event.payload),
-            "create_time": real_now(),
-        }
-        for event in reader.open(webhook)
-    ]
-    async with database.transaction() as tx:
-        stored = insert(ProviderEvent).on_conflict_do_nothing().returning(ProviderEvent.id)
-        fresh = [str(event_id) for event_id in await tx.session.scalars(stored, rows)]
-        for start in range(0, len(fresh), _CHUNK):
-            chunk = fresh[start : start + _CHUNK]
-            await tx.enqueue(APPLY_JOB, chunk[0], args={"event_ids": chunk})
+    rows: list[_Row] = []
+    for number, event in enumerate(reader.open(webhook)):
+        job = new_id() if number % _CHUNK == 0 else rows[-1].job_id
+        external_id, payload = _storable(event.external_id)[:_LONGEST_ID], _storable(event.payload)
+        rows.append(_Row(new_id(), provider, event.account, external_id, json.dumps(payload), job))
+    if rows:
+        await _intake_of(database).ask((rows, current_traceparent()))
     return reader.answer(webhook)
+
+
+@cache
+def _intake_of(database: Database) -> Batches[_Told, None]:
+    """What is told at the same moment is stored in one statement and one commit."""
+
+    async def store(batch: Sequence[_Told]) -> Sequence[None]:
+        rows = [(*row, traceparent) for told, traceparent in batch for row in told]
+        await database.queue(_STORE, APPLY_JOB, real_now(), database.clock.now(), *map(list, zip(*rows, strict=True)))
+        return [None] * len(batch)
+
+    return Batches(store, lambda _: ())
 
 
 async def apply(database: Database, settings: NotifySettings, event_ids: Sequence[UUID]) -> int:

@@ -24,6 +24,8 @@ Recipient = BatchGetRecipientsResponse.Recipient
 
 # That booking answers in one call, of each kind.
 MOST = 100
+# Asked about at the same moment. Much more than in one call, so that few calls are about a part of a studio's.
+TOGETHER = 10 * MOST
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ class Recipients:
     _asks: "Batches[Subject, Answer]" = field(init=False)
 
     def __post_init__(self) -> None:
-        self._asks = Batches(self._ask_all, lambda _: ())
+        self._asks = Batches(self._ask_all, lambda _: (), largest=TOGETHER)
 
     async def of(self, subject: Subject) -> Addressee | None:
         """None when booking does not know the subject. Raises AioRpcError when it cannot be asked."""
@@ -99,19 +101,22 @@ class Recipients:
             return dict.fromkeys(subjects, error)
         async with self.work.database.transaction(tenant) as tx:
             wanted = await preferences.load(tx, {UUID(recipient.client_id) for recipient in found})
-            mails = await suppressions.find(tx, Channel.EMAIL, {recipient.email for recipient in found})
-            texts = await suppressions.find(tx, Channel.SMS, {recipient.phone for recipient in found})
+            addresses = {recipient.client_id: _addresses(recipient) for recipient in found}
+            suppressed = await suppressions.find(tx, {each for some in addresses.values() for each in some})
             paper = await stationery.load(tx, cast(NotifySettings, self.work.settings).mail_from)
-        answers: dict[Subject, Answer] = {}
-        for recipient in found:
-            why = {Channel.EMAIL: mails.get(recipient.email), Channel.SMS: texts.get(recipient.phone)}
-            answers[_subject_of(tenant, recipient)] = Addressee(
+        return {
+            _subject_of(tenant, recipient): Addressee(
                 recipient,
                 wanted[UUID(recipient.client_id)],
-                {channel: reason for channel, reason in why.items() if reason},
+                {each[0]: suppressed[each] for each in addresses[recipient.client_id] if each in suppressed},
                 paper,
             )
-        return answers
+            for recipient in found
+        }
+
+
+def _addresses(recipient: Recipient) -> list[tuple[Channel, str]]:
+    return [(Channel.EMAIL, recipient.email), (Channel.SMS, recipient.phone)]
 
 
 def _subject_of(tenant: UUID, recipient: Recipient) -> Subject:

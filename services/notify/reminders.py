@@ -84,6 +84,8 @@ async def arrange(tx: UnitOfWork, booking: RemindedBooking, *, since: datetime) 
             del offsets[Channel.PUSH]
         wanted = reminders_of(booking, offsets, wishes, since=since, now=tx.now(), waiting=waiting)
     for key, row in known.items():
+        # Clients are merged, and their bookings move.
+        row.client_id = booking.client_id
         _settle(tx, row, wanted.get(key), _why_not(booking, row))
     fresh = [_plan(booking, key, reminder) for key, reminder in wanted.items() if key not in known]
     await deliveries.plan(tx, *fresh)

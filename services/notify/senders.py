@@ -7,7 +7,7 @@ from email.utils import parseaddr
 from uuid import UUID
 
 import phonenumbers
-from sqlalchemy import delete, select
+from sqlalchemy import Uuid, delete, literal, select
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import IntegrityError
 
@@ -46,8 +46,16 @@ async def put_studio(tx: UnitOfWork, *, version: int, display_name: str, time_zo
 
 async def brand(tx: UnitOfWork, mail_from: str) -> Brand:
     """The studio's own names and addresses, or the platform's: `mail_from`, under the studio's name."""
-    studio = await tx.session.get(Studio, tx.tenant)
-    sender = await get(tx)
+    # Of either table there may be no row: nothing is joined to both.
+    nothing = select(literal(tx.tenant, Uuid).label("tenant_id")).subquery()
+    query = (
+        select(Studio, Sender)
+        .select_from(nothing)
+        .outerjoin(Studio, Studio.tenant_id == nothing.c.tenant_id)
+        .outerjoin(Sender, Sender.tenant_id == nothing.c.tenant_id)
+    )
+    studio, sender = (await tx.session.execute(query)).one()
+    sender = sender or _empty(tx)
     platform_name, platform_address = parseaddr(mail_from)
     display_name = studio.display_name if studio else ""
     name = _NOT_IN_NAMES.sub(" ", sender.mail_name or display_name or platform_name)
@@ -63,8 +71,7 @@ async def brand(tx: UnitOfWork, mail_from: str) -> Brand:
 
 async def get(tx: UnitOfWork) -> Sender:
     """The studio's sender; an empty one while nobody has set it."""
-    sender = await tx.session.get(Sender, tx.tenant)
-    return sender or Sender(tenant_id=tx.tenant, version=0, **dict.fromkeys(MUTABLE, ""))
+    return await tx.session.get(Sender, tx.tenant) or _empty(tx)
 
 
 async def update(tx: UnitOfWork, changes: Mapping[str, str], etag: str) -> Sender:
@@ -90,6 +97,10 @@ async def update(tx: UnitOfWork, changes: Mapping[str, str], etag: str) -> Sende
 async def studio_of(tx: UnitOfWork, number: str) -> UUID | None:
     """The studio whose number this is, E.164; asked before any studio is known."""
     return await tx.session.scalar(select(SenderNumber.studio_id).where(SenderNumber.number == number))
+
+
+def _empty(tx: UnitOfWork) -> Sender:
+    return Sender(tenant_id=tx.tenant, version=0, **dict.fromkeys(MUTABLE, ""))
 
 
 async def _take_number(tx: UnitOfWork, number: str) -> None:

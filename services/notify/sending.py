@@ -4,6 +4,8 @@ A crash anywhere leads here again. What a provider may have taken without saying
 where the provider sends once per key; else it is looked for there, and never sent again.
 """
 
+import hashlib
+import hmac
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
@@ -17,7 +19,7 @@ from services.chassis.jobs.registry import Outcome, Recorded, Retry, Work
 from services.chassis.telemetry import logger
 from services.notify import contents, letters
 from services.notify.deliveries import KEY_LIFETIME
-from services.notify.handing_over import End, Notes, Sending
+from services.notify.handing_over import Begun, End, Notes, Sending
 from services.notify.letters import Letter
 from services.notify.models import MAX_ATTEMPTS, Channel, State
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotAsked, NotSent, Rejected, Unclear
@@ -42,6 +44,7 @@ FOUND_BY_NOW = timedelta(seconds=110)
 # A provider that cannot be looked through for so long: somebody else has to look.
 LOOKED_LONG_ENOUGH = timedelta(minutes=15)
 _CLOCKS_DIFFER = timedelta(minutes=1)
+AFTER_TWIN = "a text of the same words to the same number is on its way"
 NO_TEXTS = "text messages are not set up"
 NO_PUSHES = "push messages are not set up"
 # Whoever takes a message of its channel.
@@ -114,8 +117,12 @@ async def _call(desk: Desk, sending: Sending, letter: Letter, provider: Taker) -
     if sending.calls >= MAX_ATTEMPTS:
         reason = sending.reason or f"no answer from the {_called(sending.channel)} provider"
         return await _finish(desk, sending, End(State.FAILED, reason))
-    if not await desk.notes.begin(sending, provider.name):
-        return Recorded()
+    words_hash = _words_hash(desk, letter) if isinstance(letter, Sms) else None
+    match await desk.notes.begin(sending, provider.name, words_hash):
+        case Begun.LOST:
+            return Recorded()
+        case Begun.TWIN:
+            return Retry(AFTER_TWIN)
     crashpoint("notify_before_provider")
     try:
         message_id = await _hand_over(letter, provider, key_of(sending.tenant_id, sending.id))
@@ -202,6 +209,12 @@ async def _pause(
     await desk.notes.end(sending, end)
     asked = answer.retry_after if answer else None
     return Retry(end.what or str(end.state), asked if asked is not None else seconds)
+
+
+def _words_hash(desk: Desk, text: Sms) -> bytes:
+    """By what two texts are known to be the same to their reader, and to who looks for them at the provider."""
+    words = "\0".join((text.sender, text.to, text.text))
+    return hmac.new(desk.work.settings.secret.encode(), words.encode(), hashlib.sha256).digest()
 
 
 def _repeatable(provider: Taker) -> bool:

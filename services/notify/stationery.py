@@ -72,5 +72,5 @@ def plain(mail_from: str) -> Stationery:
 
 
 async def load(tx: UnitOfWork, mail_from: str) -> Stationery:
-    """Of the transaction's studio, in three statements; `mail_from` is the platform's own sender."""
+    """Of the transaction's studio, in two statements; `mail_from` is the platform's own sender."""
     return Stationery(tx.tenant, await senders.brand(tx, mail_from), await message_templates.own(tx))

@@ -10,7 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 
-from sqlalchemy import select
+from sqlalchemy import ARRAY, LargeBinary, Select, any_, literal, select
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -58,22 +58,26 @@ async def put(
     )
 
 
-async def find(tx: UnitOfWork, channel: Channel, addresses: Collection[str]) -> dict[str, str]:
+async def find(tx: UnitOfWork, asked: Collection[tuple[Channel, str]]) -> dict[tuple[Channel, str], str]:
     """Which of these addresses are suppressed, and why, in words for the studio."""
-    key = await _key(tx)
-    hashes = {_hash(key, channel, address): address for address in addresses}
+    key = await tx.session.scalar(_key_of(tx))
+    if key is None:
+        # Nobody has been written down yet.
+        return {}
+    # Several may be spellings of one.
+    hashes = {each: _hash(key, *each) for each in asked}
+    # By one parameter: the statement is prepared and planned once, however many are asked for.
+    among = Suppression.address_hash == any_(literal(list({*hashes.values()}), ARRAY(LargeBinary)))
     query = select(Suppression.address_hash, Suppression.reason).where(
-        Suppression.tenant_id == tx.tenant,
-        Suppression.channel == channel,
-        Suppression.address_hash.in_(hashes),
-        Suppression.active,
+        Suppression.tenant_id == tx.tenant, Suppression.channel.in_(Channel), among, Suppression.active
     )
-    found: dict[str, set[Reason]] = {}
+    found: dict[bytes, set[str]] = {}
     for address_hash, reason in await tx.session.execute(query):
-        found.setdefault(hashes[address_hash], set()).add(Reason(reason))
+        found.setdefault(address_hash, set()).add(reason)
     return {
-        address: _WORDS[channel, next(reason for reason in Reason if reason in reasons)]
-        for address, reasons in found.items()
+        each: _WORDS[each[0], next(reason for reason in Reason if reason in found[address_hash])]
+        for each, address_hash in hashes.items()
+        if address_hash in found
     }
 
 
@@ -84,13 +88,16 @@ async def hash_of(tx: UnitOfWork, channel: Channel, address: str) -> bytes:
 
 async def _key(tx: UnitOfWork) -> bytes:
     """The studio's own, made when first needed, also by two at once."""
-    mine = select(AddressKey.key).where(AddressKey.tenant_id == tx.tenant)
-    if (key := await tx.session.scalar(mine)) is None:
+    if (key := await tx.session.scalar(_key_of(tx))) is None:
         made = insert(AddressKey).values(tenant_id=tx.tenant, key=secrets.token_bytes(_KEY_BYTES))
         await tx.session.execute(made.on_conflict_do_nothing())
-        key = await tx.session.scalar(mine)
+        key = await tx.session.scalar(_key_of(tx))
     assert key is not None
     return key
+
+
+def _key_of(tx: UnitOfWork) -> Select[bytes]:
+    return select(AddressKey.key).where(AddressKey.tenant_id == tx.tenant)
 
 
 def _hash(key: bytes, channel: Channel, address: str) -> bytes:

@@ -87,13 +87,13 @@ def render(
     said = _tidied(values, frame.studio)
     subject = tidy(_compiled(source.subject, escape=False).render(said), MAX_SUBJECT)
     around = {"subject": subject, "kind": kind, "language": language, "frame": frame}
-    reason = _our_plain.get_template(f"{language}/reason.txt").render(said, **around).strip()
+    reason = _reason(kind, language)
     text = _compiled(source.text, escape=False).render(said).strip()
     html = _compiled(source.html, escape=True).render(said)
     return Words(
         subject,
-        _our_plain.get_template("layout.txt").render(text=text, reason=reason, **around).strip() + "\n",
-        _our_escaping.get_template("layout.html").render(content=html, reason=reason, **around),
+        _ours("layout.txt").render(text=text, reason=reason, **around).strip() + "\n",
+        _ours("layout.html").render(content=html, reason=reason, **around),
     )
 
 
@@ -123,7 +123,7 @@ def render_push(
 
 def page_template(name: str) -> Template:
     """A page of our own for browsers."""
-    return _our_escaping.get_template(name)
+    return _ours(name)
 
 
 def tidy(value: str, limit: int = MAX_NAME) -> str:
@@ -140,6 +140,18 @@ def _tidied_value(name: str, value: str) -> str:
     if name in LISTS:
         return "\n".join(tidy(line, MAX_LINE) for line in value.split("\n")[:MAX_LINES])
     return value if name == "link" else tidy(value)
+
+
+@cache
+def _reason(kind: Kind, language: str) -> str:
+    """Why the reader gets it."""
+    return _ours(f"{language}/reason.txt").render(kind=kind).strip()
+
+
+@cache
+def _ours(name: str) -> Template:
+    """What stands around the words, from its file."""
+    return (_our_escaping if name.endswith(".html") else _our_plain).get_template(name)
 
 
 @lru_cache(maxsize=1024)

@@ -556,8 +556,8 @@ MUTANTS = [
     Mutant(
         "a webhook that comes again is stored once",
         "services/notify/provider_events.py",
-        ".on_conflict_do_nothing().returning",
-        ".returning",
+        "ON CONFLICT DO NOTHING RETURNING id",
+        "RETURNING id",
         f"{NOTIFY}/test_webhooks.py::test_duplicates_and_disorder_change_nothing",
     ),
     Mutant(
@@ -734,6 +734,27 @@ MUTANTS = [
         "if isinstance(answer, Unclear) and not _repeatable(provider):",
         "if False:",
         f"{NOTIFY}/test_texts.py::test_taken_without_an_answer_it_is_found_and_not_sent_again",
+    ),
+    Mutant(
+        "what somebody holds for a moment is looked at again",
+        "services/chassis/jobs/worker.py",
+        "_CLAIM_ATTEMPTS = 20",
+        "_CLAIM_ATTEMPTS = 1",
+        f"{CHASSIS}/test_jobs.py::test_what_somebody_holds_for_a_moment_is_looked_at_again",
+    ),
+    Mutant(
+        "what either of two merged clients has stopped stays stopped",
+        "services/notify/preferences.py",
+        "while (current := await client_merges.current(tx, client_id)) != row.client_id:",
+        "while (current := row.client_id) != row.client_id:",
+        f"{NOTIFY}/test_client_merges.py::test_what_is_stopped_while_a_merge_is_told_is_not_lost",
+    ),
+    Mutant(
+        "of texts with the same words one is on its way at a time",
+        "services/notify/sending.py",
+        "_words_hash(desk, letter) if isinstance(letter, Sms) else None",
+        "None",
+        f"{NOTIFY}/test_texts.py::test_of_two_with_the_same_words_one_is_on_its_way_at_a_time",
     ),
     Mutant(
         "a text whose sender died is looked for and not sent again",
@@ -1041,8 +1062,8 @@ MUTANTS = [
     Mutant(
         "that a provider is about to be called is committed before it is called",
         "services/notify/sending.py",
-        "if not await desk.notes.begin(sending, provider.name):",
-        "if False:",
+        "match await desk.notes.begin(sending, provider.name, words_hash):",
+        "match Begun.YES:",
         f"{NOTIFY}/test_texts.py::test_dying_while_it_is_sent_it_is_looked_for",
     ),
     Mutant(

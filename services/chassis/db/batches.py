@@ -38,8 +38,9 @@ class Batches(Generic[Request, Answer]):
         self,
         run: Callable[[Sequence[Request]], Awaitable[Sequence[Answer]]],
         keys: Callable[[Request], Collection[Hashable]],
+        largest: int = LARGEST,
     ) -> None:
-        self._run, self._keys = run, keys
+        self._run, self._keys, self._largest = run, keys, largest
         self._waiting: deque[_Waiting[Request, Answer]] = deque()
         # Lanes that take batches. One that has ended is among the tasks for a moment still, in which callers ask again.
         self._lanes = 0
@@ -87,7 +88,7 @@ class Batches(Generic[Request, Answer]):
         batch: list[_Waiting[Request, Answer]] = []
         taken: set[Hashable] = set()
         left: list[_Waiting[Request, Answer]] = []
-        while self._waiting and len(batch) < LARGEST:
+        while self._waiting and len(batch) < self._largest:
             waiting = self._waiting.popleft()
             if waiting.answer.done():
                 continue

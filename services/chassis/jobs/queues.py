@@ -85,6 +85,14 @@ class Queue:
         )
 
     @property
+    def passed_over(self) -> str:
+        """Of ids $2 of kinds $3 those that are due at $1 and that nobody has: a claim found them locked."""
+        return (
+            f"SELECT id FROM {self.table} WHERE {self.is_due}"  # noqa: S608 - constants only
+            " AND id = ANY($2::uuid[]) AND kind = ANY($3::text[])"
+        )
+
+    @property
     def renew(self) -> str:
         """The lease of ids $1 under token $3 for another $2 seconds."""
         return (

@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 from uuid import UUID, uuid4
 
 from opentelemetry.trace import SpanKind
@@ -19,6 +20,9 @@ log = logger(__name__)
 
 # As often as fits into a lease; after that the jobs run again.
 _RECORD_ATTEMPTS = 10
+# For as long as an announcement may take.
+_CLAIM_ATTEMPTS = 20
+_CLAIM_PAUSE = 0.05
 
 
 class Worker:
@@ -31,9 +35,7 @@ class Worker:
     async def run(self, ids: Sequence[UUID]) -> None:
         """Runs what is still to be done of an announced chunk. Raises when the database is away."""
         token = uuid4()
-        rows = await self._work.database.queue(
-            self._jobs.queue.claim, self._work.clock.now(), ids, list(self._jobs.kinds), token, self._timing.lease
-        )
+        rows = await self._claim(ids, token)
         if not rows:
             return
         crashpoint("worker_after_claim")
@@ -51,6 +53,20 @@ class Worker:
             renewal.cancel()
             for task in running:
                 task.cancel()
+
+    async def _claim(self, ids: Sequence[UUID], token: UUID) -> list[Any]:
+        """What nobody else has. A dispatcher that comes second holds rows for a moment that another has announced: a
+        claim passes over them, and without a second look they would wait to be announced again."""
+        database, queue, rows = self._work.database, self._jobs.queue, list[Any]()
+        kinds, now = list(self._jobs.kinds), self._work.clock.now()
+        for _ in range(_CLAIM_ATTEMPTS):
+            rows += await database.queue(queue.claim, now, ids, kinds, token, self._timing.lease)
+            rest = {*ids} - {row["id"] for row in rows}
+            ids = [row["id"] for row in await database.queue(queue.passed_over, now, list(rest), kinds)] if rest else []
+            if not ids:
+                break
+            await asyncio.sleep(_CLAIM_PAUSE)
+        return rows
 
     async def _run(self, job: Job) -> Outcome:
         async with self._slots[job.kind]:

@@ -16,6 +16,7 @@ from services.notify.models.deliveries import (
 from services.notify.models.push_subscriptions import PushSubscription
 from services.notify.models.studios import (
     AddressKey,
+    ClientMerge,
     ClientPreferences,
     Consent,
     DismissedWarning,
@@ -34,6 +35,7 @@ __all__ = [
     "AddressKey",
     "Base",
     "Channel",
+    "ClientMerge",
     "ClientPreferences",
     "Consent",
     "Delivery",

@@ -5,7 +5,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import BigInteger, CheckConstraint, Index, LargeBinary, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from services.chassis.db.models import Tenanted, Versioned
@@ -94,6 +94,8 @@ class Delivery(Tenanted, Base):
     # When those who run the studio were told that it failed.
     alert_time: Mapped[datetime | None]
     provider: Mapped[str] = mapped_column(server_default="")
+    # Keyed hash of the words, the numbers from and to, while a text message is on its way.
+    words_hash: Mapped[bytes | None] = mapped_column(LargeBinary)
     provider_message_id: Mapped[str] = mapped_column(server_default="")
     # Why it was skipped or failed, or why the last attempt did not succeed. Nothing personal.
     reason: Mapped[str] = mapped_column(server_default="")
@@ -129,6 +131,14 @@ class Delivery(Tenanted, Base):
             "provider_message_id",
             unique=True,
             postgresql_where=text("provider_message_id <> ''"),
+        ),
+        # A provider that forgets keys is looked through for words: of those that are the same one is on its way.
+        Index(
+            "uq_deliveries_words",
+            "tenant_id",
+            "words_hash",
+            unique=True,
+            postgresql_where=text("words_hash IS NOT NULL AND state IN ('sending', 'unknown')"),
         ),
         # Jobs are found by their id alone.
         Index(None, "id"),

@@ -72,6 +72,26 @@ class ClientPreferences(Versioned, Base):
     )
 
 
+class ClientMerge(Base):
+    """That a client became another one: a projection of booking's events, the newest version of each."""
+
+    __tablename__ = "client_merges"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    survivor_id: Mapped[UUID]
+    duplicate_id: Mapped[UUID]
+    undone: Mapped[bool]
+    # What the survivor's preferences got of the duplicate's, so that it can be given back.
+    taken: Mapped[dict[str, Any]]
+
+    __table_args__ = (
+        Index(None, "tenant_id", "survivor_id"),
+        Index(None, "tenant_id", "duplicate_id"),
+    )
+
+
 class Consent(Tenanted, Base):
     """That somebody agreed to be sent something, or took it back: who, when and how. Never changed, never deleted."""
 

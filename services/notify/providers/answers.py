@@ -16,7 +16,7 @@ class Rejected(NotSent):
 
 
 class Deferred(NotSent):
-    """Certainly not accepted, but it may be later: a rate limit, an account that needs attention."""
+    """Certainly not accepted, but it may be later: a rate limit, an account that needs attention. Tried again."""
 
 
 class NotReached(Deferred):
@@ -28,7 +28,14 @@ class NotAsked(Deferred):
 
 
 class Unclear(NotSent):
-    """Accepted or not: time-out, broken connection, an error on the provider's side."""
+    """Accepted or not: time-out, broken connection, an error on the provider's side.
+
+    Every 5xx is one. Some come from before anything was taken, but none says so: the same 500 comes after a message was
+    queued, a 502, 503 or 504 from somebody between us and who took it. So a provider that keeps keys is called again
+    under the same one, and one that keeps none (Twilio, SendGrid) is not: there the message is looked for, or its
+    webhook waited for, and what is not found ends as failed. Certain, and so Deferred, are only a connection that was
+    never made, a refusal for now by 429, and one of the account.
+    """
 
 
 class AcceptedBefore(NotSent):

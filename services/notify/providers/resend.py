@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import aiohttp
+import orjson
 import resend
 from resend.exceptions import NoContentError, ResendError
 from resend.http_client_async import AsyncHTTPClient
@@ -78,7 +79,9 @@ class _KeptConnections(AsyncHTTPClient):
             connector = aiohttp.TCPConnector(limit=MOST_AT_ONCE)
             self._session = aiohttp.ClientSession(timeout=self._timeout, connector=connector)
         try:
-            async with self._session.request(method, url, headers=headers, json=json, data=data) as response:
+            # The bytes of a mail, by a faster encoder than the client's own.
+            body, typed = orjson.dumps(json), {**headers, "Content-Type": "application/json"}
+            async with self._session.request(method, url, headers=typed, data=body) as response:
                 return await response.read(), response.status, response.headers
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             raise NotReached("the mail provider could not be reached") from None

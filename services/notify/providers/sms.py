@@ -33,7 +33,8 @@ class SmsProvider(Protocol):
     async def find(self, sms: Sms, since: datetime) -> Sequence[str]:
         """Ids of the messages with these words, from and to these numbers, taken since then; the oldest first.
 
-        The provider does not say under which key it took them: of two deliveries with the same words each gets one.
+        The provider does not say under which key it took them; so of deliveries with the same words one is on its way
+        at a time (`handing_over.Begun.TWIN`).
         Raises NotSent when it cannot be asked.
         """
         ...

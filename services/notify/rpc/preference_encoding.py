@@ -56,6 +56,16 @@ def encode(row: ClientPreferences, zone: str) -> pb.Preferences:
     )
 
 
+def decode_kind(kind: "Delivery.Kind.ValueType", field: str) -> str:
+    """Raises InvalidArgument/KIND_NOT_OPTIONAL."""
+    if not kind:
+        return ALL
+    name = Delivery.Kind.Name(kind).lower()
+    if Kind(name) not in CLIENT_KINDS:
+        raise InvalidArgument(field, "is not sent to clients", reason="KIND_NOT_OPTIONAL")
+    return name
+
+
 def encode_consent(row: Consent, client_id: UUID) -> pb.Consent:
     return pb.Consent(
         name=f"studios/{row.tenant_id}/clients/{client_id}/consents/{row.id}",
@@ -71,11 +81,7 @@ def encode_consent(row: Consent, client_id: UUID) -> pb.Consent:
 def _opt_outs(preferences: pb.Preferences) -> list[str]:
     texts = set()
     for number, opt_out in enumerate(preferences.opt_outs):
-        kind = Delivery.Kind.Name(opt_out.kind).lower() if opt_out.kind else ALL
-        if kind != ALL and Kind(kind) not in CLIENT_KINDS:
-            raise InvalidArgument(
-                f"preferences.opt_outs[{number}].kind", "is not sent to clients", reason="KIND_NOT_OPTIONAL"
-            )
+        kind = decode_kind(opt_out.kind, f"preferences.opt_outs[{number}].kind")
         texts.add(f"{kind}/{Delivery.Channel.Name(opt_out.channel).lower()}")
     return sorted(texts)
 

@@ -10,12 +10,12 @@ from powerhouse.notify.v1.preference_service_pb2_grpc import PreferenceServiceSe
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
-from services.chassis.rpc.codec import masked_fields, to_timestamp
+from services.chassis.rpc.codec import from_timestamp, masked_fields, to_timestamp
 from services.notify import consent, preferences, reminders, senders, unsubscribe
 from services.notify.links import Link, Links
 from services.notify.models import Channel
 from services.notify.rpc.names import of_client, reachable_client
-from services.notify.rpc.preference_encoding import MUTABLE, decode, encode, encode_consent
+from services.notify.rpc.preference_encoding import MUTABLE, decode, decode_kind, encode, encode_consent
 
 _NAME = "studios/*/clients/*/preferences"
 
@@ -43,7 +43,7 @@ class PreferenceServicer(PreferenceServiceServicer):
             changed = await preferences.update(
                 tx, client_id, changes, etag=given.etag, source=source, principal=call.principal.name
             )
-            await reminders.rearrange(tx, client_id)
+            await reminders.rearrange(tx, changed[0].client_id)
             return encode(*changed)
 
         return await self._database.write(change)
@@ -57,6 +57,28 @@ class PreferenceServicer(PreferenceServiceServicer):
         return pb.ListConsentsResponse(
             consents=[encode_consent(row, client_id) for row in shown], next_page_token=token
         )
+
+    async def CreateConsent(self, request: pb.CreateConsentRequest, context: Any) -> pb.Consent:
+        given, call = request.consent, current_call()
+        kind = decode_kind(given.kind, "consent.kind")
+        client_id = await reachable_client(self._resources, of_client(request.parent, "studios/*/clients/*", "parent"))
+
+        async def change(tx: UnitOfWork) -> pb.Consent:
+            row = await preferences.record_consent(
+                tx,
+                client_id,
+                kind=kind,
+                channel=Channel(Delivery.Channel.Name(given.channel).lower()),
+                granted=given.granted,
+                source=consent.Source(pb.Consent.Source.Name(given.source).lower()),
+                principal=call.principal.name,
+                at=from_timestamp(given, "time") or tx.now(),
+            )
+            assert row.client_id
+            await reminders.rearrange(tx, row.client_id)
+            return encode_consent(row, row.client_id)
+
+        return await self._database.write(change)
 
     async def OpenPreferences(self, request: pb.OpenPreferencesRequest, context: Any) -> pb.OpenPreferencesResponse:
         link = self._links.read(request.token)
@@ -79,7 +101,7 @@ class PreferenceServicer(PreferenceServiceServicer):
             changed = await preferences.update(
                 tx, link.client_id, changes, etag=etag, source=source, principal="anonymous"
             )
-            await reminders.rearrange(tx, link.client_id)
+            await reminders.rearrange(tx, changed[0].client_id)
             return encode(*changed)
 
         return await self._database.write(change)

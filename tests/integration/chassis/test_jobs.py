@@ -8,6 +8,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
 
 from services.chassis.db.database import Database
 from services.chassis.jobs import queues, retention
@@ -172,6 +173,20 @@ async def test_racing_workers_run_each_job_once(sample: Sample, worker: Worker) 
     await asyncio.gather(*(worker.run(ids) for _ in range(4)))
     assert await sample.count("runs") == 60
     assert await sample.count("jobs", "state = 'done'") == 60
+
+
+async def test_what_somebody_holds_for_a_moment_is_looked_at_again(sample: Sample, worker: Worker) -> None:
+    """As a dispatcher holds what another has announced, when it comes second: nobody would announce it again soon."""
+    held, free = await sample.enqueue({}, {})
+    async with sample.database.transaction() as tx:
+        await tx.session.execute(text("SELECT 1 FROM jobs WHERE id = :id FOR UPDATE"), {"id": held})
+        running = asyncio.create_task(worker.run([held, free]))
+        async with asyncio.timeout(5):
+            while (await row(sample, free))["state"] == "queued":  # noqa: ASYNC110  # it cannot tell
+                await asyncio.sleep(0.01)
+        assert (await row(sample, held))["state"] == "queued"
+    await running
+    assert [(await row(sample, each))["state"] for each in (held, free)] == ["done", "done"]
 
 
 async def test_a_long_job_keeps_its_lease(sample: Sample, worker: Worker, jobs: Jobs) -> None:

@@ -1,7 +1,7 @@
 """A studio with one client, at real booking and notify services."""
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -18,6 +18,7 @@ from powerhouse.notify.v1 import preference_service_pb2 as pb
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.clock import real_now
 from services.chassis.ids import new_id
+from services.chassis.rpc.codec import to_timestamp
 from services.notify import preferences, senders
 from services.notify.links import Links
 from services.notify.models import Kind
@@ -83,6 +84,15 @@ class Studio:
         wanted = pb.Preferences(name=self.resource, etag=etag, **fields)
         request = pb.UpdatePreferencesRequest(preferences=wanted, request_id=uuid4().hex)
         answer: pb.Preferences = await (stub or self.staff()).UpdatePreferences(request)
+        return answer
+
+    async def consent(self, at: datetime, stub: Any = None, client: UUID | None = None, **fields: Any) -> pb.Consent:
+        request = pb.CreateConsentRequest(
+            parent=f"{self.name}/clients/{client or self.client_id}",
+            consent=pb.NewConsent(time=to_timestamp(at), **{"source": pb.Consent.PAPER, **fields}),
+            request_id=uuid4().hex,
+        )
+        answer: pb.Consent = await (stub or self.staff()).CreateConsent(request)
         return answer
 
     async def loaded(self) -> preferences.Preferences:

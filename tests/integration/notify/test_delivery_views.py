@@ -3,6 +3,7 @@
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -14,11 +15,13 @@ from powerhouse.notify.v1 import delivery_report_service_pb2 as pb
 from powerhouse.notify.v1 import notify_service_pb2
 from powerhouse.notify.v1.notify_service_pb2 import Delivery
 from powerhouse.policy.v1.policy_pb2 import Role
-from services.chassis.db.urls import database_name
+from services.chassis.db.urls import database_name, service_url
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
+from services.notify import deliveries
+from services.notify.jobs import jobs
 from tests.integration.notify.studio import Studio
-from tests.support.services import fields_of
+from tests.support.services import fields_of, reason_of
 
 
 class Past:
@@ -122,6 +125,42 @@ async def test_a_period_that_is_none_is_refused(past: Past) -> None:
         with pytest.raises(grpc.aio.AioRpcError) as refusal:
             await past.report(since, until)
         assert fields_of(refusal.value) == ["end_time"]
+
+
+async def test_what_was_due_two_years_ago_goes_and_no_figure_changes(past: Past) -> None:
+    kept = deliveries.KEPT
+    for minutes in (1, 2):
+        await past.add(ago=kept + timedelta(minutes=minutes))
+    waiting = await past.add("unknown", ago=kept + timedelta(days=1))
+    young = [await past.add(ago=kept - timedelta(days=days)) for days in (1, 380)]
+    period = past.now - kept, past.now - kept + timedelta(days=390)
+    before = await past.report(*period)
+    assert before.channels[0].sent == 2
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await past.report(past.now - kept - timedelta(days=1), past.now - kept + timedelta(days=1))
+    assert (reason_of(refusal.value), fields_of(refusal.value)) == ("TOO_LONG_AGO", ["start_time"])
+    await jobs.kinds["tick:deliveries.retention"].handler(
+        past.studio.notify.resources, SimpleNamespace(due_at=past.now)
+    )
+    left = await past.studio.notify.sql("SELECT id FROM deliveries WHERE tenant_id = $1", past.studio.id)
+    assert {row["id"] for row in left} == {waiting, *young}
+    assert await past.report(*period) == before
+
+
+async def test_old_deliveries_are_found_along_an_index(past: Past) -> None:
+    database = past.studio.notify.resources.database
+    for _ in range(3):
+        await past.add()
+    # In a small table reading all of it is cheaper; what counts is that nothing keeps the index from being used.
+    async with asyncpg.create_pool(
+        service_url("notify", "app", {"POWERHOUSE_DATABASE_URL": past.studio.notify.mesh.admin_url}),
+        min_size=1,
+        server_settings={"app.tenants": "{}", "app.dispatch": "on", "enable_seqscan": "off", "enable_sort": "off"},
+    ) as pool:
+        plan = await pool.fetch(f"EXPLAIN {deliveries.FORGET}", database.clock.now())
+    lines = "\n".join(row[0] for row in plan)
+    assert "Index Scan using ix_deliveries_tenant_id_due_time" in lines
+    assert "Index Cond: ((tenant_id = s_1.tenant_id) AND (due_time <" in lines
 
 
 async def test_a_warning_lasts_until_a_later_success_of_its_channel(past: Past) -> None:

@@ -1,7 +1,8 @@
 """Preferences by gRPC: who may see and change them, what follows for sending, and what is kept of it."""
 
 import asyncio
-from datetime import time, timedelta
+import json
+from datetime import UTC, time, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -77,6 +78,47 @@ async def test_each_opt_out_and_each_one_taken_back_is_kept_with_its_source(stud
             await tx.session.rollback()
 
 
+async def test_what_was_signed_on_paper_holds_unless_something_was_said_later(studio: Studio) -> None:
+    now = studio.notify.mesh.clock.now()
+    made = await studio.consent(now - timedelta(days=9), granted=False, kind=Delivery.REMINDER, channel=Delivery.EMAIL)
+    assert (made.source, made.granted, made.kind, made.principal.partition("/")[0]) == (
+        pb.Consent.PAPER,
+        False,
+        Delivery.REMINDER,
+        "accounts",
+    )
+    assert made.time.ToDatetime(tzinfo=UTC) == now - timedelta(days=9)
+    assert list((await studio.shown()).opt_outs) == [NO_REMINDER_MAILS]
+    # The slip that says yes is the older one.
+    await studio.consent(now - timedelta(days=10), granted=True, kind=Delivery.REMINDER, channel=Delivery.EMAIL)
+    assert list((await studio.shown()).opt_outs) == [NO_REMINDER_MAILS]
+    await studio.consent(now - timedelta(days=8), granted=True, kind=Delivery.REMINDER, channel=Delivery.EMAIL)
+    assert not (await studio.shown()).opt_outs
+    assert [each.granted for each in await studio.consents()] == [True, True, False]
+    assert made in await studio.consents()
+    [audited] = await studio.notify.sql(
+        "SELECT changes FROM audit_entries WHERE resource = $1 AND method = 'CreateConsent'", made.name
+    )
+    assert json.loads(audited["changes"]) == {"opt_outs": [[], ["reminder/email"]]}
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"kind": Delivery.INVITATION}, "KIND_NOT_OPTIONAL"),
+        ({"ago": -timedelta(minutes=5)}, "TIME_IN_FUTURE"),
+        ({"channel": Delivery.CHANNEL_UNSPECIFIED}, "INVALID_FIELD"),
+        ({"source": pb.Consent.LINK}, "INVALID_FIELD"),
+    ],
+)
+async def test_a_slip_of_nonsense_is_refused_by_name(studio: Studio, fields: dict[str, Any], reason: str) -> None:
+    at = studio.notify.mesh.clock.now() - fields.pop("ago", timedelta())
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await studio.consent(at, **{"channel": Delivery.SMS, **fields})
+    assert reason_of(refusal.value) == reason
+    assert fields_of(refusal.value)[0].startswith("consent.")
+
+
 async def test_others_clients_are_not_there(studio: Studio) -> None:
     stranger = studio.client(new_id())
     for name in (studio.resource, f"{studio.name}/clients/{new_id()}/preferences"):
@@ -92,6 +134,10 @@ async def test_others_clients_are_not_there(studio: Studio) -> None:
             pb.GetPreferencesRequest(name=f"{studio.name}/clients/{new_id()}/preferences")
         )
     assert refusal.value.code() == grpc.StatusCode.NOT_FOUND
+    for stub, client in ((stranger, studio.client_id), (studio.staff(), new_id())):
+        with pytest.raises(grpc.aio.AioRpcError) as refusal:
+            await studio.consent(real_now(), stub, client, channel=Delivery.SMS)
+        assert refusal.value.code() in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND)
     assert not (await studio.shown()).opt_outs
 
 

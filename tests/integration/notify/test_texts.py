@@ -1,13 +1,16 @@
 """Text messages: the provider sends whatever it is told as often as it is told, so nothing is ever told twice."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
 from services.chassis.clock import real_now
 from services.notify import deliveries, letters
+from services.notify.handing_over import Begun, Notes, read
 from services.notify.models import Outcome
 from services.notify.providers.answers import Deferred, NotAsked, Rejected, Unclear
 from services.notify.providers.keys import parse_key
@@ -18,18 +21,18 @@ from tests.integration.notify.phones import NAME, Phones
 UNCLEAR = Unclear("the SMS provider did not answer in time")
 
 
-async def planned(desk: Desk) -> Any:
-    """The id of a booking whose reminder two hours before is due, and nothing else of it."""
+async def planned(desk: Desk, count: int = 1) -> Any:
+    """The id of a booking whose reminder two hours before is due, and nothing else of it; or of several, as a list."""
     await desk.post.work_off()
-    booking = id_of(await desk.book(new_email(), phone=desk.phone))
+    bookings = [id_of(await desk.book(new_email(), phone=desk.phone)) for _ in range(count)]
     await desk.carry_all()
     await desk.post.notify.sql(
         "UPDATE deliveries SET due_at = CASE WHEN offset_minutes = 120 THEN $2 ELSE due_at + interval '9 days' END,"
-        " useful_until = due_at + interval '99 days' WHERE subject_id = $1",
-        booking,
+        " useful_until = due_at + interval '99 days' WHERE subject_id = ANY ($1)",
+        bookings,
         desk.booking.mesh.clock.now(),
     )
-    return booking
+    return bookings if count > 1 else bookings[0]
 
 
 async def text_of(desk: Desk, booking: Any) -> asyncpg.Record:
@@ -86,14 +89,44 @@ async def test_where_nobody_can_look_it_is_given_up_in_a_quarter_of_an_hour(desk
     assert len(phones.texts(desk.phone)) == 1
 
 
-async def test_of_two_with_the_same_words_each_finds_its_own(desk: Desk, phones: Phones) -> None:
-    first, second = await planned(desk), await planned(desk)
-    phones.answers = [(True, UNCLEAR), (True, UNCLEAR)]
+async def test_of_two_with_the_same_words_one_is_on_its_way_at_a_time(desk: Desk, phones: Phones) -> None:
+    """Else one that was lost would be found as the other, which then had no id of its own."""
+    first, second = await planned(desk, 2)
+    phones.answers = [(False, UNCLEAR), (True, UNCLEAR)]
     await desk.post.run_once()
-    for _ in range(3):
-        await later(desk, seconds=20)
-    found = {(await text_of(desk, booking))["provider_message_id"] for booking in (first, second)}
-    assert found == {*phones.ids}
+    lost, waiting = await text_of(desk, first), await text_of(desk, second)
+    if waiting["attempts"]:
+        first, second, lost, waiting = second, first, waiting, lost
+    assert (lost["state"], waiting["state"], waiting["attempts"]) == ("unknown", "pending", 0)
+    for _ in range(2):
+        await later(desk, seconds=60)
+        assert (await text_of(desk, second))["attempts"] == 0 or (await text_of(desk, first))["state"] == "failed"
+    lost = await text_of(desk, first)
+    assert (lost["state"], lost["reason"]) == ("failed", "the SMS provider does not know it; not sent again")
+    await desk.post.notify.sql("UPDATE deliveries SET retry_at = NULL WHERE subject_id = $1", second)
+    await desk.post.run_once()
+    await later(desk, seconds=60)
+    found = await text_of(desk, second)
+    assert (found["state"], found["provider_message_id"], found["words_hash"]) == ("accepted", phones.ids[0], None)
+    assert len(phones.texts(desk.phone)) == 1
+
+
+async def test_two_with_the_same_words_do_not_begin_at_once(desk: Desk, phones: Phones) -> None:
+    """Also by two processes, which share no batch: what the one has not committed the other cannot see."""
+    rows = [await text_of(desk, booking) for booking in await planned(desk, 2)]
+    database, token = desk.post.notify.resources.database, uuid4()
+    ids = [row["id"] for row in rows]
+    claimed = await database.queue(deliveries.QUEUE.claim, database.clock.now(), ids, ["reminder"], token, 60.0)
+    assert len(claimed) == 2
+    begins = await asyncio.gather(
+        *(Notes(database).begin(read(row), NAME, b"the same words") for row in claimed for _ in range(4))
+    )
+    texts = {read(row).id for row in claimed}
+    open_now = await desk.post.notify.sql(
+        "SELECT state FROM deliveries WHERE id = ANY ($1) ORDER BY state", list(texts)
+    )
+    assert [row["state"] for row in open_now] == ["pending", "sending"]
+    assert Begun.TWIN in begins
 
 
 @pytest.mark.parametrize("error", [RuntimeError("died"), TimeoutError()])
