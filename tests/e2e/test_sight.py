@@ -38,7 +38,8 @@ def test_a_booking_is_one_trace(running: Product, traces: Receiver) -> None:
         for spans in traces.traces().values():
             names, ids = " | ".join(span.name for span in spans), {span.span_id for span in spans}
             complete = all(not span.parent_id or span.parent_id in ids for span in spans)
-            if complete and all(step in names for step in STEPS) and "gateway" in {span.service for span in spans}:
+            services = {span.service for span in spans}
+            if complete and all(step in names for step in STEPS) and {"gateway", "payments"} <= services:
                 return spans
         return []
 

@@ -87,6 +87,7 @@ async def test_not_even_the_administrator_rewrites_a_transfer_or_receipt(shop: S
         "UPDATE purchases SET state = 'OPEN', client_package_id = NULL",
         "UPDATE purchases SET net_minor = net_minor - 1, total_minor = total_minor - 1",
         "UPDATE purchases SET total_minor = 1",
+        "UPDATE purchases SET gift_minor = 1, gift_card_id = id",
         "UPDATE payments SET state = 'OPEN', succeed_time = NULL",
         "UPDATE payments SET amount_minor = 1",
         "UPDATE payments SET refunding_minor = amount_minor + 1",

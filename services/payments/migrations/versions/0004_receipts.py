@@ -137,7 +137,8 @@ GIFT_CARDS = (
 def upgrade() -> None:
     for statement in (*STATEMENTS, *GIFT_CARDS):
         op.execute(statement)
-    install_function(SQL / "keep_receipts_v1.sql")
+    for name in ("keep_receipts", "guard_gift"):
+        install_function(SQL / f"{name}_v1.sql")
     for table in ("studios", "letterheads", "receipt_counters", "gift_cards", "gift_card_guesses"):
         guard(table, APP_ROLE)
     guard("receipts", APP_ROLE, privileges="SELECT, INSERT")
