@@ -83,6 +83,7 @@ class Run:
             **self._common(),
             **self._targets(),
             **({} if self.sends_real_mail else self._capture()),
+            **self._payment_pages(),
             "POWERHOUSE_VAR_DIR": str(self.var),
             "POWERHOUSE_TLS_DIR": str(self.certificates.tls("gateway")),
         }
@@ -188,8 +189,11 @@ class Run:
 
     def _payment_pages(self) -> dict[str, str]:
         if self.takes_real_money:
-            return {}
-        return {"POWERHOUSE_STRIPE_SANDBOX_URL": f"http://127.0.0.1:{self.ports['stripe']}"}
+            return self._given(("STRIPE_JS_URL",))
+        return {
+            "POWERHOUSE_STRIPE_SANDBOX_URL": f"http://127.0.0.1:{self.ports['stripe']}",
+            "STRIPE_JS_URL": "/sandbox/stripe/v3/stripe.js",
+        }
 
     def _of_service(self, service: str) -> dict[str, str]:
         environment = {

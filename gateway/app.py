@@ -15,6 +15,7 @@ from gateway.api import Api
 from gateway.cors import with_cors
 from gateway.observe import ROUTE, Observed
 from gateway.openapi.page import reference_routes
+from gateway.payment_page import payment_page
 from gateway.rate_limits import RateLimit
 from gateway.sandbox import sandbox_routes, stripe_routes
 from gateway.sessions import CsrfGuard, Tokens
@@ -34,8 +35,13 @@ ASSETS = (
     "/app.js",
     "/api.js",
     "/dom.js",
+    "/money.js",
+    "/pay.css",
+    "/pay.js",
     "/preferences.css",
     "/preferences.js",
+    "/receipts.js",
+    "/shop.js",
     "/studio.js",
     "/times.js",
 )
@@ -64,6 +70,7 @@ def create_app(settings: Settings, upstreams: Upstreams) -> ASGIApp:
         Route("/healthz", healthz),
         Route("/readyz", readyz),
         *(Route(path, page) for path in (*PAGES, *ASSETS)),
+        payment_page(WEB, settings.stripe_js_url),
         *reference_routes(upstreams.router.bindings),
     ]
     if not settings.production:

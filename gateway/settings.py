@@ -31,6 +31,8 @@ class Settings:
     webhook_rate_limit: float = env("POWERHOUSE_WEBHOOK_RATE_LIMIT", 1000.0)
     sandbox_url: str | None = env("POWERHOUSE_SANDBOX_URL", None)
     stripe_sandbox_url: str | None = env("POWERHOUSE_STRIPE_SANDBOX_URL", None)
+    # Where the page that takes payments has its script from; an address or a path.
+    stripe_js_url: str = env("STRIPE_JS_URL", "https://js.stripe.com/endive/stripe.js")
     identity_target: str = env("POWERHOUSE_IDENTITY_TARGET")
     scheduling_target: str = env("POWERHOUSE_SCHEDULING_TARGET")
     booking_target: str = env("POWERHOUSE_BOOKING_TARGET")

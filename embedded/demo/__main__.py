@@ -17,6 +17,7 @@ import uvloop
 
 from embedded.demo.data import BERLIN, NEW_YORK
 from embedded.demo.people import PASSWORD, Mesh, Person, eventually
+from embedded.demo.shops import open_shop
 from embedded.demo.studios import Builder
 from powerhouse.booking.v1 import client_pb2, client_service_pb2
 from powerhouse.identity.v1 import identity_service_pb2
@@ -53,8 +54,11 @@ async def join(client: Person, mesh: Mesh, builder: Builder, display_name: str) 
     await builder.grant(joined.name, 10)
 
 
-async def load(mesh: Mesh, mails: str) -> list[dict[str, str]]:
-    """Loads everything; the logins. `mails` is the base URL of the mail sandbox."""
+async def load(mesh: Mesh, mails: str, stripe: str | None) -> list[dict[str, str]]:
+    """Loads everything; the logins. `mails` and `stripe` are the base URLs of the sandboxes.
+
+    Without that of Stripe the studios sell nothing: real accounts are for real people to open.
+    """
     enter = {
         "owner": "Olivia Osei",
         "manager": "Mateo Marin",
@@ -76,6 +80,10 @@ async def load(mesh: Mesh, mails: str) -> list[dict[str, str]]:
         berlin.build(instructor.account),
         new_york.build(""),
     )
+    if stripe:
+        await asyncio.gather(
+            open_shop(mesh, owner, berlin.name, BERLIN, stripe), open_shop(mesh, owner, new_york.name, NEW_YORK, stripe)
+        )
     roles = ("owner", "manager", "front_desk", "instructor", "client")
     return [
         {"email": person.email, "role": role, "studio": BERLIN.display_name, "studio_name": berlin.name}
@@ -88,11 +96,11 @@ def _log(event: str, **fields: object) -> None:
     print(json.dumps(head | {"process": "demo", "event": event} | fields), flush=True)
 
 
-async def _main(logins_file: Path, mails: str) -> None:
+async def _main(logins_file: Path, mails: str, stripe: str | None) -> None:
     started = datetime.now(UTC)
     mesh = Mesh(Path(os.environ["POWERHOUSE_TLS_DIR"]))
     try:
-        logins = await load(mesh, mails)
+        logins = await load(mesh, mails, stripe)
     finally:
         await mesh.close()
     fresh = logins_file.with_suffix(".new")
@@ -110,7 +118,7 @@ def main() -> int:
     if not mails:
         _log("demo_skipped", reason="mail leaves this machine, and nobody reads that of the demo's people")
         return 0
-    uvloop.run(_main(logins_file, mails))
+    uvloop.run(_main(logins_file, mails, os.environ.get("POWERHOUSE_STRIPE_SANDBOX_URL")))
     return 0
 
 

@@ -46,6 +46,17 @@ class Schedule:
 
 
 @dataclass(frozen=True)
+class Offer:
+    """A class pack that is for sale."""
+
+    display_name: str
+    price_minor: int
+    credits: int
+    valid_days: int
+    intro_offer: bool = False
+
+
+@dataclass(frozen=True)
 class Studio:
     """One brand with one location."""
 
@@ -65,6 +76,15 @@ class Studio:
     clients: int
     # How many of them have a class pack and a booking.
     packs: int
+    country_code: str
+    # Its name, millionths, and whether prices contain it.
+    tax: tuple[str, int, bool]
+    offers: Sequence[Offer]
+    # Below its name on receipts.
+    tax_number: str
+    # Takes so many millionths off.
+    promo_code: str
+    promo_ppm: int
 
 
 @dataclass(frozen=True)
@@ -105,6 +125,17 @@ BERLIN = Studio(
     ),
     clients=180,
     packs=60,
+    country_code="DE",
+    tax=("USt. 19 %", 190_000, True),
+    offers=(
+        Offer("First visit: 3 classes", 3900, 3, 30, intro_offer=True),
+        Offer("5 classes", 9000, 5, 90),
+        Offer("10 classes", 16_500, 10, 180),
+        Offer("25 classes", 37_500, 25, 365),
+    ),
+    tax_number="USt-IdNr. DE000000000",
+    promo_code="KIEZ10",
+    promo_ppm=100_000,
 )
 NEW_YORK = Studio(
     display_name="Hudson Pilates New York",
@@ -128,6 +159,16 @@ NEW_YORK = Studio(
     ),
     clients=120,
     packs=40,
+    country_code="US",
+    tax=("Sales tax 4.5 %", 45_000, False),
+    offers=(
+        Offer("First visit: 3 classes", 5900, 3, 30, intro_offer=True),
+        Offer("5 classes", 15_000, 5, 90),
+        Offer("20 classes", 52_000, 20, 365),
+    ),
+    tax_number="EIN 00-0000000",
+    promo_code="HUDSON",
+    promo_ppm=150_000,
 )
 
 FIRST_NAMES = """

@@ -25,6 +25,10 @@ from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.notify.v1 import sender_service_pb2
 from powerhouse.notify.v1.sender_service_pb2_grpc import SenderServiceStub
+from powerhouse.payments.v1 import catalogue_service_pb2, merchant_service_pb2, receipt_service_pb2
+from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
+from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
 from powerhouse.scheduling.v1.class_schedule_service_pb2_grpc import ClassScheduleServiceStub
 from powerhouse.scheduling.v1.generation_service_pb2_grpc import GenerationServiceStub
@@ -80,7 +84,17 @@ class Mesh:
         self.senders = stubs.get(
             SenderServiceStub, sender_service_pb2.DESCRIPTOR.services_by_name["SenderService"], "notify"
         )
-        self.slots = {name: asyncio.Semaphore(PARALLEL) for name in ("identity", "scheduling", "booking", "notify")}
+        self.merchants = stubs.get(
+            MerchantServiceStub, merchant_service_pb2.DESCRIPTOR.services_by_name["MerchantService"], "payments"
+        )
+        self.catalogue = stubs.get(
+            CatalogueServiceStub, catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"], "payments"
+        )
+        self.receipts = stubs.get(
+            ReceiptServiceStub, receipt_service_pb2.DESCRIPTOR.services_by_name["ReceiptService"], "payments"
+        )
+        names = ("identity", "scheduling", "booking", "notify", "payments")
+        self.slots = {name: asyncio.Semaphore(PARALLEL) for name in names}
 
     async def close(self) -> None:
         await self._stubs.close()

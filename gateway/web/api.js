@@ -14,8 +14,16 @@ const WORDS = {
   ETAG_MISMATCH: "It was changed meanwhile. Look at it again, then try again.",
   INVALID_EMAIL: "This is not an e-mail address.",
   LINK_EXPIRED: "This link was used, withdrawn or has expired.",
-  NO_CREDIT: "You have no credit for this class. Ask your studio for a class pack.",
+  NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
+  MERCHANT_NOT_ACTIVE: "The studio cannot be paid here yet. Please ask it.",
+  PAYMENT_REFUSED: "This payment is not possible. Please ask your studio.",
   PERMISSION_DENIED: "Your role does not allow this.",
+  PRICE_CHANGED: "The price is another one now. Look at it again, then go on.",
+  PROMO_CODE_EXPIRED: "This code has expired.",
+  PROMO_CODE_NOT_FOR_THIS: "This code is not for this.",
+  PROMO_CODE_UNKNOWN: "There is no such code.",
+  PROMO_CODE_USED_UP: "This code is used up.",
+  PROVIDER_AWAY: "Payments are not possible at this moment. Please try again soon.",
   SESSION_CANCELLED: "This class is cancelled.",
   SESSION_FULL: "The last place was just taken.",
   SESSION_NOT_KNOWN_YET: "This class is not open yet. Try again in a moment.",
@@ -25,7 +33,13 @@ const WORDS = {
   WEAK_PASSWORD: "This password is too easy to guess. Choose another.",
   WRONG_CREDENTIALS: "E-mail or password is wrong.",
 };
-const FIELD = { EMAIL_TAKEN: "email" };
+const FIELD = {
+  EMAIL_TAKEN: "email",
+  PROMO_CODE_EXPIRED: "code",
+  PROMO_CODE_NOT_FOR_THIS: "code",
+  PROMO_CODE_UNKNOWN: "code",
+  PROMO_CODE_USED_UP: "code",
+};
 const SIGNED_OUT = ["NOT_SIGNED_IN", "SESSION_EXPIRED"];
 
 let csrf = "";

@@ -31,6 +31,8 @@ export async function act(trigger, work) {
   if (trigger.ariaDisabled === "true") return;
   trigger.ariaDisabled = "true";
   say("");
+  const form = trigger.closest("form");
+  if (form) mark(form, {});
   try {
     await work();
   } catch (error) {
@@ -39,7 +41,6 @@ export async function act(trigger, work) {
       throw error;
     }
     if (error.signedOut) document.dispatchEvent(new Event("signed-out"));
-    const form = trigger.closest("form");
     const unplaced = form ? mark(form, error.fields) : true;
     if (error.signedOut) say("You were signed out. Please sign in again.", true);
     else if (unplaced) say(error.message, true);

@@ -2,6 +2,8 @@
 
 import { all, get, now, once, Refused } from "/api.js";
 import { $, act, confirmed, empty, make, onSubmit, say, show } from "/dom.js";
+import { history } from "/receipts.js";
+import { shopItems } from "/shop.js";
 import { dateOf, dayOf, isHere, momentOf, startOfToday, timeOf } from "/times.js";
 
 const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
@@ -58,12 +60,14 @@ async function showStudio() {
   const works = roles.length > 0;
   // Whoever may see every client of the studio is not asked about their own.
   const visits = !roles.some((role) => WHOLE_STUDIO.includes(role));
-  const [sessions, latest, clients, packages] = await Promise.all([
+  const [sessions, latest, clients, packages, shop, bought] = await Promise.all([
     all(`${studio.name}/bookableSessions`, "bookableSessions", works ? { startTime: startOfToday(studio.timeZone).toISOString() } : {}),
     // Latest class first: what is to come is on the first page.
     visits ? get(`${studio.name}/bookings?activeOnly=true&pageSize=200`) : { bookings: [] },
     visits ? all(`${studio.name}/clients`, "clients") : [],
     visits ? all(`${studio.name}/clientPackages`, "clientPackages") : [],
+    visits ? shopItems(studio.name) : [],
+    visits ? history(studio.name, studio.timeZone) : [],
   ]);
   if (studio.name !== chosen()) return;
   const row = document.activeElement?.closest("li")?.id;
@@ -75,6 +79,8 @@ async function showStudio() {
   const bookings = latest.bookings.filter((booking) => new Date(booking.startTime) > now()).reverse();
   $("bookings").replaceChildren(list(bookings.map((booking) => bookingRow(booking, clients)), "Nothing booked. Pick a class below."));
   $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages, studio.timeZone)));
+  $("shop").replaceChildren(...shop);
+  $("purchases").replaceChildren(...bought);
   showWeek(sessions, { works, books: isClient });
   // The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
   const place = row && document.getElementById(row);
@@ -98,7 +104,7 @@ function creditCard(client, clients, packages, timeZone) {
     make("strong", { textContent: `${clients.length > 1 ? `${client.displayName}: ` : ""}${client.creditsLeft} ${client.creditsLeft === 1 ? "credit" : "credits"} left` }),
     ...lines(
       ...usable.map((pack) => `${pack.displayName}: ${pack.creditsLeft} of ${pack.creditsGranted}${pack.expireTime ? `, until ${dateOf(pack.expireTime, timeZone)}` : ""}`),
-      usable.length ? "" : "Ask your studio for a class pack.",
+      usable.length ? "" : "Buy a class pack to book.",
     ),
   );
 }

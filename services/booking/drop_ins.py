@@ -1,15 +1,16 @@
 """Drop-ins: places that are paid singly, held until they are paid, and given up when they are not."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import text, update
+from sqlalchemy import select, text, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.booking import bookings, cancellations, changes, waitlist
 from services.booking.locks import lock_line, lock_place
-from services.booking.models import Booking, BookingDetail, ClassSession, DropInPayment
+from services.booking.models import Booking, BookingDetail, BookingPolicy, ClassSession, DropInPayment
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import AlreadyExists, FailedPrecondition, check_etag
+from services.chassis.errors import AlreadyExists, FailedPrecondition, NotFound, check_etag
 
 # A row when the place can be had again, with the spot: its own if that is free, else the first of the layout. Who waits
 # for the class comes first, and the client or guest may have another place by now.
@@ -24,6 +25,54 @@ _FREE = text(
     " AND o.class_session_id = b.class_session_id AND o.client_id = b.client_id"
     " AND o.guest_display_name = b.guest_display_name AND o.cancel_time IS NULL) END"
 )
+
+
+_NOT_A_DROP_IN = FailedPrecondition("a credit pays for this place", reason="NOT_A_DROP_IN")
+
+
+@dataclass(frozen=True)
+class DropIn:
+    """A single place with what it costs under the policy of its day."""
+
+    booking: BookingDetail
+    price_minor: int
+    class_type_id: UUID
+    paid: bool
+
+
+async def get(tx: UnitOfWork, booking_id: UUID, client_id: UUID | None = None) -> DropIn:
+    """A single place; with `client_id` only one of this client. Raises NotFound, FailedPrecondition/NOT_A_DROP_IN."""
+    booking = await bookings.get(tx, booking_id, None)
+    if client_id is not None and booking.client_id != client_id:
+        raise NotFound("booking")
+    if booking.hold_expire_time is None:
+        raise _NOT_A_DROP_IN
+    price = select(BookingPolicy.drop_in_price_minor).where(
+        BookingPolicy.tenant_id == tx.tenant, BookingPolicy.version == booking.policy_version
+    )
+    class_type = select(ClassSession.class_type_id).where(
+        ClassSession.tenant_id == tx.tenant, ClassSession.id == booking.class_session_id
+    )
+    paid = await tx.session.get(DropInPayment, (tx.tenant, booking_id))
+    [class_type_id] = (await tx.session.scalars(class_type)).all()
+    return DropIn(booking, await tx.session.scalar(price) or 0, class_type_id, paid is not None)
+
+
+async def release(tx: UnitOfWork, booking_id: UUID) -> DropIn:
+    """Its money goes back: a place that was given up does not come back with its class.
+
+    Raises NotFound, FailedPrecondition/NOT_A_DROP_IN or PLACE_HELD.
+    """
+    booking = await _lock(tx, booking_id)
+    if booking.hold_expire_time is not None and booking.cancel_time is None:
+        raise FailedPrecondition("the client has the place", reason="PLACE_HELD")
+    await tx.session.execute(
+        update(Booking)
+        .where(Booking.tenant_id == tx.tenant, Booking.id == booking_id)
+        .values(session_cancelled=False)
+        .execution_options(synchronize_session=False)
+    )
+    return await get(tx, booking_id)
 
 
 async def confirm(tx: UnitOfWork, booking_id: UUID, payment_id: UUID) -> BookingDetail:
@@ -56,7 +105,7 @@ async def pay(tx: UnitOfWork, booking: BookingDetail, *, payment_id: UUID | None
     ALREADY_PAID or PLACE_GONE, AlreadyExists/PAYMENT_USED.
     """
     if booking.hold_expire_time is None:
-        raise FailedPrecondition("a credit pays for this place", reason="NOT_A_DROP_IN")
+        raise _NOT_A_DROP_IN
     if await tx.session.get(DropInPayment, (tx.tenant, booking.id)) is not None:
         raise FailedPrecondition("the place is paid already", reason="ALREADY_PAID")
     spot = booking.spot

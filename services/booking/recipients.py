@@ -1,4 +1,4 @@
-"""Recipients: whom a message about a booking, a wait or a fee goes to, and how that stands when it is sent."""
+"""Recipients: whom a message about a booking, a wait, a fee or a client goes to, and how that stands as it is sent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,23 +15,28 @@ from services.chassis.db.unit_of_work import UnitOfWork
 
 @dataclass(frozen=True, kw_only=True)
 class Recipient:
-    """A client, and what the message is about: a booking, perhaps a fee for it, or a wait."""
+    """A client, and what the message is about: a booking, perhaps a fee for it, a wait, or the client itself."""
 
     client: Client
-    offer: Offer
+    offer: Offer | None = None
     booking: BookingDetail | None = None
     wait: WaitlistEntry | None = None
     fee: Fee | None = None
 
 
 async def find(
-    tx: UnitOfWork, booking_ids: Sequence[UUID], entry_ids: Sequence[UUID], fee_ids: Sequence[UUID]
+    tx: UnitOfWork,
+    booking_ids: Sequence[UUID],
+    entry_ids: Sequence[UUID],
+    fee_ids: Sequence[UUID],
+    client_ids: Sequence[UUID],
 ) -> list[Recipient]:
-    """Those of the bookings, waits and fees that exist."""
+    """Those of the bookings, waits, fees and clients that exist."""
     return [
         *(await _of_bookings(tx, booking_ids) if booking_ids else []),
         *(await _of_waits(tx, entry_ids) if entry_ids else []),
         *(await _of_fees(tx, fee_ids) if fee_ids else []),
+        *(await _of_clients(tx, client_ids) if client_ids else []),
     ]
 
 
@@ -56,6 +61,11 @@ async def _of_fees(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
     return [
         Recipient(client=client, offer=Offer(*offer), booking=booking, fee=fee) for fee, booking, client, *offer in rows
     ]
+
+
+async def _of_clients(tx: UnitOfWork, ids: Sequence[UUID]) -> list[Recipient]:
+    query = select(Client).where(Client.tenant_id == tx.tenant, _one_of(Client.id, ids))
+    return [Recipient(client=client) for client in await tx.session.scalars(query)]
 
 
 def _one_of(column: Any, ids: Sequence[UUID]) -> ColumnElement[bool]:

@@ -17,6 +17,7 @@ CRASHPOINTS = (
     "payments_after_apply",  # an event of the provider is applied, its job is not recorded
     "payments_after_freeze",  # booking has frozen the credits of a refund, payments does not know it yet
     "payments_after_refund",  # the payment provider has refunded, payments does not know it yet
+    "payments_after_confirm",  # booking has confirmed the place that was paid, payments does not know it yet
     "payments_after_grant",  # booking has granted the package, payments does not know it yet
 )
 

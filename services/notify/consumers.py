@@ -13,6 +13,8 @@ from powerhouse.booking.v1.events_pb2 import (
 )
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1.events_pb2 import InvitationCreated, PasswordResetRequested
+from powerhouse.payments.v1.events_pb2 import ReceiptIssued
+from powerhouse.payments.v1.receipt_service_pb2 import Receipt
 from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished, StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
@@ -118,6 +120,30 @@ async def tell_of_fee(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
             booking_id=UUID(told.booking_id),
         )
         await deliveries.plan(tx, fee)
+
+
+@consumers.on(ReceiptIssued)
+async def send_receipt(tx: UnitOfWork, event: Event[ReceiptIssued]) -> None:
+    """Who paid, or got money back, reads of it. Of a refund that failed later the studio itself tells its client."""
+    told = event.payload
+    if told.kind == Receipt.CREDIT_NOTE_REVERSAL:
+        return
+    receipt = Plan(
+        kind=Kind.RECEIPT,
+        channel=Channel.EMAIL,
+        subject_id=UUID(told.receipt_id),
+        client_id=UUID(told.client_id),
+        args={
+            "purchase": told.purchase_id,
+            "refunded": told.kind == Receipt.CREDIT_NOTE,
+            "number": told.number,
+            "description": told.description,
+            "amount_minor": told.total_minor,
+            "currency_code": told.currency_code,
+            "time": told.create_time.ToDatetime(tzinfo=UTC).isoformat(),
+        },
+    )
+    await deliveries.plan(tx, receipt)
 
 
 @consumers.on(InvitationCreated)

@@ -125,10 +125,34 @@ async def _fee_due(work: Resources, recipients: Recipients, sending: Sending) ->
     return content
 
 
+async def _receipt(work: Resources, recipients: Recipients, sending: Sending) -> Content:
+    addressee = await _addressee(recipients, Subject(sending.tenant_id, client_id=sending.client_id))
+    recipient, args = addressee.recipient, sending.args
+    language = addressee.preferences.language or recipient.language
+    zone = addressee.stationery.brand.time_zone
+    return Content(
+        email=recipient.email,
+        suppressed=addressee.suppressed,
+        language=language,
+        values={
+            "name": recipient.guardian_display_name or recipient.display_name,
+            "refunded": "yes" if args["refunded"] else "",
+            "number": f"{args['number']:06d}",
+            "amount": money(args["amount_minor"], args["currency_code"], language),
+            "description": args["description"],
+            "date": day_and_time(datetime.fromisoformat(args["time"]), zone, language),
+            "link": f"{_public_url(work)}/pay?purchase=studios/{sending.tenant_id}/purchases/{args['purchase']}",
+        },
+        stationery=addressee.stationery,
+        addressee=addressee,
+    )
+
+
 async def _addressee(recipients: Recipients, subject: Subject) -> Addressee:
     addressee = await recipients.of(subject)
     if addressee is None:
-        what = "fee" if subject.fee_id else "wait" if subject.waitlist_entry_id else "booking"
+        names = {"fee": subject.fee_id, "wait": subject.waitlist_entry_id, "client": subject.client_id}
+        what = next((name for name, asked in names.items() if asked), "booking")
         raise NotWanted(f"the {what} is not there any more")
     return addressee
 
@@ -219,12 +243,13 @@ _COLLECTORS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Con
     Kind.CLASS_CANCELLED: _class_cancelled,
     Kind.CLASS_CHANGED: _class_changed,
     Kind.FEE_DUE: _fee_due,
+    Kind.RECEIPT: _receipt,
     Kind.GENERATION_SUMMARY: _generation_summary,
     Kind.DELIVERY_ALERT: _delivery_alert,
     Kind.INVITATION: _invitation,
     Kind.PASSWORD_RESET: _password_reset,
 }
-# Kinds that can be sent; receipts come with payments.
+# Kinds that can be sent.
 KINDS = tuple(_COLLECTORS)
 
 

@@ -34,6 +34,7 @@ class Subject:
     booking_id: UUID | None = None
     waitlist_entry_id: UUID | None = None
     fee_id: UUID | None = None
+    client_id: UUID | None = None
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ class Recipients:
             booking_ids=[str(subject.booking_id) for subject in subjects if subject.booking_id],
             waitlist_entry_ids=[str(subject.waitlist_entry_id) for subject in subjects if subject.waitlist_entry_id],
             fee_ids=[str(subject.fee_id) for subject in subjects if subject.fee_id],
+            client_ids=[str(subject.client_id) for subject in subjects if subject.client_id],
         )
         try:
             found = (await booking.BatchGetRecipients(request)).recipients
@@ -118,7 +120,9 @@ def _subject_of(tenant: UUID, recipient: Recipient) -> Subject:
         return Subject(tenant, fee_id=UUID(recipient.fee_id))
     if recipient.waitlist_entry_id:
         return Subject(tenant, waitlist_entry_id=UUID(recipient.waitlist_entry_id))
-    return Subject(tenant, booking_id=UUID(recipient.booking_id))
+    if recipient.booking_id:
+        return Subject(tenant, booking_id=UUID(recipient.booking_id))
+    return Subject(tenant, client_id=UUID(recipient.client_id))
 
 
 def _by_studio(subject: Subject) -> bytes:

@@ -35,7 +35,8 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     # What is different, in words; the time before is empty when that stays.
     Kind.CLASS_CHANGED: (*_CLASS, "changes", "previous_start"),
     Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
-    Kind.RECEIPT: ("name", "amount", "description", "date", "link"),
+    # `refunded` is not empty when money went back.
+    Kind.RECEIPT: ("name", "refunded", "number", "amount", "description", "date", "link"),
     Kind.INVITATION: ("name", "role", "link", "expires"),
     Kind.PASSWORD_RESET: ("name", "link", "expires"),
     # Counts, and what is behind two of them, one a line: dates that clash, schedules of which nothing can be made.
@@ -69,7 +70,7 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
 }
 # Empty where there is nothing to say.
 OPTIONAL = frozenset(
-    {"name", "dependant", "spot", "free_cancel_until", "previous_start", "conflict_list", "attention_list"}
+    {"name", "dependant", "refunded", "spot", "free_cancel_until", "previous_start", "conflict_list", "attention_list"}
 )
 # Values of several lines.
 LISTS = frozenset({"conflict_list", "attention_list"})
@@ -109,6 +110,8 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
         "changes": ", ".join(phrase(change, language) for change in ("time", "room")),
         "amount": money(1250, "EUR", language),
         "reason": phrase("no_show", language),
+        "refunded": "",
+        "number": "000042",
         "description": "10er-Karte" if german else "Class pack of 10",
         "date": day_and_time(_START, _ZONE, language),
         "role": phrase("front_desk", language),

@@ -8,9 +8,9 @@ from sqlalchemy import select, tuple_
 
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, check_etag
+from services.chassis.errors import FailedPrecondition, NotFound, check_etag
 from services.chassis.ids import new_id
-from services.payments import merchants
+from services.payments import kinds, merchants
 from services.payments.models import PricingOption, TaxRate, Terms
 
 MUTABLE = (
@@ -20,13 +20,13 @@ MUTABLE = (
 Sold = tuple[PricingOption, Terms]
 
 
-async def create(tx: UnitOfWork, terms: dict[str, Any]) -> Sold:
+async def create(tx: UnitOfWork, kind: str, terms: dict[str, Any]) -> Sold:
     """Puts something up for sale, in the studio's currency.
 
-    Raises InvalidArgument/VALIDITY_AMBIGUOUS, NotFound for the tax rate, FailedPrecondition/NOT_A_MERCHANT.
+    Raises as `kinds.check_terms`, NotFound for the tax rate, FailedPrecondition/NOT_A_MERCHANT.
     """
     option = PricingOption(
-        tenant_id=tx.tenant, id=new_id(), terms_version=0, create_time=tx.now(), update_time=tx.now()
+        tenant_id=tx.tenant, id=new_id(), kind=kind, terms_version=0, create_time=tx.now(), update_time=tx.now()
     )
     tx.session.add(option)
     await tx.session.flush()
@@ -37,7 +37,7 @@ async def create(tx: UnitOfWork, terms: dict[str, Any]) -> Sold:
 async def update(tx: UnitOfWork, option_id: UUID, etag: str, changes: dict[str, Any]) -> Sold:
     """Other terms for sales to come.
 
-    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, InvalidArgument/VALIDITY_AMBIGUOUS.
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, and as `kinds.check_terms`.
     """
     option = await _locked(tx, option_id, etag)
     _require_sold(option)
@@ -149,10 +149,7 @@ def _with_terms() -> Any:
 
 
 async def _write(tx: UnitOfWork, option: PricingOption, terms: dict[str, Any]) -> Terms:
-    if terms["starts_on_first_use"] and not terms["valid_days"]:
-        raise InvalidArgument(
-            "pricing_option.starts_on_first_use", "needs valid_days, which then count", reason="VALIDITY_AMBIGUOUS"
-        )
+    kinds.check_terms(option.kind, terms)
     if terms["tax_rate_id"] is not None:
         await get_tax_rate(tx, terms["tax_rate_id"])
     version = option.terms_version + 1

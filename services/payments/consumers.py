@@ -1,11 +1,14 @@
 """Events of other services and what they do here."""
 
+from datetime import UTC
 from uuid import UUID
 
+from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
+from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import earnings
+from services.payments import earnings, letterheads, places
 
 consumers = Consumers()
 
@@ -18,9 +21,22 @@ async def earn(tx: UnitOfWork, event: Event[ClientPackageChanged]) -> None:
 
 @consumers.on(BookingChanged)
 async def earn_by_booking(tx: UnitOfWork, event: Event[BookingChanged]) -> None:
-    """A change of a booking carries its package."""
-    if event.payload.HasField("client_package"):
-        await _tell(tx, event.payload.client_package)
+    """A change of a booking carries its package, or is of a place that is paid singly."""
+    changed = event.payload
+    if changed.HasField("client_package"):
+        await _tell(tx, changed.client_package)
+    else:
+        state, start = Booking.State.Name(changed.state), changed.start_time.ToDatetime(UTC)
+        await places.tell(tx, UUID(changed.booking_id), state, start, event.version)
+
+
+@consumers.on(StudioChanged)
+async def know_studio(tx: UnitOfWork, event: Event[StudioChanged]) -> None:
+    """A studio has another name or zone, or is new."""
+    studio = event.payload
+    await letterheads.put_studio(
+        tx, version=studio.version, display_name=studio.display_name, time_zone=studio.time_zone
+    )
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

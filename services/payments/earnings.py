@@ -1,6 +1,7 @@
-"""What is earned of what was paid: a pack's money is deferred until its credits are used, refunded or lapse.
+"""What is earned of what was paid: a pack's money as its credits are used, refunded or lapse, a drop-in's when its
+class begins.
 
-The deferred account of a purchase follows from what is left of its package and from its refunds alone, so events in any
+The deferred account of a purchase follows from what is left to give for it and from its refunds alone, so events in any
 order end at the same balance.
 """
 
@@ -11,9 +12,9 @@ from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
-from services.payments import catalogue, ledger, purchases, quotes
+from services.payments import catalogue, kinds, ledger, purchases, quotes
 from services.payments.ledger import Move
-from services.payments.models import LedgerAccount, PackageCredits, Purchase, Refund
+from services.payments.models import DropInPlace, LedgerAccount, PackageCredits, Purchase, Refund
 
 _UNDER_WAY = ("REQUESTED", "FROZEN", "PENDING")
 
@@ -38,8 +39,8 @@ async def tell(tx: UnitOfWork, client_package_id: UUID, credits_left: int, versi
 
 
 async def earn(tx: UnitOfWork, purchase: Purchase) -> None:
-    """Moves between deferred and revenue what the purchase's package says, under the purchase's lock."""
-    if not purchase.net_minor or purchase.state not in ("PAID", "FULFILLED"):
+    """Moves between deferred and revenue what follows from what is left of a purchase, under its lock."""
+    if not purchase.net_minor or purchase.state not in ("PAID", "FULFILLED", "RETURNED"):
         return
     pool, credits, left = await _pool(tx, purchase)
     surplus = await _deferred(tx, purchase) - quotes.deferred(pool, left, credits)
@@ -48,14 +49,19 @@ async def earn(tx: UnitOfWork, purchase: Purchase) -> None:
     await ledger.post(tx, f"purchase {purchase.id} {new_id()}", purchase.currency_code, [move])
 
 
-async def worth(tx: UnitOfWork, purchase: Purchase, credits: int) -> int:
-    """What of the deferred account belongs to so many of the credits that are left."""
+async def worth(tx: UnitOfWork, purchase: Purchase, refund: Refund) -> int:
+    """What of the deferred account goes with a refund: by its credits; of what has none, all there is."""
+    if purchase.kind != kinds.CLASS_PACK:
+        return min(await _deferred(tx, purchase), refund.amount_minor - refund.tax_minor)
     _, _, left = await _pool(tx, purchase)
-    return quotes.deferred(await _deferred(tx, purchase), credits, left) if credits else 0
+    return quotes.deferred(await _deferred(tx, purchase), refund.credits, left) if refund.credits else 0
 
 
 async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
-    """The net amount and the credits that were not refunded, and how many of these are left."""
+    """The net amount and the credits that were not refunded, and how many of these are left.
+
+    What has no credits counts as one, that is left until it was given.
+    """
     terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
     mine = (Refund.tenant_id == tx.tenant, Refund.purchase_id == purchase.id)
     gone = (
@@ -65,11 +71,22 @@ async def _pool(tx: UnitOfWork, purchase: Purchase) -> tuple[int, int, int]:
             )
         )
     ).one()
+    if purchase.kind != kinds.CLASS_PACK:
+        return purchase.net_minor - int(gone[0]), 1, int(await _is_to_come(tx, purchase))
     frozen = select(func.coalesce(func.sum(Refund.credits), 0)).where(*mine, Refund.state.in_(_UNDER_WAY))
     told = await tx.session.get(PackageCredits, (tx.tenant, purchase.client_package_id), populate_existing=True)
     left = terms.credits if told is None else told.credits_left + int(await tx.session.scalar(frozen) or 0)
     credits = terms.credits - int(gone[1])
     return purchase.net_minor - int(gone[0]), credits, min(left, credits)
+
+
+async def _is_to_come(tx: UnitOfWork, purchase: Purchase) -> bool:
+    """Whether the client has still to get what was paid, or to get the money back."""
+    if purchase.kind == kinds.FEE or purchase.state != "FULFILLED":
+        return purchase.kind != kinds.FEE
+    place = await tx.session.get(DropInPlace, (tx.tenant, purchase.booking_id), populate_existing=True)
+    assert place is not None
+    return place.state == "CANCELLED_EARLY" or (place.state == "CONFIRMED" and place.start_time > tx.now())
 
 
 async def _deferred(tx: UnitOfWork, purchase: Purchase) -> int:

@@ -36,7 +36,7 @@ INVARIANTS = {
         WHERE p.tenant_id = :tenant AND (
             p.amount_minor <> b.total_minor
             OR posted.posted <> CASE p.state WHEN 'SUCCEEDED' THEN p.amount_minor ELSE 0 END
-            OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED')))
+            OR (p.state = 'SUCCEEDED') <> (b.state IN ('PAID', 'FULFILLED', 'RETURNED')))
     """,
     # Refunds are never more than was captured; what is done of them is what the payment says and what the ledger has.
     "refunds": """
@@ -56,6 +56,14 @@ INVARIANTS = {
         WHERE p.tenant_id = :tenant AND (
             p.refunded_minor <> r.done OR p.refunding_minor <> r.reserved OR l.posted <> r.done
             OR r.reserved > p.amount_minor)
+    """,
+    # Receipts are numbered from 1 without a gap.
+    "receipts": """
+        SELECT FROM receipt_counters c
+        LEFT JOIN LATERAL (
+            SELECT count(*) AS count, coalesce(max(r.number), 0) AS highest FROM receipts r
+            WHERE r.tenant_id = c.tenant_id) r ON true
+        WHERE c.tenant_id = :tenant AND (c.last_number <> r.count OR c.last_number <> r.highest)
     """,
     # A promo code counts the purchases that use it.
     "promo_codes": """

@@ -14,8 +14,11 @@ from services.payments import (
     invariants,
     merchants,
     payments,
+    places,
     provider_events,
     purchases,
+    receipting,
+    receipts,
     reconciliations,
     reconciling,
     refunding,
@@ -72,6 +75,18 @@ async def restore_credits(work: Work, job: Job) -> Outcome:
     return Done()
 
 
+@jobs.on(receipts.ISSUE_JOB, max_attempts=MAX_RUNS)
+async def issue_receipt(work: Work, job: Job) -> Outcome:
+    """Writes the document for money that has moved."""
+    assert job.tenant is not None
+    refund = UUID(job.args["refund"]) if job.args["refund"] else None
+    try:
+        await receipting.issue(work, job.tenant, job.args["kind"], UUID(job.args["purchase"]), refund)
+    except (ProviderError, receipting.NotYet) as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
 @jobs.on(purchases.EXPIRE_JOB, max_attempts=MAX_RUNS)
 async def expire_purchase(work: Work, job: Job) -> Outcome:
     """Gives up what nobody paid in time."""
@@ -82,6 +97,15 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
         return Retry(refusal.reason) if refusal.reason == "PAYMENT_STARTED" else Cancelled(refusal.reason)
     except DomainError as refusal:
         return Retry(refusal.reason)
+    return Done()
+
+
+@jobs.on(places.SETTLE_JOB)
+async def settle_place(work: Work, job: Job) -> Outcome:
+    """A class begins: what was paid for its place is earned."""
+    assert job.tenant is not None
+    async with work.database.transaction(job.tenant) as tx:
+        await places.settle(tx, await purchases.lock(tx, UUID(job.args["purchase"])))
     return Done()
 
 

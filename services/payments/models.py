@@ -66,6 +66,8 @@ class PricingOption(Tenanted, Versioned, Base):
 
     __tablename__ = "pricing_options"
 
+    # A key of `kinds.KINDS`; fixed.
+    kind: Mapped[str]
     # The latest of its terms.
     terms_version: Mapped[int]
     archive_time: Mapped[datetime | None]
@@ -119,6 +121,8 @@ class Purchase(Tenanted, Versioned, Base):
     # Who acted for the client then, and may see it.
     account_id: Mapped[UUID | None]
     pricing_option_id: Mapped[UUID]
+    # The pricing option's.
+    kind: Mapped[str]
     terms_version: Mapped[int]
     promo_code_id: Mapped[UUID | None]
     intro_offer: Mapped[bool]
@@ -131,6 +135,10 @@ class Purchase(Tenanted, Versioned, Base):
     # A name of the proto's Purchase.State; a trigger guards the steps.
     state: Mapped[str]
     client_package_id: Mapped[UUID | None]
+    # The place a drop-in is for.
+    booking_id: Mapped[UUID | None]
+    # Why it is RETURNED.
+    return_reason: Mapped[str] = mapped_column(server_default="")
 
 
 class Payment(Tenanted, Versioned, Base):
@@ -192,6 +200,8 @@ class Refund(Tenanted, Versioned, Base):
     external_id: Mapped[str | None]
     send_time: Mapped[datetime | None]
     failure: Mapped[str] = mapped_column(default="")
+    # Of a place that was given up: booking lets go of it before the money goes.
+    releases_place: Mapped[bool] = mapped_column(default=False)
 
 
 class PackageCredits(Base):
@@ -202,6 +212,21 @@ class PackageCredits(Base):
     tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
     client_package_id: Mapped[UUID] = mapped_column(primary_key=True)
     credits_left: Mapped[int]
+    # Booking's.
+    version: Mapped[int] = mapped_column(BigInteger)
+
+
+class DropInPlace(Base):
+    """A place that is paid singly, as booking last told."""
+
+    __tablename__ = "drop_in_places"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    booking_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # A name of booking's Booking.State.
+    state: Mapped[str]
+    # Of the class.
+    start_time: Mapped[datetime]
     # Booking's.
     version: Mapped[int] = mapped_column(BigInteger)
 
@@ -322,4 +347,66 @@ class Transfer(Base):
     # What it was for, by its own id, and which part of that: together they are posted once.
     source: Mapped[str]
     cause: Mapped[str]
+    create_time: Mapped[datetime]
+
+
+class Studio(Base):
+    """What receipts show of a studio, as scheduling last told."""
+
+    __tablename__ = "studios"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    display_name: Mapped[str]
+    # IANA.
+    time_zone: Mapped[str]
+
+
+class Letterhead(Versioned, Base):
+    """Whose receipts they are, in the studio's own words."""
+
+    __tablename__ = "letterheads"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    business_name: Mapped[str]
+    address: Mapped[str]
+    tax_number: Mapped[str]
+    footer: Mapped[str]
+
+
+class ReceiptCounter(Base):
+    """The highest number of a studio's receipts; locked by who writes the next."""
+
+    __tablename__ = "receipt_counters"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    last_number: Mapped[int] = mapped_column(BigInteger)
+
+
+class Receipt(Tenanted, Base):
+    """A receipt or credit note, with all that stands on it but the client's name. Immutable."""
+
+    __tablename__ = "receipts"
+
+    # A name of the proto's Receipt.Kind.
+    kind: Mapped[str]
+    number: Mapped[int] = mapped_column(BigInteger)
+    purchase_id: Mapped[UUID]
+    refund_id: Mapped[UUID | None]
+    client_id: Mapped[UUID]
+    # As of the purchase.
+    account_id: Mapped[UUID | None]
+    description: Mapped[str]
+    price_minor: Mapped[int] = mapped_column(BigInteger)
+    discount_minor: Mapped[int] = mapped_column(BigInteger)
+    net_minor: Mapped[int] = mapped_column(BigInteger)
+    tax_minor: Mapped[int] = mapped_column(BigInteger)
+    total_minor: Mapped[int] = mapped_column(BigInteger)
+    currency_code: Mapped[str]
+    tax_display_name: Mapped[str]
+    payment_method: Mapped[str]
+    # Of the receipt that a credit note is about, else 0.
+    receipt_number: Mapped[int] = mapped_column(BigInteger)
+    # `letterheads.Issuer` of the day.
+    issuer: Mapped[dict[str, Any]] = mapped_column(JSONB)
     create_time: Mapped[datetime]

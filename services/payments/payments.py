@@ -5,6 +5,7 @@ good, a declined try is noted once, so any order and any repetition ends in the 
 """
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, Unavailable, check_etag
 from services.chassis.ids import new_id
 from services.chassis.resources import Resources
-from services.payments import ledger, merchants, purchases
+from services.payments import ledger, merchants, purchases, receipts
 from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Payment, PaymentAttempt, Purchase
@@ -163,16 +164,15 @@ async def _open(tx: UnitOfWork, purchase: Purchase) -> Payment:
 
 
 async def _find(tx: UnitOfWork, external_account: str, intent: Intent) -> Payment | None:
-    """By the provider's id, or by what we called it when its id did not reach us yet."""
+    """By the provider's id, or by what we called it when its id did not reach us yet.
+
+    In one statement: between two the id may be written by another call of ours.
+    """
+    ours = Payment.external_id == intent.external_id
+    with suppress(ValueError):
+        ours |= (Payment.id == UUID(intent.reference)) & Payment.external_id.is_(None)
     mine = select(Payment).where(Payment.tenant_id == tx.tenant, Payment.external_account == external_account)
-    known = (await tx.session.scalars(mine.where(Payment.external_id == intent.external_id))).one_or_none()
-    if known is not None:
-        return known
-    try:
-        reference = UUID(intent.reference)
-    except ValueError:
-        return None
-    return (await tx.session.scalars(mine.where(Payment.id == reference, Payment.external_id.is_(None)))).one_or_none()
+    return (await tx.session.scalars(mine.where(ours))).one_or_none()
 
 
 async def _note(tx: UnitOfWork, purchase: Purchase, payment: Payment, charge: Charge) -> None:
@@ -221,6 +221,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, intent:
         ],
     )
     await purchases.paid(tx, purchase)
+    await receipts.order(tx, receipts.RECEIPT, purchase.id)
 
 
 def _require_open(purchase: Purchase) -> None:

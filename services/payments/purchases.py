@@ -5,25 +5,27 @@ Whoever changes a purchase locks its promo code, then the purchase, then its pay
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import select, text, tuple_
+from sqlalchemy import select, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
-from powerhouse.payments.v1.events_pb2 import PurchasePaid
+from powerhouse.payments.v1.events_pb2 import PurchasePaid, PurchaseReturned
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
+from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, merchants, promo_codes, quotes
-from services.payments.buyers import Buyer
+from services.payments import catalogue, kinds, merchants, promo_codes, quotes
+from services.payments.buyers import Buyer, Place
 from services.payments.models import PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
 FULFIL_JOB, EXPIRE_JOB = "fulfil_purchase", "expire_purchase"
 # A purchase that is not paid is given up after this.
 LIFETIME = timedelta(hours=24)
+# A place in one of these states of booking's can be paid: it may be had again after its hold has ended.
+PAYABLE = ("PENDING_PAYMENT", "EXPIRED")
 
 
 @dataclass(frozen=True)
@@ -36,18 +38,25 @@ class Offer:
     quote: Quote
 
 
-async def offer(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, *, lock: bool = False) -> Offer:
-    """What it would cost this client now; `lock` for who is about to buy.
+async def offer(
+    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, *, lock: bool = False
+) -> Offer:
+    """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, INTRO_OFFER_USED or as `promo_codes.find` does.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, as `promo_codes.find` and
+    `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
+    if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
+        raise FailedPrecondition("only the studio charges this", reason="FOR_STAFF_ONLY")
+    _require_place(tx, option, terms, place)
     if terms.intro_offer:
         await _require_newcomer(tx, buyer.client_id)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
     rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
     quote = quotes.quote(
-        terms.price_minor,
+        # What has no price of its own costs what booking said when it was booked.
+        terms.price_minor or (place.price_minor if place else 0),
         off_ppm=promo.off_ppm if promo else 0,
         off=promo.off_minor if promo else 0,
         tax_ppm=rate.rate_ppm if rate else 0,
@@ -56,12 +65,14 @@ async def offer(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, *, loc
     return Offer(option, terms, promo, quote)
 
 
-async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total_minor: int) -> Purchase:
+async def create(
+    tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, place: Place | None, total_minor: int
+) -> Purchase:
     """Buys. What costs nothing is paid at once.
 
-    Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, MERCHANT_NOT_ACTIVE.
+    Raises as `offer`, and FailedPrecondition with PRICE_CHANGED, MERCHANT_NOT_ACTIVE, PURCHASE_EXISTS.
     """
-    sold = await offer(tx, buyer, option_id, code, lock=True)
+    sold = await offer(tx, buyer, option_id, code, place, lock=True)
     if sold.quote.total != total_minor:
         raise FailedPrecondition(
             "the price is another one now", reason="PRICE_CHANGED", metadata={"total_minor": str(sold.quote.total)}
@@ -74,6 +85,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total
         client_id=buyer.client_id,
         account_id=buyer.account_id,
         pricing_option_id=option_id,
+        kind=sold.option.kind,
         terms_version=sold.terms.version,
         promo_code_id=sold.promo_code.id if sold.promo_code else None,
         intro_offer=sold.terms.intro_offer,
@@ -84,22 +96,21 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total
         total_minor=sold.quote.total,
         currency_code=sold.terms.currency_code,
         state="OPEN",
+        booking_id=place.booking_id if place else None,
         version=1,
         create_time=tx.now(),
         update_time=tx.now(),
     )
-    untaken = made.on_conflict_do_nothing(
-        # As text: of a parameter no plan that is kept knows whether it is the index's.
-        index_elements=["tenant_id", "client_id"],
-        index_where=text("intro_offer AND state <> 'CANCELLED'"),
-    )
+    # Taken can be the place or the intro offer.
+    untaken = made.on_conflict_do_nothing()
     purchase = (await tx.session.scalars(untaken.returning(Purchase))).one_or_none()
     if purchase is None:
-        raise _INTRO_OFFER_USED
+        raise await _existing(tx, place) or _INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
     if sold.quote.total:
         due = tx.now() + LIFETIME
+        due = min(due, place.start_time) if place else due
         await tx.enqueue(EXPIRE_JOB, str(purchase.id), due_at=due, args={"purchase": str(purchase.id)})
     else:
         await paid(tx, purchase)
@@ -114,9 +125,8 @@ async def paid(tx: UnitOfWork, purchase: Purchase) -> None:
     await tx.enqueue(FULFIL_JOB, str(purchase.id), args={"purchase": str(purchase.id)})
 
 
-async def fulfilled(tx: UnitOfWork, purchase_id: UUID, client_package_id: UUID) -> None:
-    """The client has it. The same again changes nothing."""
-    purchase = await lock(tx, purchase_id)
+async def fulfilled(tx: UnitOfWork, purchase: Purchase, client_package_id: UUID | None = None) -> None:
+    """The client has it, under the lock of `lock`. The same again changes nothing."""
     if purchase.state == "FULFILLED":
         return
     purchase.state, purchase.client_package_id = "FULFILLED", client_package_id
@@ -124,6 +134,20 @@ async def fulfilled(tx: UnitOfWork, purchase_id: UUID, client_package_id: UUID) 
     event = PurchasePaid(
         purchase_id=str(purchase.id),
         client_id=str(purchase.client_id),
+        total_minor=purchase.total_minor,
+        currency_code=purchase.currency_code,
+    )
+    await tx.publish(event, aggregate="purchase", aggregate_id=purchase.id, version=purchase.version)
+
+
+async def returned(tx: UnitOfWork, purchase: Purchase, reason: str) -> None:
+    """The client does not get it, or gave it back: the money goes back; under the lock of `lock`."""
+    purchase.state, purchase.return_reason = "RETURNED", reason
+    purchase.touch(tx.now())
+    event = PurchaseReturned(
+        purchase_id=str(purchase.id),
+        client_id=str(purchase.client_id),
+        reason=reason,
         total_minor=purchase.total_minor,
         currency_code=purchase.currency_code,
     )
@@ -163,15 +187,34 @@ async def get(tx: UnitOfWork, purchase_id: UUID, account: UUID | None) -> Purcha
     return purchase
 
 
-async def list_latest(
-    tx: UnitOfWork, page: Page, *, account: UUID | None, client_id: UUID | None
-) -> Sequence[Purchase]:
-    """Newest first: of one account, of one client, or of all where these are None."""
+@dataclass(frozen=True)
+class Filter:
+    """Which purchases: of one account, of one client, in some states, made in [start, end); None or empty is any."""
+
+    account: UUID | None = None
+    client_id: UUID | None = None
+    states: Sequence[str] = ()
+    start: datetime | None = None
+    end: datetime | None = None
+
+    def __post_init__(self) -> None:
+        if self.start and self.end and self.end <= self.start:
+            raise InvalidArgument("end_time", "must be after start_time", reason="INVALID_RANGE")
+
+
+async def list_latest(tx: UnitOfWork, page: Page, wanted: Filter) -> Sequence[Purchase]:
+    """Newest first."""
     query = select(Purchase).where(Purchase.tenant_id == tx.tenant)
-    if account is not None:
-        query = query.where(Purchase.account_id == account)
-    if client_id is not None:
-        query = query.where(Purchase.client_id == client_id)
+    if wanted.account is not None:
+        query = query.where(Purchase.account_id == wanted.account)
+    if wanted.client_id is not None:
+        query = query.where(Purchase.client_id == wanted.client_id)
+    if wanted.states:
+        query = query.where(Purchase.state.in_(wanted.states))
+    if wanted.start is not None:
+        query = query.where(Purchase.create_time >= wanted.start)
+    if wanted.end is not None:
+        query = query.where(Purchase.create_time < wanted.end)
     if page.after:
         query = query.where(tuple_(Purchase.create_time, Purchase.id) < tuple(page.after))
     query = query.order_by(Purchase.create_time.desc(), Purchase.id.desc()).limit(page.limit)
@@ -181,10 +224,53 @@ async def list_latest(
 _INTRO_OFFER_USED = FailedPrecondition("this is for new clients, once", reason="INTRO_OFFER_USED")
 
 
+def _require_place(tx: UnitOfWork, option: PricingOption, terms: Terms, place: Place | None) -> None:
+    """A drop-in is for a place that can be paid, anything else for none.
+
+    Raises InvalidArgument/BOOKING_MISSING or BOOKING_NOT_WANTED, FailedPrecondition with NOT_FOR_THIS_CLASS,
+    ALREADY_PAID, PLACE_GONE, CURRENCY_MISMATCH.
+    """
+    if option.kind != kinds.DROP_IN:
+        if place is not None:
+            raise InvalidArgument("booking", "only a drop-in is for one", reason="BOOKING_NOT_WANTED")
+        return
+    if place is None:
+        raise InvalidArgument("booking", "a drop-in is for one", reason="BOOKING_MISSING")
+    if terms.class_type_ids and place.class_type_id not in terms.class_type_ids:
+        raise FailedPrecondition("it is for other classes", reason="NOT_FOR_THIS_CLASS")
+    if place.currency_code != terms.currency_code:
+        raise FailedPrecondition("the class is sold in another currency", reason="CURRENCY_MISMATCH")
+    if place.paid:
+        raise FailedPrecondition("the place is paid already", reason="ALREADY_PAID")
+    if place.state not in PAYABLE or place.start_time <= tx.now():
+        raise FailedPrecondition("the place is given up, or the class has begun", reason="PLACE_GONE")
+
+
+async def _existing(tx: UnitOfWork, place: Place | None) -> FailedPrecondition | None:
+    """The refusal that names the purchase that a place has."""
+    if place is None:
+        return None
+    bought = select(Purchase.id).where(
+        Purchase.tenant_id == tx.tenant,
+        Purchase.booking_id == place.booking_id,
+        Purchase.kind == kinds.DROP_IN,
+        Purchase.state.not_in(("CANCELLED", "RETURNED")),
+    )
+    known = await tx.session.scalar(bought)
+    if known is None:
+        return None
+    return FailedPrecondition(
+        "the place is being paid; go on with that, or give it up",
+        reason="PURCHASE_EXISTS",
+        metadata={"purchase": f"studios/{tx.tenant}/purchases/{known}"},
+    )
+
+
 async def _require_newcomer(tx: UnitOfWork, client_id: UUID) -> None:
     bought = select(Purchase.id).where(
         Purchase.tenant_id == tx.tenant,
         Purchase.client_id == client_id,
+        Purchase.kind != kinds.FEE,
         Purchase.state.in_(("PAID", "FULFILLED")) | (Purchase.intro_offer & (Purchase.state == "OPEN")),
     )
     if await tx.session.scalar(bought.limit(1)) is not None:

@@ -8,12 +8,13 @@ from uuid import UUID
 import grpc
 
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
+from powerhouse.booking.v1.drop_in_service_pb2 import ReleaseDropInRequest
 from powerhouse.booking.v1.sale_service_pb2 import FreezeCreditsRequest, GetSoldPackageRequest, UnfreezeCreditsRequest
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.resources import Resources
-from services.payments import earnings, payments, refunds
-from services.payments.buyers import sale_stub
+from services.payments import earnings, payments, purchases, refunds
+from services.payments.buyers import drop_in_stub, reason_of, sale_stub
 from services.payments.gateways import gateway_of
 from services.payments.models import Payment, Refund
 from services.payments.providers.card_gateway import Refused
@@ -82,10 +83,29 @@ async def _freeze(work: Resources, tenant: UUID, refund: Refund) -> bool:
                 await refunds.fail(tx, refund.id, "CREDITS_USED")
             return False
         crashpoint("payments_after_freeze")
+    if refund.releases_place and not await _release(work, tenant, refund):
+        return False
     async with work.database.transaction(tenant) as tx:
         await refunds.frozen(tx, refund.id)
     if package is not None:
         await _tell(work, tenant, package)
+    return True
+
+
+async def _release(work: Resources, tenant: UUID, refund: Refund) -> bool:
+    """Booking lets go of a place for good. False when the client has it again, since the class is on again."""
+    async with work.database.transaction(tenant) as tx:
+        purchase = await purchases.get(tx, refund.purchase_id, None)
+    studio = f"studios/{tenant}"
+    request = ReleaseDropInRequest(parent=studio, booking=f"{studio}/bookings/{purchase.booking_id}")
+    try:
+        await drop_in_stub(work.stubs).ReleaseDropIn(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.FAILED_PRECONDITION:
+            raise
+        async with work.database.transaction(tenant) as tx:
+            await refunds.fail(tx, refund.id, reason_of(error))
+        return False
     return True
 
 

@@ -14,7 +14,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.ids import derived_id, new_id
-from services.payments import catalogue, earnings, ledger, payments, purchases, quotes
+from services.payments import catalogue, earnings, ledger, payments, purchases, quotes, receipts
 from services.payments.ledger import Move
 from services.payments.models import Payment, Purchase, Refund
 from services.payments.providers.card_gateway import MadeRefund
@@ -39,7 +39,7 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
     payment = await payments.of_purchase(tx, purchase.id)
     if payment is None or payment.state != "SUCCEEDED":
         raise FailedPrecondition("nothing was paid", reason="NOT_PAID")
-    if purchase.state != "FULFILLED":
+    if purchase.state == "PAID":
         raise FailedPrecondition("what was bought is on its way to the client; wait for it", reason="NOT_FULFILLED")
     rest = payment.amount_minor - payment.refunding_minor
     amount = amount or rest
@@ -81,12 +81,31 @@ async def create(
     return refund
 
 
+async def give_back(tx: UnitOfWork, purchase: Purchase, reason: str, *, releases_place: bool = False) -> None:
+    """Requests a refund of all that is left of what has no credits, under the purchase's lock; or of nothing."""
+    if not purchase.total_minor:
+        return
+    payment = await _payment(tx, purchase.id)
+    rest = payment.amount_minor - payment.refunding_minor
+    if not rest:
+        return
+    payment.refunding_minor += rest
+    payment.touch(tx.now())
+    refund = _row(tx, payment, rest, credits=0, reason=reason, state="REQUESTED")
+    refund.releases_place = releases_place
+    tx.session.add(refund)
+    await tx.session.flush()
+    await tx.enqueue(MAKE_JOB, str(refund.id), args={"refund": str(refund.id)})
+
+
 async def frozen(tx: UnitOfWork, refund_id: UUID) -> None:
-    """The credits are out of the client's hands."""
-    _, _, refund = await _locked(tx, refund_id)
+    """The credits, or the place, are out of the client's hands."""
+    purchase, _, refund = await _locked(tx, refund_id)
     if refund.state == "REQUESTED":
         refund.state = "FROZEN"
         refund.touch(tx.now())
+        if refund.releases_place:
+            await purchases.returned(tx, purchase, "CANCELLED")
 
 
 async def fail(tx: UnitOfWork, refund_id: UUID, failure: str) -> None:
@@ -139,7 +158,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund:
     refund.tax_minor = quotes.tax_in_refund(
         purchase.total_minor, purchase.tax_minor, payment.refunded_minor, refund.amount_minor
     )
-    refund.deferred_minor = await earnings.worth(tx, purchase, refund.credits)
+    refund.deferred_minor = await earnings.worth(tx, purchase, refund)
     await ledger.post(tx, f"refund {refund.id}", refund.currency_code, _moves(refund))
     refund.state = "SUCCEEDED"
     refund.touch(tx.now())
@@ -147,6 +166,7 @@ async def _succeed(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund:
     payment.touch(tx.now())
     await tx.session.flush()
     await earnings.earn(tx, purchase)
+    await receipts.order(tx, receipts.CREDIT_NOTE, purchase.id, refund.id)
     await _publish(tx, purchase, payment, refund)
 
 
@@ -167,6 +187,7 @@ async def _fail(tx: UnitOfWork, purchase: Purchase, payment: Payment, refund: Re
     if refund.credits:
         await tx.enqueue(RESTORE_JOB, str(refund.id), args={"refund": str(refund.id)})
     if came_back:
+        await receipts.order(tx, receipts.REVERSAL, purchase.id, refund.id)
         await _publish(tx, purchase, payment, refund)
 
 

@@ -11,6 +11,8 @@ from powerhouse.payments.v1 import (
     merchant_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
+    receipt_service_pb2,
+    receipt_service_pb2_grpc,
     reconciliation_service_pb2,
     reconciliation_service_pb2_grpc,
     refund_service_pb2,
@@ -26,6 +28,7 @@ from services.payments.jobs import jobs
 from services.payments.rpc.catalogue_servicer import CatalogueServicer
 from services.payments.rpc.merchant_servicer import MerchantServicer
 from services.payments.rpc.purchase_servicer import PurchaseServicer
+from services.payments.rpc.receipt_servicer import ReceiptServicer
 from services.payments.rpc.reconciliation_servicer import ReconciliationServicer
 from services.payments.rpc.refund_servicer import RefundServicer
 from services.payments.rpc.webhook_servicer import WebhookServicer
@@ -37,6 +40,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(catalogue_service_pb2, catalogue_service_pb2_grpc, CatalogueServicer(resources)),
         _of(merchant_service_pb2, merchant_service_pb2_grpc, MerchantServicer(resources)),
         _of(purchase_service_pb2, purchase_service_pb2_grpc, PurchaseServicer(resources)),
+        _of(receipt_service_pb2, receipt_service_pb2_grpc, ReceiptServicer(resources)),
         _of(reconciliation_service_pb2, reconciliation_service_pb2_grpc, ReconciliationServicer(resources)),
         _of(refund_service_pb2, refund_service_pb2_grpc, RefundServicer(resources)),
         _of(webhook_service_pb2, webhook_service_pb2_grpc, WebhookServicer(resources)),

@@ -43,7 +43,7 @@ CHECKS = [
 ]
 # A stream that does not end, and bytes instead of JSON: tests of their own in tests/integration.
 STREAMS = {
-    *("WatchClassSession", "UploadStudioLogo", "DownloadStudioLogo"),
+    *("WatchClassSession", "WatchPurchase", "UploadStudioLogo", "DownloadStudioLogo"),
     *("ReceiveProviderEvents", "ReceiveStripeEvent", "Unsubscribe"),
 }
 OPERATIONS = [

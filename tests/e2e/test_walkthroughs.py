@@ -21,7 +21,7 @@ def _typed(document: Path, running: Product, folder: Path, only: str = "") -> di
         line
         for heading, blocks in sections.items()
         if blocks and only in heading
-        for line in (f"echo {_quoted(f'## {heading}')}", *blocks)
+        for line in (f"printf '\\n## %s\\n' {_quoted(heading)}", *blocks)
     )
     script = script.replace(LOCAL, running.url).replace("var/demo.json", str(running.var / "demo.json"))
     done = subprocess.run(
@@ -58,11 +58,13 @@ def week(running: Product, tmp_path_factory: pytest.TempPathFactory) -> dict[str
 
 
 def test_a_booking_by_curl(running: Product, tmp_path: Path) -> None:
-    [screen] = _typed(ROOT / "README.md", running, tmp_path, only="A booking by curl").values()
+    screen, purchase = _typed(ROOT / "README.md", running, tmp_path, only="by curl").values()
     credits = re.findall(r'"creditsLeft":(\d+)', screen)
     _has(screen, '"state":"CONFIRMED"', '"messages":', '"state":"CANCELLED_')
     assert "error" not in screen
     assert int(credits[1]) == int(credits[0]) + 1
+    _has(purchase, '"totalMinor":"8100"', '"state":"FULFILLED"', f'"creditsLeft":{int(credits[1]) + 5}')
+    assert "error" not in purchase
 
 
 def test_a_studio_is_founded_and_furnished(week: dict[str, str]) -> None:

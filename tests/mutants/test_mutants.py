@@ -899,6 +899,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_crashes.py::test_a_worker_dies[payments_after_freeze]",
     ),
     Mutant(
+        "booking lets go of a place before its money goes back",
+        "services/payments/refunding.py",
+        "    if refund.releases_place and not await _release(work, tenant, refund):",
+        "    if False:",
+        f"{PAYMENTS}/test_drop_ins.py::test_a_class_that_is_on_again[the money went back]",
+    ),
+    Mutant(
         "a refund is looked for before it is asked for again",
         "services/payments/refunding.py",
         "    if asked_before:",
@@ -911,6 +918,13 @@ MUTANTS = [
         "(await tx.session.scalars(query.with_for_update() if lock else query)).one_or_none()",
         "(await tx.session.scalars(query)).one_or_none()",
         f"{PAYMENTS}/test_purchases.py::test_a_limited_code_holds_its_limit_and_comes_back",
+    ),
+    Mutant(
+        "a payment has one receipt",
+        "services/payments/migrations/versions/0004_receipts.py",
+        "CREATE UNIQUE INDEX uq_receipts_purchase_id",
+        "CREATE INDEX uq_receipts_purchase_id",
+        f"{PAYMENTS}/test_receipts.py::test_numbers_have_no_gap_although_some_writers_fail",
     ),
     Mutant(
         "what no webhook brought is listed",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, Page, Request, ViewportSize, async_playwright
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, async_playwright
 
 from tests.support.missing import missing
 
@@ -49,17 +49,28 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture
 async def open_page(chromium: Browser) -> AsyncIterator[OpenPage]:
-    """Opens pages as new visitors. In no test may a page log an error or turn to another host."""
+    """Opens pages as new visitors. In no test may a page log an error or turn to another host.
+
+    `refusals` are statuses that the story of the test has; the browser logs each by itself.
+    """
     contexts: list[BrowserContext] = []
     faults: list[str] = []
 
     async def opened(
-        address: str, *, color_scheme: ColorScheme = "light", size: tuple[int, int] = DESKTOP, **options: Any
+        address: str,
+        *,
+        color_scheme: ColorScheme = "light",
+        size: tuple[int, int] = DESKTOP,
+        refusals: tuple[int, ...] = (),
+        **options: Any,
     ) -> Page:
         viewport = ViewportSize(width=size[0], height=size[1])
         context = await chromium.new_context(color_scheme=color_scheme, viewport=viewport, **options)
         contexts.append(context)
         context.set_default_timeout(PATIENCE_MS)
+
+        def is_fault(line: ConsoleMessage) -> bool:
+            return line.type == "error" and not any(f"status of {status} " in line.text for status in refusals)
 
         def look(request: Request) -> None:
             if urlsplit(request.url).scheme != "data" and urlsplit(request.url).netloc != urlsplit(address).netloc:
@@ -67,7 +78,7 @@ async def open_page(chromium: Browser) -> AsyncIterator[OpenPage]:
 
         context.on("request", look)
         context.on("weberror", lambda error: faults.append(f"raised {error.error}"))
-        context.on("console", lambda line: faults.append(f"logged {line.text}") if line.type == "error" else None)
+        context.on("console", lambda line: faults.append(f"logged {line.text}") if is_fault(line) else None)
         page = await context.new_page()
         await page.goto(address)
         return page

@@ -61,6 +61,7 @@ from powerhouse.payments.v1 import (
     merchant_service_pb2_grpc,
     purchase_service_pb2,
     purchase_service_pb2_grpc,
+    receipt_service_pb2_grpc,
     reconciliation_service_pb2_grpc,
     refund_service_pb2_grpc,
     webhook_service_pb2_grpc,
@@ -122,6 +123,7 @@ STUBS = {
         catalogue_service_pb2_grpc.CatalogueServiceStub,
         merchant_service_pb2_grpc.MerchantServiceStub,
         purchase_service_pb2_grpc.PurchaseServiceStub,
+        receipt_service_pb2_grpc.ReceiptServiceStub,
         refund_service_pb2_grpc.RefundServiceStub,
         reconciliation_service_pb2_grpc.ReconciliationServiceStub,
         webhook_service_pb2_grpc.WebhookServiceStub,
@@ -442,6 +444,16 @@ _REFUND = """
         deferred_minor, credits, reason, state, failure, version)
     VALUES ($1, $3, $2, $3, 500, 'EUR', 0, 0, 0, 'goodwill', 'SUCCEEDED', '', 1)
 """
+# The receipt of that payment.
+_RECEIPT = """
+    INSERT INTO receipts (tenant_id, id, kind, number, purchase_id, client_id, account_id, description, price_minor,
+        discount_minor, net_minor, tax_minor, total_minor, currency_code, tax_display_name, payment_method,
+        receipt_number, issuer, create_time)
+    SELECT tenant_id, $3, 'RECEIPT', 1, id, client_id, account_id, '10 classes', price_minor, discount_minor, net_minor,
+        tax_minor, total_minor, currency_code, 'VAT', 'visa 4242', 0,
+        '{"name": "Kiez", "address": "", "tax_number": "", "footer": "", "time_zone": "UTC"}', now()
+    FROM purchases WHERE tenant_id = $1 AND id = $2
+"""
 
 
 async def _sell(holding: Holding) -> None:
@@ -464,3 +476,5 @@ async def _sell(holding: Holding) -> None:
     purchase_id, refund_id = UUID(holding.add(bought).rpartition("/")[2]), new_id()
     await payments.sql(_REFUND, holding.tenant, purchase_id, refund_id)
     holding.objects["refunds"] = f"{holding.name}/refunds/{refund_id}"
+    await payments.sql(_RECEIPT, holding.tenant, purchase_id, refund_id)
+    holding.objects["receipts"] = f"{holding.name}/receipts/{refund_id}"

@@ -24,7 +24,10 @@ POLICY = (
     "frame-ancestors 'self'; base-uri 'none'; form-action 'none'"
 )
 HEADERS = {"content-security-policy": POLICY, "cache-control": "no-store", "referrer-policy": "no-referrer"}
-ASSETS = ("stripe.css", "stripe.js", "elements.js", "authenticate.js", "onboarding.js", "overview.js")
+ASSETS = (
+    *("stripe.css", "stripe.js", "cards.js", "element.js", "elements.js"),
+    *("authenticate.js", "onboarding.js", "overview.js"),
+)
 
 
 def page_routes(
@@ -86,9 +89,11 @@ def page_routes(
         Route("/", _page("overview.html")),
         Route("/overview", overview),
         *(Route(f"/page/{name}", _page(name)) for name in ASSETS),
+        Route("/v3/stripe.js", _page("v3.js")),
         Route("/elements/authenticate/{secret}", _page("authenticate.html"), methods=["GET"]),
         Route("/elements/authenticate/{secret}", authenticate, methods=["POST"]),
         Route("/elements/{secret}", _page("elements.html"), methods=["GET"]),
+        Route("/elements/{secret}/element", _page("element.html"), methods=["GET"]),
         Route("/elements/{secret}/state", state, methods=["GET"]),
         Route("/onboarding/{account}/{link}", _page("onboarding.html"), methods=["GET"]),
         Route("/onboarding/{account}/{link}/state", onboard, methods=["GET", "POST"]),

@@ -130,7 +130,7 @@ class BookingServicer(BookingServiceServicer):
     ) -> pb.BatchGetRecipientsResponse:
         wanted = [
             [parse_name(text, "*", field)[0] for text in getattr(request, field)]
-            for field in ("booking_ids", "waitlist_entry_ids", "fee_ids")
+            for field in ("booking_ids", "waitlist_entry_ids", "fee_ids", "client_ids")
         ]
         async with self._database.read() as tx:
             found = await recipients.find(tx, *wanted)

@@ -27,6 +27,8 @@ class SaleServicer(SaleServiceServicer):
             client=name_of(client.tenant_id, "clients", client.id),
             account=f"accounts/{client.account_id}" if client.account_id else "",
             archived=client.archive_time is not None,
+            display_name=client.display_name,
+            language=client.language,
         )
 
     async def CheckClassTypes(self, request: pb.CheckClassTypesRequest, context: Any) -> pb.CheckClassTypesResponse:

@@ -166,6 +166,10 @@ class CardGateway(Protocol):
         """What a charge paid; empty when it was made without an intent."""
         ...
 
+    async def method_of_charge(self, account: str, charge: str) -> str:
+        """What paid it, as a person knows it: `visa 4242`."""
+        ...
+
     def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
         """The account's lines since then; oldest last."""
         ...

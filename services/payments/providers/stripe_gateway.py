@@ -160,6 +160,13 @@ class StripeGateway:
         found = await _ask(self._client.v1.charges.retrieve_async(charge, {}, _on(account)))
         return _id(found.to_dict().get("payment_intent"))
 
+    async def method_of_charge(self, account: str, charge: str) -> str:
+        found = await _ask(self._client.v1.charges.retrieve_async(charge, {}, _on(account)))
+        details = found.to_dict().get("payment_method_details") or {}
+        kind = str(details.get("type") or "")
+        method = details.get(kind) or {}
+        return f"{method.get('brand') or kind} {method.get('last4') or ''}".strip()
+
     async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
         found = await _ask(
             self._client.v1.balance_transactions.list_async(

@@ -25,10 +25,12 @@ class CatalogueServicer(CatalogueServiceServicer):
         self, request: pb.CreatePricingOptionRequest, context: Any
     ) -> catalogue_pb2.PricingOption:
         terms = _decode_terms(request.pricing_option, catalogue.MUTABLE)
+        pb_kind = catalogue_pb2.PricingOption.Kind
+        kind = pb_kind.Name(request.pricing_option.kind or catalogue_pb2.PricingOption.CLASS_PACK)
         await self._require_class_types(request.pricing_option)
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.PricingOption:
-            return encode_option(await catalogue.create(tx, terms))
+            return encode_option(await catalogue.create(tx, kind, terms))
 
         return await self._database.write(change)
 

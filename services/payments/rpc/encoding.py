@@ -33,6 +33,7 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
     option, terms = sold
     return catalogue_pb2.PricingOption(
         name=name_of(option.tenant_id, "pricingOptions", option.id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(option.kind),
         display_name=terms.display_name,
         price_minor=terms.price_minor,
         currency_code=terms.currency_code,
@@ -99,6 +100,7 @@ def encode_purchase(
         name=name_of(purchase.tenant_id, "purchases", purchase.id),
         client=name_of(purchase.tenant_id, "clients", purchase.client_id),
         pricing_option=name_of(purchase.tenant_id, "pricingOptions", purchase.pricing_option_id),
+        kind=catalogue_pb2.PricingOption.Kind.Value(purchase.kind),
         quote=purchase_service_pb2.Quote(
             price_minor=purchase.price_minor,
             discount_minor=purchase.discount_minor,
@@ -112,6 +114,8 @@ def encode_purchase(
         state=pb.State.Value(purchase.state),
         refunded_minor=payment.refunded_minor if payment else 0,
         client_package=name_of(purchase.tenant_id, "clientPackages", purchase.client_package_id),
+        booking=name_of(purchase.tenant_id, "bookings", purchase.booking_id),
+        return_reason=purchase.return_reason,
         attempts=[
             pb.Attempt(
                 create_time=to_timestamp(each.create_time),

@@ -1,18 +1,21 @@
 """PurchaseService: decode, call the noun, encode."""
 
+from collections.abc import AsyncIterator
+from contextlib import aclosing
 from typing import Any
-from uuid import UUID
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceServicer
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
+from services.chassis.rpc.codec import from_timestamp
 from services.payments import buyers, catalogue, merchants, payments, purchases
 from services.payments.models import Purchase
 from services.payments.rpc.encoding import encode_offer, encode_purchase
 from services.payments.rpc.names import child, only_own, optional
 from services.payments.settings import PaymentsSettings
+from services.payments.watches import Watches
 
 
 class PurchaseServicer(PurchaseServiceServicer):
@@ -20,17 +23,21 @@ class PurchaseServicer(PurchaseServiceServicer):
 
     def __init__(self, resources: Resources) -> None:
         self._resources, self._database, self._pager = resources, resources.database, resources.pager
+        self._watches = Watches(resources.database)
 
     async def QuotePurchase(self, request: pb.QuotePurchaseRequest, context: Any) -> pb.Quote:
-        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+        option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
+        buyer, place = await self._wanted(request)
         async with self._database.read() as tx:
-            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code))
+            return encode_offer(await purchases.offer(tx, buyer, option_id, request.code, place))
 
     async def CreatePurchase(self, request: pb.CreatePurchaseRequest, context: Any) -> pb.Purchase:
-        buyer, option_id = await self._buyer(request), child(request.pricing_option, "pricingOptions", "pricing_option")
+        option_id = child(request.pricing_option, "pricingOptions", "pricing_option")
+        buyer, place = await self._wanted(request)
 
         async def change(tx: UnitOfWork) -> pb.Purchase:
-            return await _encode(tx, await purchases.create(tx, buyer, option_id, request.code, request.total_minor))
+            made = await purchases.create(tx, buyer, option_id, request.code, place, request.total_minor)
+            return await _encode(tx, made)
 
         return await self._database.write(change)
 
@@ -57,18 +64,39 @@ class PurchaseServicer(PurchaseServiceServicer):
         async with self._database.read() as tx:
             return await _encode(tx, await purchases.get(tx, purchase_id, only_own()))
 
+    async def WatchPurchase(
+        self, request: pb.WatchPurchaseRequest, context: Any
+    ) -> AsyncIterator[pb.WatchPurchaseResponse]:
+        purchase_id = child(request.name, "purchases", "name")
+        async with aclosing(self._watches.watch(current_call().tenant, purchase_id, only_own())) as etags:
+            async for etag in etags:
+                async with self._database.read() as tx:
+                    purchase = await _encode(tx, await purchases.get(tx, purchase_id, None))
+                yield pb.WatchPurchaseResponse(purchase=purchase, event_id=etag)
+
     async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
-        query = f"purchases {request.parent} {request.client}"
-        page = self._pager.page(query, request.page_size, request.page_token)
-        client_id = optional(request.client, "clients", "client")
+        wanted = purchases.Filter(
+            account=only_own(),
+            client_id=optional(request.client, "clients", "client"),
+            states=[pb.Purchase.State.Name(state) for state in sorted(set(request.states))],
+            start=from_timestamp(request, "start_time"),
+            end=from_timestamp(request, "end_time"),
+        )
+        page = self._pager.page(f"purchases {request.parent} {wanted}", request.page_size, request.page_token)
         async with self._database.read() as tx:
-            rows = await purchases.list_latest(tx, page, account=only_own(), client_id=client_id)
+            rows = await purchases.list_latest(tx, page, wanted)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
             return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
 
-    async def _buyer(self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest) -> buyers.Buyer:
-        client_id: UUID = child(request.client, "clients", "client")
-        return await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
+    async def _wanted(
+        self, request: pb.QuotePurchaseRequest | pb.CreatePurchaseRequest
+    ) -> tuple[buyers.Buyer, buyers.Place | None]:
+        """Who buys, and the place that it is for."""
+        stubs, tenant = self._resources.stubs, current_call().tenant
+        client_id = child(request.client, "clients", "client")
+        booking_id = optional(request.booking, "bookings", "booking")
+        buyer = await buyers.find(stubs, tenant, client_id, only_own())
+        return buyer, await buyers.find_place(stubs, tenant, buyer, booking_id) if booking_id else None
 
 
 async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:

@@ -7,6 +7,7 @@ import pytest
 
 import gateway
 from gateway.app import ASSETS, PAGES
+from gateway.payment_page import DOCUMENT, PATH, policy
 from tests.integration.gateway.house import House
 
 WEB = Path(gateway.__file__).parent / "web"
@@ -27,7 +28,8 @@ async def test_every_address_of_the_page_serves_it_under_a_strict_policy(house: 
 
 
 async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(house: House) -> None:
-    assert {path.name for path in WEB.iterdir()} == {*PAGES.values(), *(asset.removeprefix("/") for asset in ASSETS)}
+    assets = {asset.removeprefix("/") for asset in ASSETS}
+    assert {path.name for path in WEB.iterdir()} == {*PAGES.values(), DOCUMENT, *assets}
     for asset in ASSETS:
         answer = await house.client.get(asset)
         assert answer.status_code == 200
@@ -36,8 +38,20 @@ async def test_all_the_page_is_made_of_is_served_and_nothing_else_lies_there(hou
         assert answer.headers["x-content-type-options"] == "nosniff"
 
 
+async def test_the_page_that_takes_payments_lets_in_the_providers_script_and_no_more(house: House) -> None:
+    answer = await house.client.get(PATH)
+    assert 'src="https://js.stripe.com/endive/stripe.js"' in answer.text
+    allowed = dict(directive.split(" ", 1) for directive in answer.headers["content-security-policy"].split("; "))
+    own = dict(directive.split(" ", 1) for directive in policy("/script.js").split("; "))
+    assert own.pop("frame-src") == "'self'"
+    assert {name for name in own if allowed[name] != own[name]} == {"script-src", "connect-src"}
+    assert allowed["script-src"] == "'self' https://js.stripe.com https://*.js.stripe.com"
+    assert allowed["connect-src"] == "'self' https://api.stripe.com"
+    assert allowed["frame-src"] == "https://js.stripe.com https://*.js.stripe.com https://hooks.stripe.com"
+
+
 def test_the_page_holds_nothing_that_its_policy_forbids() -> None:
-    for page in {*PAGES.values()}:
+    for page in {*PAGES.values(), DOCUMENT}:
         document = (WEB / page).read_text()
         assert not re.search(r"<style|\sstyle=|\son\w+=|<script(?![^>]*\ssrc=)", document)
     for file in WEB.iterdir():

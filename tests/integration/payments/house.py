@@ -31,6 +31,7 @@ from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.purchase_service_pb2_grpc import PurchaseServiceStub
+from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from powerhouse.payments.v1.reconciliation_service_pb2 import GetReconciliationRequest, Reconciliation
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceStub
 from powerhouse.payments.v1.refund_service_pb2_grpc import RefundServiceStub
@@ -40,9 +41,12 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.jobs.timing import Timing
 from services.chassis.jobs.worker import Worker
+from services.chassis.messaging import inbox
+from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.payments import invariants, reconciling
+from services.payments.consumers import consumers
 from services.payments.jobs import jobs
-from tests.integration.booking.house import BookingStub, key
+from tests.integration.booking.house import BookingStub, House, key
 from tests.support.services import Mesh, Running, together
 
 API_KEY, PUBLISHABLE_KEY, SECRET, OLD_SECRET = "sk_test_payments", "pk_test_payments", "whsec_new", "whsec_old"
@@ -51,6 +55,7 @@ PaymentsStub = together(
     CatalogueServiceStub,
     MerchantServiceStub,
     PurchaseServiceStub,
+    ReceiptServiceStub,
     ReconciliationServiceStub,
     RefundServiceStub,
     WebhookServiceStub,
@@ -120,6 +125,18 @@ class Shop:
             await self.control("POST", f"accounts/{self.account}", states)
             await self.tell_all()
 
+    def house(self) -> House:
+        """The same studio at booking."""
+        return House(self.booking, self.tenant, self.booker)
+
+    async def hear(self, *, work: bool = True) -> None:
+        """All events of booking in the studio come, the latest first, and what they cause is done."""
+        told = f"SELECT {COLUMNS} FROM outbox WHERE tenant_id = $1 ORDER BY version DESC"
+        rows = await self.booking.sql(told, self.tenant)
+        await inbox.apply(self.payments.resources.database, consumers, [Envelope.of_row(row) for row in rows])
+        if work:
+            await self.work_off()
+
     async def add_client(self, account: UUID | None = None) -> str:
         client = Client(display_name="Clara", account=f"accounts/{account}" if account else "")
         made = await self.booker.CreateClient(
@@ -152,15 +169,25 @@ class Shop:
         )
         return made
 
-    def quote(self, client: str, option: str, code: str = "", stub: Any = None) -> Any:
-        wanted = pb.QuotePurchaseRequest(parent=self.name, client=client, pricing_option=option, code=code)
+    def quote(self, client: str, option: str, code: str = "", stub: Any = None, booking: str = "") -> Any:
+        wanted = pb.QuotePurchaseRequest(
+            parent=self.name, client=client, pricing_option=option, code=code, booking=booking
+        )
         return (stub or self.staff).QuotePurchase(wanted)
 
     def buy(
-        self, client: str, option: str, total: int, code: str = "", *, stub: Any = None, request_id: str = ""
+        self,
+        client: str,
+        option: str,
+        total: int,
+        code: str = "",
+        *,
+        stub: Any = None,
+        request_id: str = "",
+        **more: Any,
     ) -> Any:
         wanted = pb.CreatePurchaseRequest(
-            parent=self.name, client=client, pricing_option=option, code=code, total_minor=total
+            parent=self.name, client=client, pricing_option=option, code=code, total_minor=total, **more
         )
         wanted.request_id = request_id or key()
         return (stub or self.staff).CreatePurchase(wanted)

@@ -53,6 +53,8 @@ async def _as_app(shop: Shop, statement: str, *args: Any) -> None:
         "UPDATE balance_transactions SET fee_minor = 0",
         "DELETE FROM payments",
         "DELETE FROM refunds",
+        "UPDATE receipts SET total_minor = 1",
+        "DELETE FROM receipts",
     ],
 )
 async def test_the_app_cannot_rewrite_the_books(shop: Shop, statement: str) -> None:
@@ -61,8 +63,16 @@ async def test_the_app_cannot_rewrite_the_books(shop: Shop, statement: str) -> N
         await _as_app(shop, statement)
 
 
-@pytest.mark.parametrize("statement", ["UPDATE transfers SET amount_minor = 1", "DELETE FROM transfers"])
-async def test_not_even_the_administrator_rewrites_a_transfer(shop: Shop, statement: str) -> None:
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE transfers SET amount_minor = 1",
+        "DELETE FROM transfers",
+        "UPDATE receipts SET number = 7",
+        "TRUNCATE receipts",
+    ],
+)
+async def test_not_even_the_administrator_rewrites_a_transfer_or_receipt(shop: Shop, statement: str) -> None:
     await shop.bought()
     with pytest.raises(asyncpg.RestrictViolationError):
         await shop.payments.sql(statement)

@@ -79,6 +79,27 @@ async def test_options_are_changed_archived_and_brought_back(shop: Shop) -> None
 
 
 @pytest.mark.parametrize(
+    ("kind", "terms", "reason"),
+    [
+        ("CLASS_PACK", {"credits": 0}, "TERM_MISSING"),
+        ("FEE", {"credits": 1}, "TERM_NOT_OF_KIND"),
+        ("FEE", {"intro_offer": True}, "TERM_NOT_OF_KIND"),
+    ],
+)
+async def test_each_kind_has_its_own_terms(shop: Shop, kind: str, terms: dict[str, object], reason: str) -> None:
+    await refused(shop.sell(**{"credits": 0, **terms}, kind=kind), StatusCode.INVALID_ARGUMENT, reason)
+
+
+async def test_the_kind_is_fixed(shop: Shop) -> None:
+    option = catalogue_pb2.PricingOption(name=await shop.sell(), kind=catalogue_pb2.PricingOption.FEE)
+    changed = pb.UpdatePricingOptionRequest(pricing_option=option, update_mask={"paths": ["kind"]}, request_id=key())
+    await refused(shop.staff.UpdatePricingOption(changed), StatusCode.INVALID_ARGUMENT, "FIELD_NOT_MUTABLE")
+    more = catalogue_pb2.PricingOption(name=await shop.sell(credits=0, kind="FEE"), credits=1)
+    changed = pb.UpdatePricingOptionRequest(pricing_option=more, request_id=key())
+    await refused(shop.staff.UpdatePricingOption(changed), StatusCode.INVALID_ARGUMENT, "TERM_NOT_OF_KIND")
+
+
+@pytest.mark.parametrize(
     ("terms", "reason"),
     [
         ({"off_minor": 100, "max_redemptions": 1, "max_per_client": 1}, ""),

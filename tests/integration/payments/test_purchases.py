@@ -6,6 +6,7 @@ import pytest
 from grpc import StatusCode
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
+from powerhouse.payments.v1.catalogue_pb2 import PricingOption
 from powerhouse.payments.v1.events_pb2 import PaymentFailed, PurchasePaid
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
@@ -88,6 +89,28 @@ async def test_a_second_device_that_only_returns_sees_the_payment_without_a_webh
     purchase = await shop.buy(client, await shop.sell(), 10_000)
     await shop.pay(purchase)
     await refused(shop.start(purchase), StatusCode.FAILED_PRECONDITION, "ALREADY_PAID")
+
+
+async def test_a_fee_is_earned_when_it_is_paid_and_only_staff_sell_it(shop: Shop) -> None:
+    account = new_id()
+    client, option = await shop.add_client(account), await shop.sell(1000, 0, kind="FEE", tax_rate=await shop.tax())
+    person = shop.as_role(Role.ROLE_CLIENT, account)
+    await refused(shop.buy(client, option, 1190, stub=person), StatusCode.FAILED_PRECONDITION, "FOR_STAFF_ONLY")
+    fee = await shop.buy(client, option, 1190)
+    await shop.pay(fee)
+    await shop.tell_all()
+    paid = await shop.get(fee)
+    assert (paid.state, paid.kind, paid.client_package) == (Purchase.FULFILLED, PricingOption.FEE, "")
+    assert await shop.packages(client) == []
+    assert await shop.transfers() == {"sold": 1000, "taxed": 190, "earned": 1000}
+    # Who has paid a fee has bought nothing yet.
+    intro = await shop.sell(1000, intro_offer=True)
+    assert (await shop.quote(client, intro)).total_minor == 1000
+    refund = await shop.refund(paid, 1190, 0)
+    await shop.work_off()
+    assert (await shop.get_refund(refund)).state == refund.SUCCEEDED
+    assert (await shop.transfers())["earned_refunded"] == 1000
+    assert await shop.violations() == {}
 
 
 async def test_what_costs_nothing_is_granted_at_once(shop: Shop) -> None:

@@ -1,20 +1,9 @@
-import { ask, confirm, element, leave, made, rest, show } from "./stripe.js";
+import { offer } from "./cards.js";
+import { ask, confirm, element, leave, rest, show } from "./stripe.js";
 
 const secret = decodeURIComponent(rest);
 const query = new URLSearchParams(location.search);
 let intent;
-
-function option(method, checked) {
-  const input = made("input", { type: "radio", name: "method", value: method.id, checked, required: true });
-  const label = made("label", { className: "option" }, input, made("span", { textContent: method.label }));
-  if (method.last4) label.append(made("span", { className: "last4", textContent: `•••• ${method.last4}` }));
-  return label;
-}
-
-function fill(id, methods, first) {
-  element(id).hidden = methods.length === 0;
-  element(id).querySelector(".options").replaceChildren(...methods.map((one) => option(one, one === first)));
-}
 
 function draw() {
   const paying = intent.object === "payment_intent";
@@ -25,11 +14,7 @@ function draw() {
   show("description", intent.description);
   // Where the eyes are after pressing the button.
   element("submit").before(element("error"));
-  const first = intent.saved[0] ?? intent.cards[0];
-  fill("saved", intent.saved, first);
-  fill("works", intent.cards.filter((card) => !card.asks && !card.fails), first);
-  fill("asks", intent.cards.filter((card) => card.asks), first);
-  fill("fails", intent.cards.filter((card) => card.fails && !card.asks), first);
+  offer(intent);
 }
 
 function settle() {

@@ -12,7 +12,9 @@ export const made = (tag, fields = {}, ...inner) => {
 export async function ask(path, options = {}) {
   const answer = await fetch(root + path, options);
   const body = await answer.json();
-  if (!answer.ok || body.error) throw new Error(body.error?.message ?? `answered ${answer.status}`);
+  if (!answer.ok || body.error) {
+    throw Object.assign(new Error(body.error?.message ?? `answered ${answer.status}`), { refusal: body.error });
+  }
   return body;
 }
 

@@ -1,0 +1,62 @@
+// Stands in for Stripe.js: the calls of a page that shows a Payment Element, answered as Stripe.js answers them.
+(() => {
+  const root = new URL("..", document.currentScript.src);
+
+  // A frame of the sandbox's: what is chosen in it, the page around it never sees.
+  class PaymentElement {
+    #frame = document.createElement("iframe");
+
+    constructor(clientSecret) {
+      this.#frame.src = new URL(`elements/${encodeURIComponent(clientSecret)}/element`, root);
+      this.#frame.title = "Secure payment input frame";
+      Object.assign(this.#frame.style, { width: "100%", border: "0", display: "block", colorScheme: "light dark" });
+      addEventListener("message", ({ source, data }) => {
+        if (source === this.#frame.contentWindow && data.height) this.#frame.style.height = `${data.height}px`;
+      });
+    }
+
+    mount(target) {
+      (typeof target === "string" ? document.querySelector(target) : target).replaceChildren(this.#frame);
+    }
+
+    confirm(fields) {
+      const { port1, port2 } = new MessageChannel();
+      const answer = new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)));
+      this.#frame.contentWindow.postMessage(fields, root.origin, [port2]);
+      return answer;
+    }
+  }
+
+  class Elements {
+    constructor({ clientSecret }) {
+      this.clientSecret = clientSecret;
+    }
+
+    create(kind) {
+      if (kind !== "payment") throw new Error(`the sandbox has no element "${kind}"`);
+      return (this.payment = new PaymentElement(this.clientSecret));
+    }
+  }
+
+  const returning = (address, { id, client_secret: secret }) => {
+    const url = new URL(address, location.href);
+    const told = { payment_intent: id, payment_intent_client_secret: secret, redirect_status: "succeeded" };
+    for (const [name, value] of Object.entries(told)) url.searchParams.set(name, value);
+    return url;
+  };
+
+  window.Stripe = (key, { stripeAccount } = {}) => ({
+    elements: (options) => new Elements(options),
+
+    async confirmPayment({ elements, confirmParams, redirect = "always" }) {
+      const fields = { key, client_secret: elements.clientSecret, return_url: confirmParams.return_url };
+      if (stripeAccount) fields._stripe_account = stripeAccount;
+      const { error, paymentIntent } = await elements.payment.confirm(fields);
+      if (error) return { error };
+      const bank = paymentIntent.next_action?.redirect_to_url?.url;
+      if (!bank && redirect === "if_required") return { paymentIntent };
+      location.assign(bank ?? returning(confirmParams.return_url, paymentIntent));
+      return new Promise(() => {});
+    },
+  });
+})();

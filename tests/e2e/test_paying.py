@@ -1,0 +1,148 @@
+"""Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
+
+from uuid import uuid4
+
+import pytest
+from playwright.async_api import FrameLocator, Page, expect
+from pypdf import PdfReader
+
+from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
+from tests.support.product import Product, Visitor, eventually
+
+PASSWORD = "a long enough one"
+DECLINED = "Payment declined. Please try different card."
+
+
+def _joined(running: Product) -> str:
+    """A new client of the demo studio; its address."""
+    owner, visitor, email = running.sign_in("owner"), Visitor(running.url), f"{uuid4().hex}@visitors.example"
+    visitor.post("/v1/accounts:signUp", {"email": email, "password": PASSWORD, "displayName": "Nora New"})
+    visitor.post(f"/v1/{owner.studio}/clients:join", {"displayName": "Nora New", "email": email})
+    return email
+
+
+async def _at_the_studio(
+    running: Product,
+    open_page: OpenPage,
+    *,
+    color_scheme: ColorScheme = "light",
+    size: tuple[int, int] = DESKTOP,
+) -> tuple[Page, str]:
+    email, studio = _joined(running), running.sign_in("owner").studio
+    address = f"{running.url}/?studio={studio.split('/')[1]}"
+    # Not signed in yet; a code that is none, a card that is declined.
+    page = await open_page(address, color_scheme=color_scheme, size=size, refusals=(401, 400, 402))
+    form = page.locator("#sign-in")
+    await form.get_by_label("E-mail").fill(email)
+    await form.get_by_label("Password").fill(PASSWORD)
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#credits")).to_contain_text("0 credits left")
+    return page, email
+
+
+async def _ordering(page: Page, option: str) -> None:
+    await page.get_by_role("link", name=f"Buy {option}", exact=True).click()
+    await expect(page.get_by_role("heading", name=option)).to_be_visible()
+
+
+def _cards(page: Page) -> FrameLocator:
+    return page.frame_locator("iframe")
+
+
+async def _pay_with(page: Page, card: str) -> None:
+    await _cards(page).get_by_role("radio", name=card).first.check()
+    await page.get_by_role("button", name="Pay", exact=False).click()
+
+
+@pytest.mark.parametrize(("color_scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
+async def test_a_declined_card_then_another_and_the_credits_are_there(
+    running: Product, open_page: OpenPage, color_scheme: ColorScheme, size: tuple[int, int]
+) -> None:
+    page, email = await _at_the_studio(running, open_page, color_scheme=color_scheme, size=size)
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    await _ordering(page, "5 classes")
+    lines = page.locator("#lines")
+    await expect(lines).to_contain_text("€90.00")
+    await page.get_by_label("Promo code").fill("nothing")
+    await page.get_by_role("button", name="Use the code").click()
+    await expect(page.get_by_text("There is no such code.")).to_be_visible()
+    await page.get_by_label("Promo code").fill("kiez10")
+    await page.get_by_role("button", name="Use the code").click()
+    await expect(lines).to_contain_text("€81.00")
+    await expect(page.get_by_text("There is no such code.")).to_be_hidden()
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+
+    await page.get_by_role("button", name="Continue to payment").click()
+    await _pay_with(page, "Declined: insufficient funds")
+    await expect(page.get_by_role("alert")).to_contain_text(DECLINED)
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    await _pay_with(page, "Visa, succeeds")
+    await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    receipt = page.get_by_role("link", name="Receipt 0")
+    await expect(receipt).to_be_visible()
+    async with page.expect_download() as download:
+        await receipt.click()
+    [text] = [sheet.extract_text() for sheet in PdfReader(await (await download.value).path()).pages]
+    assert "Nora New" in text
+    assert "Kiez Pilates Berlin" in text
+    await page.get_by_role("link", name="Book a class").click()
+    await expect(page.locator("#credits")).to_contain_text("5 credits left")
+    await expect(page.locator("#purchases")).to_contain_text("€81.00 · Paid")
+    await expect(page.locator("#purchases").get_by_role("link")).to_be_visible()
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    [mail] = eventually(lambda: running.mails(email), what="the mail with the receipt")
+    assert mail["subject"].startswith("Receipt 0")
+    assert "5 classes" in mail["text"]
+    assert page.url.split("/?")[0] in mail["text"]
+
+
+async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_page: OpenPage) -> None:
+    page, _ = await _at_the_studio(running, open_page)
+    await _ordering(page, "First visit: 3 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await _pay_with(page, "3-D Secure")
+    await page.get_by_role("button", name="No, refuse it").click()
+    await expect(page.get_by_role("alert")).to_have_text(DECLINED)
+    await _pay_with(page, "3-D Secure")
+    await page.get_by_role("button", name="Yes, approve it").click()
+    await expect(page.locator("#outcome-text")).to_have_text("First visit: 3 classes: you have 3 credits.")
+    # What only the provider's form may know stays nowhere.
+    assert "secret" not in page.url
+    # Loaded again it says the same; nobody pays twice by going back.
+    await page.reload()
+    await expect(page.locator("#outcome-title")).to_have_text("Done. Thank you.")
+
+
+async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> None:
+    page, _ = await _at_the_studio(running, open_page)
+    await page.get_by_role("link", name="Buy 5 classes", exact=True).focus()
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("button", name="Continue to payment")).to_be_visible()
+    await page.get_by_label("Promo code").focus()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("Enter")
+    await expect(_cards(page).get_by_role("radio").first).to_be_visible()
+    # From the heading, where the keyboard's place is now, into the provider's fields and out of them again.
+    await expect(page.locator("#paying")).to_be_focused()
+    await page.keyboard.press("Tab")
+    await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Tab")
+    await expect(page.locator("#pay")).to_be_focused()
+    await page.keyboard.press("Enter")
+    await expect(page.locator("#outcome-title")).to_be_focused()
+    await expect(page.locator("#outcome-text")).to_contain_text("you have 5 credits")
+
+
+async def test_a_purchase_can_be_given_up(running: Product, open_page: OpenPage) -> None:
+    page, _ = await _at_the_studio(running, open_page)
+    await _ordering(page, "10 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await page.get_by_role("button", name="Give up this purchase").click()
+    await expect(page.locator("#outcome-title")).to_have_text("This purchase was given up.")
