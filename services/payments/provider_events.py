@@ -1,15 +1,22 @@
 """What the provider tells: stored first, answered, applied by a job. Its id of an event tells a repeat."""
 
+import json
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
+from services.chassis.db.batches import Batches
+from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
+from services.chassis.ids import new_id
 from services.chassis.resources import Resources
+from services.chassis.telemetry import current_traceparent
 from services.payments import disputes, merchants, payments, payouts, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import ProviderEvent
@@ -20,6 +27,23 @@ APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
 
+# What was told before is not stored, and no job is made for it. The same twice in one batch is stored once too.
+_STORE = """
+WITH told AS (
+    SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
+        AS r (account, event, type, payload, job, traceparent)
+), stored AS (
+    INSERT INTO provider_events (provider, external_account, external_id, type, payload, source, receive_time)
+    SELECT $1, account, event, type, payload::jsonb, 'WEBHOOK', $3 FROM told ORDER BY account, event
+    ON CONFLICT DO NOTHING RETURNING external_account, external_id
+)
+INSERT INTO jobs (id, kind, dedup_key, args, due_at, traceparent)
+SELECT t.job, $2, t.account || ' ' || t.event, jsonb_build_object('account', t.account, 'event', t.event), $4,
+    t.traceparent
+FROM told t JOIN stored s ON (s.external_account, s.external_id) = (t.account, t.event)
+ON CONFLICT DO NOTHING
+"""
+
 
 async def receive(resources: Resources, body: bytes, signature: str) -> None:
     """Stores what a webhook brought. Raises PermissionDenied/SIGNATURE_INVALID."""
@@ -27,8 +51,23 @@ async def receive(resources: Resources, body: bytes, signature: str) -> None:
         told = gateway_of(resources.settings).verify(body, signature)
     except BadSignature:
         raise PermissionDenied("this was not signed by the provider, or not now", reason="SIGNATURE_INVALID") from None
-    async with resources.database.transaction() as tx:
-        await store(tx, told, "WEBHOOK")
+    await _intake_of(resources.database).ask((told, current_traceparent()))
+
+
+@cache
+def _intake_of(database: Database) -> Batches[tuple[Told, str | None], None]:
+    """What is told at the same moment is stored in one statement and one commit."""
+
+    async def store_all(batch: Sequence[tuple[Told, str | None]]) -> Sequence[None]:
+        rows = [
+            (each.external_account, each.external_id, each.type, json.dumps(each.payload), new_id(), traceparent)
+            for each, traceparent in batch
+        ]
+        columns = map(list, zip(*rows, strict=True))
+        await database.queue(_STORE, PROVIDER, APPLY_JOB, real_now(), database.clock.now(), *columns)
+        return [None] * len(batch)
+
+    return Batches(store_all, lambda _: ())
 
 
 async def store(tx: UnitOfWork, told: Told, source: str) -> bool:

@@ -869,6 +869,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_payment_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
     ),
     Mutant(
+        "a payment's webhook that comes again is stored once",
+        "services/payments/provider_events.py",
+        "ON CONFLICT DO NOTHING RETURNING external_account, external_id",
+        "RETURNING external_account, external_id",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_what_comes_at_once_is_stored_once_each",
+    ),
+    Mutant(
         "the amount is the purchase's",
         "services/payments/payments.py",
         "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",
