@@ -4,11 +4,11 @@ from datetime import UTC
 from uuid import UUID
 
 from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientPackageChanged
+from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged
 from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import earnings, letterheads, places
+from services.payments import earnings, letterheads, places, refunds
 
 consumers = Consumers()
 
@@ -37,6 +37,12 @@ async def know_studio(tx: UnitOfWork, event: Event[StudioChanged]) -> None:
     await letterheads.put_studio(
         tx, version=studio.version, display_name=studio.display_name, time_zone=studio.time_zone
     )
+
+
+@consumers.on(ClientErased)
+async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
+    """Words about who was erased go; what was paid stays."""
+    await refunds.forget_reasons(tx, UUID(event.payload.client_id))
 
 
 async def _tell(tx: UnitOfWork, package: ClientPackageChanged) -> None:

@@ -6,13 +6,14 @@ import pytest
 from grpc import StatusCode
 
 from powerhouse.booking.v1 import booking_service_pb2
+from powerhouse.booking.v1.events_pb2 import ClientErased
 from powerhouse.payments.v1.events_pb2 import PaymentRefunded
 from powerhouse.payments.v1.refund_service_pb2 import Refund
 from services.booking.service import SERVICE as BOOKING
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.payments.consumers import consumers
-from tests.integration.booking.house import House, key, refused
+from tests.integration.booking.house import House, envelope, key, last_id, refused
 from tests.integration.payments.house import Shop
 
 assert BOOKING.name == "booking"
@@ -150,4 +151,18 @@ async def test_bad_weather_at_the_provider_makes_one_refund(shop: Shop, fault: s
     await shop.tell_all()
     assert (await shop.get_refund(refund)).state == Refund.SUCCEEDED
     assert sum(event["type"] == "refund.created" for event in await shop.told()) == 1
+    assert await shop.violations() == {}
+
+
+async def test_what_was_written_about_a_client_goes_with_the_client(shop: Shop) -> None:
+    purchase, other = await shop.bought(), await shop.bought()
+    refund, others = await shop.refund(purchase, 4000, 4), await shop.refund(other, 4000, 4)
+    await shop.work_off()
+    assert (await shop.get_refund(refund)).reason == "moved away"
+    erased = ClientErased(client_id=str(last_id(purchase.client)))
+    told = [envelope(erased, shop.tenant, last_id(purchase.client), 2)]
+    await inbox.apply(shop.payments.resources.database, consumers, told)
+    forgotten = await shop.get_refund(refund)
+    assert (forgotten.reason, forgotten.state, forgotten.amount_minor) == ("", Refund.SUCCEEDED, 4000)
+    assert (await shop.get_refund(others)).reason == "moved away"
     assert await shop.violations() == {}
