@@ -45,6 +45,10 @@ ON CONFLICT DO NOTHING
 """
 
 
+class Unreadable(Exception):
+    """The provider told of a payment in words that are none of a payment: another API version, another currency."""
+
+
 async def receive(resources: Resources, body: bytes, signature: str) -> None:
     """Stores what a webhook brought. Raises PermissionDenied/SIGNATURE_INVALID."""
     try:
@@ -93,7 +97,7 @@ async def store(tx: UnitOfWork, told: Told, source: str) -> bool:
 async def apply(resources: Resources, external_account: str, external_id: str) -> bool:
     """Does what an event says. False when it concerns nothing here: it is kept, and that is all.
 
-    Raises payments.Mismatch.
+    Raises payments.Mismatch, Unreadable.
     """
     async with resources.database.transaction() as tx:
         event = await tx.session.get(ProviderEvent, (PROVIDER, external_account, external_id))
@@ -127,8 +131,12 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
         return True
     if event.type not in _INTENT:
         return False
+    try:
+        intent = gateway.intent_of(event.payload)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable from error
     async with resources.database.transaction(studio) as tx:
-        ours = await payments.apply(tx, external_account, gateway.intent_of(event.payload))
+        ours = await payments.apply(tx, external_account, intent)
         await _applied(tx, event)
     crashpoint("payments_after_apply")
     return ours
