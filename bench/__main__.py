@@ -11,7 +11,19 @@ import sys
 from itertools import count
 from pathlib import Path
 
-from bench import cancel_promote, client_search, list20, loads, plan, recurring, reminders, report, rush, tools
+from bench import (
+    cancel_promote,
+    client_search,
+    list20,
+    loads,
+    payments,
+    plan,
+    recurring,
+    reminders,
+    report,
+    rush,
+    tools,
+)
 from bench.stack import Stack, running
 from embedded.children import ROOT
 from embedded.processes import Unusable
@@ -48,10 +60,13 @@ GOALS = {
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
-    parser.add_argument("only", nargs="?", choices=("booking", "recurring", "reminders"), help="one benchmark alone")
+    parser.add_argument(
+        "only", nargs="?", choices=("booking", "recurring", "reminders", "payments"), help="one benchmark alone"
+    )
     parser.add_argument("--studios", type=int, default=1000, help="with recurring classes")
     parser.add_argument("--due", type=int, default=50_000, help="reminders that are due at once")
     parser.add_argument("--deliveries", type=int, default=1_000_000, help="among which they are")
+    parser.add_argument("--events", type=int, default=10_000, help="of the payment provider that wait to be applied")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--seconds", type=float, default=5, help="of each load in a round")
     arguments = parser.parse_args()
@@ -63,6 +78,8 @@ def main() -> int:
             recurring.run(var, arguments.studios, max(1, arguments.rounds // 2))
         if arguments.only in {None, "reminders"}:
             _reminders(var, arguments)
+        if arguments.only in {None, "payments"}:
+            _payments(var, arguments)
     except Unusable as error:
         print(f"\nThe bench cannot run: {error}", file=sys.stderr)
         return 1
@@ -94,6 +111,17 @@ def _reminders(var: Path, arguments: argparse.Namespace) -> None:
     report.write(var / "reminders.json", figures)
     print("", *report.figures_table(figures, reminders.GOALS), "", steady, sep="\n")
     print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'reminders.json'}")
+
+
+def _payments(var: Path, arguments: argparse.Namespace) -> None:
+    tools.pgbench(), tools.wrk()
+    with running(var) as stack:
+        stack.settle()
+        rounds = max(1, arguments.rounds // 2)
+        figures, latency = payments.measure(stack, rounds, arguments.seconds, arguments.events)
+    report.write(var / "payments.json", figures)
+    print("", *report.figures_table(figures, payments.GOALS), "", latency, sep="\n")
+    print(f"\n{os.cpu_count()} cores, load average {os.getloadavg()[0]:.1f}; {var / 'payments.json'}")
 
 
 def _measure(stack: Stack, rounds: int, seconds: float) -> dict[str, list[loads.Round]]:

@@ -9,7 +9,7 @@ from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, Clien
 from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import cards, earnings, fees, letterheads, membership_refunds, places
+from services.payments import cards, earnings, fees, letterheads, membership_refunds, places, refunds
 from services.payments.models import Fee
 
 consumers = Consumers()
@@ -52,8 +52,10 @@ async def charge(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
 
 @consumers.on(ClientErased)
 async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
-    """The provider forgets who was erased, and charges for no membership any more."""
-    await membership_refunds.forget(tx, UUID(event.payload.client_id))
+    """The provider forgets who was erased, and charges for no membership any more. Words go; what was paid stays."""
+    client_id = UUID(event.payload.client_id)
+    await membership_refunds.forget(tx, client_id)
+    await refunds.forget_reasons(tx, client_id)
     args = {"client": event.payload.client_id}
     await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
 

@@ -49,6 +49,8 @@ async def apply_provider_event(work: Work, job: Job) -> Outcome:
     except payments.Mismatch as error:
         log.error("amount_mismatch", account=account, provider_event=event, mismatch=str(error))
         return Failed("AMOUNT_MISMATCH")
+    except provider_events.Unreadable:
+        return Failed("UNREADABLE")
     except ProviderError as error:
         return Retry(type(error).__name__)
     return Done() if ours else Cancelled("NOT_OURS")

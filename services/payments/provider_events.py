@@ -1,15 +1,22 @@
 """What the provider tells: stored first, answered, applied by a job. Its id of an event tells a repeat."""
 
+import json
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
+from services.chassis.db.batches import Batches
+from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import PermissionDenied
+from services.chassis.ids import new_id
 from services.chassis.resources import Resources
+from services.chassis.telemetry import current_traceparent
 from services.payments import (
     cards,
     disputes,
@@ -28,9 +35,28 @@ PROVIDER = "stripe"
 APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
-
-
 _CARD = ("payment_method.attached", "setup_intent.succeeded")
+
+# What was told before is not stored, and no job is made for it. The same twice in one batch is stored once too.
+_STORE = """
+WITH told AS (
+    SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
+        AS r (account, event, type, payload, job, traceparent)
+), stored AS (
+    INSERT INTO provider_events (provider, external_account, external_id, type, payload, source, receive_time)
+    SELECT $1, account, event, type, payload::jsonb, 'WEBHOOK', $3 FROM told ORDER BY account, event
+    ON CONFLICT DO NOTHING RETURNING external_account, external_id
+)
+INSERT INTO jobs (id, kind, dedup_key, args, due_at, traceparent)
+SELECT t.job, $2, t.account || ' ' || t.event, jsonb_build_object('account', t.account, 'event', t.event), $4,
+    t.traceparent
+FROM told t JOIN stored s ON (s.external_account, s.external_id) = (t.account, t.event)
+ON CONFLICT DO NOTHING
+"""
+
+
+class Unreadable(Exception):
+    """The provider told of a payment in words that are none of a payment: another API version, another currency."""
 
 
 async def receive(resources: Resources, body: bytes, signature: str) -> None:
@@ -39,8 +65,23 @@ async def receive(resources: Resources, body: bytes, signature: str) -> None:
         told = gateway_of(resources.settings).verify(body, signature)
     except BadSignature:
         raise PermissionDenied("this was not signed by the provider, or not now", reason="SIGNATURE_INVALID") from None
-    async with resources.database.transaction() as tx:
-        await store(tx, told, "WEBHOOK")
+    await _intake_of(resources.database).ask((told, current_traceparent()))
+
+
+@cache
+def _intake_of(database: Database) -> Batches[tuple[Told, str | None], None]:
+    """What is told at the same moment is stored in one statement and one commit."""
+
+    async def store_all(batch: Sequence[tuple[Told, str | None]]) -> Sequence[None]:
+        rows = [
+            (each.external_account, each.external_id, each.type, json.dumps(each.payload), new_id(), traceparent)
+            for each, traceparent in batch
+        ]
+        columns = map(list, zip(*rows, strict=True))
+        await database.queue(_STORE, PROVIDER, APPLY_JOB, real_now(), database.clock.now(), *columns)
+        return [None] * len(batch)
+
+    return Batches(store_all, lambda _: ())
 
 
 async def store(tx: UnitOfWork, told: Told, source: str) -> bool:
@@ -66,7 +107,7 @@ async def store(tx: UnitOfWork, told: Told, source: str) -> bool:
 async def apply(resources: Resources, external_account: str, external_id: str) -> bool:
     """Does what an event says. False when it concerns nothing here: it is kept, and that is all.
 
-    Raises payments.Mismatch.
+    Raises payments.Mismatch, Unreadable.
     """
     async with resources.database.transaction() as tx:
         event = await tx.session.get(ProviderEvent, (PROVIDER, external_account, external_id))
@@ -114,8 +155,12 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
         return ours
     if event.type not in _INTENT:
         return False
+    try:
+        intent = gateway.intent_of(event.payload)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable from error
     async with resources.database.transaction(studio) as tx:
-        ours = await payments.apply(tx, external_account, gateway.intent_of(event.payload))
+        ours = await payments.apply(tx, external_account, intent)
         await _applied(tx, event)
     crashpoint("payments_after_apply")
     return ours

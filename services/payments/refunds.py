@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import func, select, tuple_
+from sqlalchemy import func, select, tuple_, update
 
 from powerhouse.payments.v1.events_pb2 import PaymentRefunded
 from services.chassis.db.paging import Page
@@ -154,6 +154,13 @@ async def apply(tx: UnitOfWork, external_account: str, made: MadeRefund) -> bool
         refund.state = "PENDING"
         refund.touch(tx.now())
     return True
+
+
+async def forget_reasons(tx: UnitOfWork, client_id: UUID) -> None:
+    """Of a client who was erased: what staff wrote about a refund may be about the person. The money stays."""
+    theirs = select(Purchase.id).where(Purchase.tenant_id == tx.tenant, Purchase.client_id == client_id)
+    mine = (Refund.tenant_id == tx.tenant, Refund.purchase_id.in_(theirs))
+    await tx.session.execute(update(Refund).where(*mine).values(reason=""))
 
 
 async def get(tx: UnitOfWork, refund_id: UUID) -> Refund:

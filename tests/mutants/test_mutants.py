@@ -918,6 +918,57 @@ MUTANTS = [
         f"{PAYMENTS}/test_payment_webhooks.py::test_what_is_not_of_the_provider_is_refused[future]",
     ),
     Mutant(
+        "a payment's webhook that comes again is stored once",
+        "services/payments/provider_events.py",
+        "ON CONFLICT DO NOTHING RETURNING external_account, external_id",
+        "RETURNING external_account, external_id",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_what_comes_at_once_is_stored_once_each",
+    ),
+    Mutant(
+        "an old signature is refused",
+        "services/payments/providers/stripe_gateway.py",
+        "verify_header(body, signature, secret, TOLERANCE)",
+        "verify_header(body, signature, secret)",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_what_is_not_of_the_provider_is_refused[old]",
+    ),
+    Mutant(
+        "two tabs start one payment",
+        "services/payments/payments.py",
+        "payment = await _open(tx, await purchases.lock(tx, purchase_id))",
+        "payment = await _open(tx, await purchases.get(tx, purchase_id, account))",
+        f"{PAYMENTS}/test_purchases.py::test_two_tabs_and_a_double_click_make_one_charge_and_one_grant",
+    ),
+    Mutant(
+        "a payment is known by its name before its id has come",
+        "services/payments/payments.py",
+        "        ours |= (Payment.id == UUID(intent.reference)) & Payment.external_id.is_(None)",
+        "        pass",
+        f"{PAYMENTS}/test_crashes.py::test_a_server_dies_between_the_provider_and_us",
+    ),
+    Mutant(
+        "the purchase is locked before a refund is weighed",
+        "services/payments/refunds.py",
+        "    purchase = await purchases.lock(tx, purchase_id)\n    shown = await preview",
+        "    purchase = await purchases.get(tx, purchase_id, None)\n    shown = await preview",
+        f"{PAYMENTS}/test_refunds.py::test_more_than_is_left_is_refused_also_at_once",
+    ),
+    Mutant(
+        "refunds are not above what was paid",
+        "services/payments/migrations/versions/0001_payments.py",
+        "AND refunding_minor <= CASE state WHEN 'SUCCEEDED' THEN amount_minor ELSE 0 END)",
+        ")",
+        f"{PAYMENTS}/test_payments_tables.py::test_states_go_forward_and_amounts_stay"
+        "[UPDATE payments SET refunding_minor = amount_minor + 1]",
+    ),
+    Mutant(
+        "the ledger is append-only, for the administrator too",
+        "services/payments/sql/keep_transfers_v1.sql",
+        "BEFORE UPDATE OR DELETE ON transfers",
+        "BEFORE UPDATE ON transfers",
+        f"{PAYMENTS}/test_payments_tables.py::test_not_even_the_administrator_rewrites_a_transfer_or_receipt"
+        "[DELETE FROM transfers]",
+    ),
+    Mutant(
         "the amount is the purchase's",
         "services/payments/payments.py",
         "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",

@@ -11,6 +11,8 @@ CURRENCIES = frozenset(
 )
 ZERO_DECIMAL = frozenset("bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf".split())  # noqa: SIM905
 THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+# Written with two decimals, which are always 00.
+WHOLE = frozenset(("isk", "ugx"))
 MINIMUM = {
     "gbp": 30,
     "dkk": 250,
@@ -48,13 +50,16 @@ def chargeable(amount: int, code: str) -> int:
         raise Refusal(message, code="amount_too_large", param="amount")
     if code in THREE_DECIMAL and amount % 10:
         raise Refusal(f"Invalid amount for {code}: the last digit must be 0.", param="amount")
+    if code in WHOLE and amount % 100:
+        raise Refusal(f"Invalid amount for {code}: the last two digits must be 00.", param="amount")
     return amount
 
 
 def fee(amount: int, code: str) -> int:
     """2.9 %, half a unit rounded up, and a fixed part: 30 minor units, 25 euro cents, 20 pence; none of yen."""
-    fixed = 0 if code in ZERO_DECIMAL else FIXED_FEE.get(code, 30)
-    return min(amount, (amount * 29 + 500) // 1000 + fixed)
+    fixed = 0 if code in ZERO_DECIMAL | WHOLE else FIXED_FEE.get(code, 30)
+    taken = min(amount, (amount * 29 + 500) // 1000 + fixed)
+    return taken - taken % 100 if code in WHOLE else taken
 
 
 def shown(amount: int, code: str) -> str:

@@ -4,15 +4,17 @@ import asyncio
 
 import pytest
 from grpc import StatusCode
+from sqlalchemy import text
 
 from powerhouse.booking.v1 import booking_service_pb2
+from powerhouse.booking.v1.events_pb2 import ClientErased
 from powerhouse.payments.v1.events_pb2 import PaymentRefunded
 from powerhouse.payments.v1.refund_service_pb2 import Refund
 from services.booking.service import SERVICE as BOOKING
 from services.chassis.messaging import inbox
 from services.chassis.messaging.envelope import COLUMNS, Envelope
 from services.payments.consumers import consumers
-from tests.integration.booking.house import House, key, refused
+from tests.integration.booking.house import House, envelope, key, last_id, outcome, refused
 from tests.integration.payments.house import Shop
 
 assert BOOKING.name == "booking"
@@ -88,8 +90,17 @@ async def test_more_than_is_left_is_refused_also_at_once(shop: Shop) -> None:
     purchase = await shop.bought()
     await refused(shop.refund(purchase, 10_001, 10), StatusCode.FAILED_PRECONDITION, "ABOVE_REST")
     await refused(shop.refund(purchase, 10_000, 9), StatusCode.FAILED_PRECONDITION, "PREVIEW_OUTDATED")
-    made = await asyncio.gather(*(shop.refund(purchase, 6000, 6) for _ in range(4)), return_exceptions=True)
-    assert sum(isinstance(each, Refund) for each in made) == 1
+    held = text("SELECT FROM payments WHERE tenant_id = :tenant FOR UPDATE")
+    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    async with shop.payments.resources.database.transaction(shop.tenant) as tx:
+        # Until each has weighed the refund, or waits for one that does.
+        await tx.session.execute(held, {"tenant": shop.tenant})
+        asked = [asyncio.create_task(outcome(shop.refund(purchase, 6000, 6))) for _ in range(3)]
+        for _ in range(1000):
+            if (await shop.payments.sql(waiting))[0][0] == 3:
+                break
+            await asyncio.sleep(0.01)
+    assert (await asyncio.gather(*asked)).count("ABOVE_REST") == 2
     await shop.work_off()
     assert (await shop.get(purchase)).refunded_minor == 6000
     assert await shop.violations() == {}
@@ -150,4 +161,18 @@ async def test_bad_weather_at_the_provider_makes_one_refund(shop: Shop, fault: s
     await shop.tell_all()
     assert (await shop.get_refund(refund)).state == Refund.SUCCEEDED
     assert sum(event["type"] == "refund.created" for event in await shop.told()) == 1
+    assert await shop.violations() == {}
+
+
+async def test_what_was_written_about_a_client_goes_with_the_client(shop: Shop) -> None:
+    purchase, other = await shop.bought(), await shop.bought()
+    refund, others = await shop.refund(purchase, 4000, 4), await shop.refund(other, 4000, 4)
+    await shop.work_off()
+    assert (await shop.get_refund(refund)).reason == "moved away"
+    erased = ClientErased(client_id=str(last_id(purchase.client)))
+    told = [envelope(erased, shop.tenant, last_id(purchase.client), 2)]
+    await inbox.apply(shop.payments.resources.database, consumers, told)
+    forgotten = await shop.get_refund(refund)
+    assert (forgotten.reason, forgotten.state, forgotten.amount_minor) == ("", Refund.SUCCEEDED, 4000)
+    assert (await shop.get_refund(others)).reason == "moved away"
     assert await shop.violations() == {}
