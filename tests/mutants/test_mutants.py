@@ -971,7 +971,7 @@ MUTANTS = [
     Mutant(
         "the amount is the purchase's",
         "services/payments/payments.py",
-        "if (intent.received_minor, intent.currency_code) != (payment.amount_minor, payment.currency_code):",
+        "if (intent.received_minor, intent.currency_code) != (payment.charged_minor, payment.currency_code):",
         "if False:",
         f"{PAYMENTS}/test_payment_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
     ),

@@ -1,0 +1,53 @@
+"""The tables of payments. Checks and triggers are in migrations/ and sql/."""
+
+from services.payments.models.base import Base
+from services.payments.models.books import (
+    BalanceTransaction,
+    LedgerAccount,
+    Payout,
+    ProviderEvent,
+    Reconciliation,
+    Transfer,
+)
+from services.payments.models.catalogue import PROMO_CODE, PricingOption, PromoCode, TaxRate, Terms
+from services.payments.models.documents import GiftCard, GiftCardGuesses, Receipt, ReceiptCounter
+from services.payments.models.memberships import Membership, MembershipAttempt, MembershipPeriod, MembershipPrice
+from services.payments.models.merchants import Letterhead, Merchant, MerchantAccount, Studio
+from services.payments.models.payments import Customer, Dispute, Payment, PaymentAttempt, Refund
+from services.payments.models.purchases import DropInPlace, Fee, PackageCredits, Purchase
+
+__all__ = [
+    "PROMO_CODE",
+    "BalanceTransaction",
+    "Base",
+    "Customer",
+    "Dispute",
+    "DropInPlace",
+    "Fee",
+    "GiftCard",
+    "GiftCardGuesses",
+    "LedgerAccount",
+    "Letterhead",
+    "Membership",
+    "MembershipAttempt",
+    "MembershipPeriod",
+    "MembershipPrice",
+    "Merchant",
+    "MerchantAccount",
+    "PackageCredits",
+    "Payment",
+    "PaymentAttempt",
+    "Payout",
+    "PricingOption",
+    "PromoCode",
+    "ProviderEvent",
+    "Purchase",
+    "Receipt",
+    "ReceiptCounter",
+    "Reconciliation",
+    "Refund",
+    "Studio",
+    "TaxRate",
+    "Terms",
+    "Transfer",
+]
