@@ -35,7 +35,7 @@ chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILL
 fuzz: setup protos ## Call every operation of the API with 200 made-up requests (ten minutes); FUZZ_EXAMPLES=100 of each kind
 	@POWERHOUSE_FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} exec $(BIN)/python -m pytest -s tests/e2e/test_api_fuzz.py
 
-bench: setup protos ## Book by pgbench, gRPC and REST, generate classes; ratios and CPU (10 minutes; ARGS="--rounds 2 --seconds 2", ARGS=recurring, ARGS=reminders)
+bench: setup protos ## Book by pgbench, gRPC and REST, generate classes; ratios and CPU (10 minutes; ARGS="--rounds 2 --seconds 2", ARGS=recurring, ARGS=reminders, ARGS=payments)
 	@exec $(BIN)/python -m bench $(ARGS)
 
 lint: setup protos ## Check style, types, import rules and contracts

@@ -34,6 +34,8 @@ from services.payments import invariants
 from services.payments.consumers import consumers
 
 GOALS = {"webhook_intake": ">= 0.6", "webhook_drain": ">= 0.2"}
+# Requests at a time that do not wait for each other: what latency is without a queue.
+FEW_IN_FLIGHT = 4
 # Webhooks that are signed for each second of a load: more than any machine takes.
 READY_A_SECOND = 6000
 _NONE: Mapping[str, str] = {}
@@ -70,27 +72,26 @@ def measure(stack: Stack, rounds: int, seconds: float, events: int) -> tuple[lis
 
 def _measure_intake(till: Till, rounds: int, seconds: float) -> tuple[report.Figure, str]:
     """Nobody works on what comes in meanwhile. The first round warms up, as in all measurements here."""
-    ratios, costs, told = list[float](), list[float](), list[tuple[Taken, Taken]]()
+    ratios, costs, told = list[float](), list[float](), list[tuple[Taken, Taken, Taken]]()
     for number in range(rounds + 1):
         bare = _take_in(till, till.bare, f"bare{number}", seconds)
         before = cpu_seconds(till.process_ids)
         ours = _take_in(till, till.ours, f"ours{number}", seconds)
         costs.append(_spent(till, before) / ours.bookings)
         ratios.append(ours.rate / bare.rate)
-        told.append((bare, ours))
+        few = _take_in(till, till.ours, f"few{number}", seconds, FEW_IN_FLIGHT)
+        told.append((bare, ours, few))
         print(
             f"{_round(number)}: bare intake {bare.rate:.0f}/s, p99 {bare.p99_ms:.0f} ms; payments {ours.rate:.0f}/s,"
             f" p99 {ours.p99_ms:.0f} ms  load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
         asyncio.run(_forget(till))
-    bare_p99, p50, p99 = (
-        median(each) for each in zip(*((bare.p99_ms, ours.p50_ms, ours.p99_ms) for bare, ours in told[1:]), strict=True)
-    )
+    bare_p99, p99, few_p99 = (median(each.p99_ms for each in of_all) for of_all in zip(*told[1:], strict=True))
     return (
         report.figure("webhook_intake", "verify and insert", ratios[1:], costs[1:]),
-        f"intake with {IN_FLIGHT} in flight: p50 {p50:.0f} ms, p99 {p99:.0f} ms (goal < 100 ms);"
-        f" p99 of the bare handler {bare_p99:.0f} ms",
+        f"intake: p99 {few_p99:.0f} ms with {FEW_IN_FLIGHT} in flight (goal < 100 ms), {p99:.0f} ms with {IN_FLIGHT},"
+        f" of the bare handler {bare_p99:.0f} ms",
     )
 
 
@@ -117,18 +118,17 @@ def _round(number: int) -> str:
 class Taken(Made):
     """What a load of webhooks came to; `bookings` are events."""
 
-    p50_ms: float
     p99_ms: float
 
 
-def _take_in(till: Till, port: int, account: str, seconds: float) -> Taken:
+def _take_in(till: Till, port: int, account: str, seconds: float, in_flight: int = IN_FLIGHT) -> Taken:
     webhooks = till.stack.run.var / "webhooks"
     secret = till.stack.run.stripe_webhook_secret
     with open(webhooks, "w", encoding="utf-8") as lines:
         for number in range(round(READY_A_SECOND * seconds)):
             body = json.dumps(_event(f"acct_{account}", number))
             lines.write(f"{stripe.WebhookSignature.generate_signature_header(body, secret)}\t{body}\n")
-    command = [tools.wrk(), "-t1", f"-c{IN_FLIGHT}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
+    command = [tools.wrk(), "-t1", f"-c{in_flight}", f"-d{int(seconds) + 2}s", "--timeout", "10s"]
     printed = loads.output(
         [*command, "-s", str(HERE / "webhook.lua"), f"http://127.0.0.1:{port}", "--", str(seconds), str(webhooks)]
     )
@@ -138,7 +138,7 @@ def _take_in(till: Till, port: int, account: str, seconds: float) -> Taken:
     )
     if tally["refused"] or tally["broken"] or not tally["answered"] == tally["issued"] == stored:
         raise Unusable(f"{stored} webhooks were stored of {tally}")
-    return Taken(stored, (stored - IN_FLIGHT) / seconds, tally["p50_ms"], tally["p99_ms"])
+    return Taken(stored, (stored - in_flight) / seconds, tally["p99_ms"])
 
 
 def _event(account: str, number: int) -> dict[str, Any]:

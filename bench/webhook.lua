@@ -43,9 +43,9 @@ end
 function done(summary, latency, requests)
    local errors = summary.errors
    print(string.format(
-      '{"issued": %d, "answered": %d, "refused": %d, "broken": %d, "p50_ms": %f, "p99_ms": %f}',
+      '{"issued": %d, "answered": %d, "refused": %d, "broken": %d, "p99_ms": %f}',
       threads[1]:get("issued"), summary.requests, errors.status,
       errors.connect + errors.read + errors.write + errors.timeout,
-      latency:percentile(50) / 1000, latency:percentile(99) / 1000
+      latency:percentile(99) / 1000
    ))
 end

@@ -1027,6 +1027,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_refunds.py::test_bad_weather_at_the_provider_makes_one_refund[done_then_500]",
     ),
     Mutant(
+        "a refund that is told before its payment brings it along",
+        "services/payments/refunding.py",
+        "if made.intent and not made.reference else None",
+        "if False else None",
+        f"{PAYMENTS}/test_any_order.py",
+    ),
+    Mutant(
         "a promo code is locked before it is used",
         "services/payments/promo_codes.py",
         "(await tx.session.scalars(query.with_for_update() if lock else query)).one_or_none()",

@@ -358,6 +358,15 @@ class Shop:
         )
         return {row["cause"]: row["amount"] for row in rows}
 
+    async def wait_until_held_up(self, count: int) -> None:
+        """Until so many in payments' database wait for others' locks."""
+        held_up = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+        for _ in range(1000):
+            if len(await self.payments.sql(held_up)) >= count:
+                return
+            await asyncio.sleep(0.01)
+        raise AssertionError(f"{count} were to wait for a lock")
+
     async def violations(self) -> dict[str, int]:
         """Invariants that do not hold."""
         async with self.payments.resources.database.transaction(self.tenant) as tx:

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 from grpc import StatusCode
+from sqlalchemy import text
 
 from powerhouse.payments.v1 import purchase_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
@@ -72,7 +73,12 @@ async def test_two_tabs_and_a_double_click_make_one_charge_and_one_grant(shop: S
         *(shop.buy(client, option, 10_000, request_id=request_id, stub=shop.staff) for _ in range(4))
     )
     assert len({each.name for each in purchases}) == 1
-    sessions = await asyncio.gather(*(shop.start(purchases[0]) for _ in range(4)))
+    async with shop.payments.resources.database.transaction(shop.tenant) as tx:
+        # Until each is about to write its payment, or waits for one that is.
+        await tx.session.execute(text("LOCK TABLE payments IN SHARE MODE"))
+        starts = asyncio.gather(*(shop.start(purchases[0]) for _ in range(4)))
+        await shop.wait_until_held_up(4)
+    sessions = await starts
     assert len({each.client_secret for each in sessions}) == 1
     await asyncio.gather(*(shop.confirm(each) for each in sessions), return_exceptions=True)
     events = await shop.told()

@@ -91,15 +91,11 @@ async def test_more_than_is_left_is_refused_also_at_once(shop: Shop) -> None:
     await refused(shop.refund(purchase, 10_001, 10), StatusCode.FAILED_PRECONDITION, "ABOVE_REST")
     await refused(shop.refund(purchase, 10_000, 9), StatusCode.FAILED_PRECONDITION, "PREVIEW_OUTDATED")
     held = text("SELECT FROM payments WHERE tenant_id = :tenant FOR UPDATE")
-    waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     async with shop.payments.resources.database.transaction(shop.tenant) as tx:
         # Until each has weighed the refund, or waits for one that does.
         await tx.session.execute(held, {"tenant": shop.tenant})
         asked = [asyncio.create_task(outcome(shop.refund(purchase, 6000, 6))) for _ in range(3)]
-        for _ in range(1000):
-            if (await shop.payments.sql(waiting))[0][0] == 3:
-                break
-            await asyncio.sleep(0.01)
+        await shop.wait_until_held_up(3)
     assert (await asyncio.gather(*asked)).count("ABOVE_REST") == 2
     await shop.work_off()
     assert (await shop.get(purchase)).refunded_minor == 6000
