@@ -24,7 +24,7 @@ setup: ## Make or refresh .venv from the hashed lock
 test: setup protos ## Check everything and run every test, on both brokers
 	@$(BIN)/python tests/packages.py
 	@$(MAKE) lint
-	@exec $(BIN)/python -m pytest --numprocesses 2 --dist loadgroup --cov --cov-report term:skip-covered --cov-fail-under 85 --ignore tests/chaos
+	@exec $(BIN)/python -m pytest --numprocesses 3 --dist loadgroup --cov --cov-report term:skip-covered --cov-fail-under 85 --ignore tests/chaos
 
 check: setup protos ## Run some tests: make check ARGS="tests/unit -k policy"
 	@exec $(BIN)/python -m pytest --ignore tests/chaos $(ARGS)

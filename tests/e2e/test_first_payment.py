@@ -38,7 +38,7 @@ def test_a_pack_is_bought_and_partly_refunded(running: Product) -> None:
     studio = owner.studio
     _open(running, owner)
     option = owner.post(
-        f"/v1/{studio}/pricingOptions", {"displayName": "5 classes", "priceMinor": "9000", "credits": 5}
+        f"/v1/{studio}/pricingOptions", {"displayName": "5 mornings", "priceMinor": "9000", "credits": 5}
     )["name"]
     me = client.get(f"/v1/{studio}/clients")["clients"][0]["name"]
     wanted = {"client": me, "pricingOption": option}

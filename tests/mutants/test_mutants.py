@@ -491,6 +491,13 @@ MUTANTS = [
         f"{BOOKING}/test_client_notes.py::TestHealth::test_the_front_desk_sees_only_that_there_is_one",
     ),
     Mutant(
+        "what is written of a booking is its own request's",
+        "services/booking/sql/book_v4.sql",
+        "array_lower(v_made, 1) - 1 + ordinality AS n",
+        "ordinality AS n",
+        f"{BOOKING}/test_booking_batches.py::test_who_is_refused_takes_no_place_from_who_comes_later",
+    ),
+    Mutant(
         "a search stays in its studio",
         "services/booking/sql/search_clients_v1.sql",
         "IF p_tenant <> ALL (current_setting('app.tenants')::uuid[]) THEN",
@@ -747,7 +754,7 @@ MUTANTS = [
         "services/notify/preferences.py",
         "while (current := await client_merges.current(tx, client_id)) != row.client_id:",
         "while (current := row.client_id) != row.client_id:",
-        f"{NOTIFY}/test_client_merges.py::test_what_is_stopped_while_a_merge_is_told_is_not_lost",
+        f"{NOTIFY}/test_merged_clients.py::test_what_is_stopped_while_a_merge_is_told_is_not_lost",
     ),
     Mutant(
         "of texts with the same words one is on its way at a time",

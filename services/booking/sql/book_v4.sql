@@ -206,7 +206,9 @@ BEGIN
             PERFORM set_config('app.tenants', v_tenants, true);
         END IF;
         WITH made AS MATERIALIZED (
-            SELECT *, ordinality AS n FROM unnest(v_made) WITH ORDINALITY WHERE id IS NOT NULL
+            -- An array that begins with what was booked first begins with its number.
+            SELECT *, array_lower(v_made, 1) - 1 + ordinality AS n
+            FROM unnest(v_made) WITH ORDINALITY WHERE id IS NOT NULL
         ), booked AS (
             INSERT INTO bookings (
                 tenant_id, id, class_session_id, client_id, client_package_id, state, spot, guest_display_name,

@@ -311,7 +311,7 @@ class Shop:
     async def work_off(self) -> None:
         """Runs due jobs until none is left."""
         worker = Worker(self.payments.resources, jobs, TIMING)
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(20):
             while rows := await self.payments.sql(
                 "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND due_at <= $1",
                 self.payments.mesh.clock.now(),
