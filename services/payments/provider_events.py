@@ -69,7 +69,7 @@ _ALONE = 16
 
 
 @dataclass(frozen=True)
-class Event:
+class _Event:
     """What is stored of an event, and whose it is."""
 
     external_account: str
@@ -146,14 +146,14 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
 
 
 @cache
-def _stored_of(database: Database) -> Batches[tuple[str, str], Event | None]:
+def _stored_of(database: Database) -> Batches[tuple[str, str], _Event | None]:
     """What is applied at the same moment is read in one statement. None for what is nobody's here."""
 
-    async def read_all(batch: Sequence[tuple[str, str]]) -> Sequence[Event | None]:
+    async def read_all(batch: Sequence[tuple[str, str]]) -> Sequence[_Event | None]:
         accounts, events = map(list, zip(*batch, strict=True))
         rows = await database.queue(_READ, PROVIDER, accounts, events)
         return [
-            Event(*told, row["type"], json.loads(row["payload"]), row["studio_id"])
+            _Event(*told, row["type"], json.loads(row["payload"]), row["studio_id"])
             if row["type"] and row["studio_id"]
             else None
             for told, row in zip(batch, rows, strict=True)
@@ -167,7 +167,7 @@ def _alone_of(_: Database) -> asyncio.Semaphore:
     return asyncio.Semaphore(_ALONE)
 
 
-async def _apply_alone(resources: Resources, event: Event) -> bool:
+async def _apply_alone(resources: Resources, event: _Event) -> bool:
     studio, external_account = event.studio, event.external_account
     gateway, read_time = gateway_of(resources.settings), real_now()
     if event.type == "account.updated":
@@ -217,7 +217,7 @@ async def _apply_alone(resources: Resources, event: Event) -> bool:
     return ours
 
 
-def _intent_of(resources: Resources, event: Event) -> Intent:
+def _intent_of(resources: Resources, event: _Event) -> Intent:
     try:
         return gateway_of(resources.settings).intent_of(event.payload)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -229,7 +229,7 @@ async def forget_old(tx: UnitOfWork) -> None:
     await tx.session.execute(delete(ProviderEvent).where(ProviderEvent.receive_time < real_now() - KEPT))
 
 
-async def _applied(tx: UnitOfWork, event: Event) -> None:
+async def _applied(tx: UnitOfWork, event: _Event) -> None:
     await tx.session.execute(
         update(ProviderEvent)
         .where(
