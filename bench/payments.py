@@ -112,8 +112,8 @@ def _measure_drain(till: Till, rounds: int, seconds: float, purchases: int) -> l
         costs.append(_spent(till, before) / events)
         ratios.append(events / took / booked)
         print(
-            f"{_round(number)}: pgbench {booked:.0f}/s, drained {events / took:.0f}/s, of these {purchases / took:.0f}/s"
-            f" payments  load {os.getloadavg()[0]:.1f}",
+            f"{_round(number)}: pgbench {booked:.0f}/s, drained {events / took:.0f}/s,"
+            f" {purchases / took:.0f}/s of them payments  load {os.getloadavg()[0]:.1f}",
             flush=True,
         )
         if number < rounds:
