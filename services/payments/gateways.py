@@ -9,6 +9,9 @@ from services.payments.providers.stripe_gateway import StripeGateway, stripe_cli
 from services.payments.providers.stripe_memberships import StripeMemberships
 from services.payments.settings import PaymentsSettings
 
+# What rows call it.
+PROVIDER = "stripe"
+
 
 @cache
 def gateway_of(settings: ServiceSettings) -> CardGateway:

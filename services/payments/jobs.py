@@ -6,6 +6,7 @@ from uuid import UUID
 
 from prometheus_client import Gauge
 
+from services.chassis.db.batches import LARGEST
 from services.chassis.errors import DomainError, FailedPrecondition
 from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import VIOLATIONS, logger
@@ -40,7 +41,7 @@ jobs = Jobs()
 MAX_RUNS = 200
 
 
-@jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS)
+@jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS, concurrency=LARGEST)
 async def apply_provider_event(work: Work, job: Job) -> Outcome:
     """Does what an event of the provider says."""
     account, event = job.args["account"], job.args["event"]

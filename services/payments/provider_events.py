@@ -1,9 +1,13 @@
 """What the provider tells: stored first, answered, applied by a job. Its id of an event tells a repeat."""
 
+import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
+from typing import Any
+from uuid import UUID
 
 from sqlalchemy import delete, update
 from sqlalchemy.dialects.postgresql import insert
@@ -26,12 +30,12 @@ from services.payments import (
     payments,
     payouts,
     refunding,
+    successes,
 )
-from services.payments.gateways import gateway_of, memberships_of
+from services.payments.gateways import PROVIDER, gateway_of, memberships_of
 from services.payments.models import ProviderEvent
-from services.payments.providers.card_gateway import BadSignature, Told
+from services.payments.providers.card_gateway import BadSignature, Intent, Told
 
-PROVIDER = "stripe"
 APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
@@ -53,6 +57,26 @@ SELECT t.job, $2, t.account || ' ' || t.event, jsonb_build_object('account', t.a
 FROM told t JOIN stored s ON (s.external_account, s.external_id) = (t.account, t.event)
 ON CONFLICT DO NOTHING
 """
+_READ = """
+SELECT e.type, e.payload, m.studio_id
+FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS r (account, event, position)
+LEFT JOIN provider_events e ON e.provider = $1 AND e.external_account = r.account AND e.external_id = r.event
+LEFT JOIN merchants m ON m.external_account = r.account
+ORDER BY r.position
+"""
+# What is not applied together with others: so many at a time in a process.
+_ALONE = 16
+
+
+@dataclass(frozen=True)
+class _Event:
+    """What is stored of an event, and whose it is."""
+
+    external_account: str
+    external_id: str
+    type: str
+    payload: dict[str, Any]
+    studio: UUID
 
 
 class Unreadable(Exception):
@@ -109,11 +133,42 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
 
     Raises payments.Mismatch, Unreadable.
     """
-    async with resources.database.transaction() as tx:
-        event = await tx.session.get(ProviderEvent, (PROVIDER, external_account, external_id))
-        studio = await merchants.studio_of(tx, external_account)
-    if event is None or studio is None:
+    event = await _stored_of(resources.database).ask((external_account, external_id))
+    if event is None:
         return False
+    if event.type in _INTENT:
+        told = (event.studio, external_account, external_id, _intent_of(resources, event))
+        if await successes.book(resources.database, *told):
+            crashpoint("payments_after_apply")
+            return True
+    async with _alone_of(resources.database):
+        return await _apply_alone(resources, event)
+
+
+@cache
+def _stored_of(database: Database) -> Batches[tuple[str, str], _Event | None]:
+    """What is applied at the same moment is read in one statement. None for what is nobody's here."""
+
+    async def read_all(batch: Sequence[tuple[str, str]]) -> Sequence[_Event | None]:
+        accounts, events = map(list, zip(*batch, strict=True))
+        rows = await database.queue(_READ, PROVIDER, accounts, events)
+        return [
+            _Event(*told, row["type"], json.loads(row["payload"]), row["studio_id"])
+            if row["type"] and row["studio_id"]
+            else None
+            for told, row in zip(batch, rows, strict=True)
+        ]
+
+    return Batches(read_all, lambda _: ())
+
+
+@cache
+def _alone_of(_: Database) -> asyncio.Semaphore:
+    return asyncio.Semaphore(_ALONE)
+
+
+async def _apply_alone(resources: Resources, event: _Event) -> bool:
+    studio, external_account = event.studio, event.external_account
     gateway, read_time = gateway_of(resources.settings), real_now()
     if event.type == "account.updated":
         # Not as it was told: what is told last need not be the latest.
@@ -155,15 +210,18 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
         return ours
     if event.type not in _INTENT:
         return False
-    try:
-        intent = gateway.intent_of(event.payload)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise Unreadable from error
     async with resources.database.transaction(studio) as tx:
-        ours = await payments.apply(tx, external_account, intent)
+        ours = await payments.apply(tx, external_account, _intent_of(resources, event))
         await _applied(tx, event)
     crashpoint("payments_after_apply")
     return ours
+
+
+def _intent_of(resources: Resources, event: _Event) -> Intent:
+    try:
+        return gateway_of(resources.settings).intent_of(event.payload)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Unreadable from error
 
 
 async def forget_old(tx: UnitOfWork) -> None:
@@ -171,11 +229,11 @@ async def forget_old(tx: UnitOfWork) -> None:
     await tx.session.execute(delete(ProviderEvent).where(ProviderEvent.receive_time < real_now() - KEPT))
 
 
-async def _applied(tx: UnitOfWork, event: ProviderEvent) -> None:
+async def _applied(tx: UnitOfWork, event: _Event) -> None:
     await tx.session.execute(
         update(ProviderEvent)
         .where(
-            ProviderEvent.provider == event.provider,
+            ProviderEvent.provider == PROVIDER,
             ProviderEvent.external_account == event.external_account,
             ProviderEvent.external_id == event.external_id,
         )

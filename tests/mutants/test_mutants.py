@@ -983,6 +983,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_payment_webhooks.py::test_another_amount_than_the_purchase_costs_grants_nothing",
     ),
     Mutant(
+        "the amount is the purchase's, also when many are booked together",
+        "services/payments/successes.py",
+        "if payment is not None and came_in == (payment.amount_minor, payment.currency_code):",
+        "if payment is not None:",
+        f"{PAYMENTS}/test_payment_webhooks.py::test_many_payments_of_two_studios_are_booked_once_each",
+    ),
+    Mutant(
         "booking knows a purchase by its id",
         "services/booking/sales.py",
         "if sale is not None:",

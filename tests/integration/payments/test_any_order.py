@@ -16,7 +16,8 @@ import stripe
 
 from powerhouse.payments.v1.purchase_service_pb2 import Purchase
 from services.chassis.db.urls import database_name
-from services.payments import provider_events
+from services.payments import payments, provider_events, successes
+from services.payments.gateways import gateway_of
 from tests.integration.payments.house import API_KEY, Shop
 
 # Whatever an event can change.
@@ -26,6 +27,7 @@ TABLES = (
 )
 # Made anew by each run, or a count of steps: nothing is decided by it.
 NOT_STATE = {"id", "version", "create_time", "update_time", "succeed_time", "read_time", "due_at", "source"}
+_INTENT = ("payment_intent.payment_failed", "payment_intent.succeeded")
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -124,4 +126,33 @@ async def test_every_order_of_six_events_ends_in_one_state(shop: Shop) -> None:
     assert (ended.state, ended.refunded_minor) == (Purchase.FULFILLED, 6500)
     assert sorted((each.succeeded, each.code) for each in ended.attempts) == [(False, "card_declined"), (True, "")]
     assert len(await shop.packages(purchase.client)) == 1
+    assert await shop.violations() == {}
+
+
+async def test_what_is_booked_with_others_is_what_is_booked_alone(shop: Shop) -> None:
+    """A declined try before it, tax in it: as much as the plain case can have."""
+    option = await shop.sell(tax_rate=await shop.tax())
+    purchase = await shop.buy(await shop.add_client(), option, 11_900)
+    await shop.pay(purchase, "pm_card_visa_chargeDeclined")
+    await shop.pay(purchase)
+    declined, paid = [event for event in await shop.told() if event["type"] in _INTENT]
+    await shop.tell([declined, paid])
+    await shop.payments.sql("DELETE FROM jobs WHERE kind = 'apply_provider_event'")
+    resources, intent = shop.payments.resources, gateway_of(shop.payments.resources.settings).intent_of
+    async with books_of(shop) as books:
+        await provider_events.apply(resources, shop.account, declined["id"])
+        before = await books.read()
+        payload = paid["data"]["object"]
+        assert await successes.book(resources.database, shop.tenant, shop.account, paid["id"], intent(payload))
+        together = await books.read()
+        await books.put_back(before)
+        async with resources.database.transaction(shop.tenant) as tx:
+            assert await payments.apply(tx, shop.account, intent(payload))
+        alone = await books.read()
+    assert state(together) == state(alone) != state(before)
+    for table in ("purchases", "payments"):
+        assert [row["version"] for row in together[table]] == [row["version"] for row in alone[table]]
+    assert {row["source"] for row in together["transfers"]} == {row["source"] for row in alone["transfers"]}
+    await shop.work_off()
+    assert (await shop.get(purchase)).state == Purchase.FULFILLED
     assert await shop.violations() == {}

@@ -13,6 +13,7 @@ from grpc import StatusCode
 
 from powerhouse.payments.v1.purchase_service_pb2 import Purchase
 from services.chassis.clock import real_now
+from services.payments import provider_events
 from tests.integration.booking.house import refused
 from tests.integration.payments.house import SECRET, Shop
 
@@ -97,6 +98,36 @@ async def test_another_amount_than_the_purchase_costs_grants_nothing(shop: Shop)
     await shop.work_off()
     assert (await shop.get(purchase)).state == Purchase.FULFILLED
     assert await shop.violations() == {}
+
+
+async def test_many_payments_of_two_studios_are_booked_once_each(shop: Shop) -> None:
+    """All at once and each three times, one of each studio of another amount than its purchase costs."""
+    other = Shop(shop.payments, shop.booking, shop.sandbox)
+    await other.open()
+    bought = []
+    for place in (shop, other):
+        client, option = await place.add_client(), await place.sell()
+        for _ in range(5):
+            purchase = await place.buy(client, option, 10_000)
+            await place.pay(purchase)
+            bought.append((place, purchase))
+    told = []
+    for place in (shop, other):
+        events = [event for event in await place.told() if event["type"] == "payment_intent.succeeded"]
+        events[0]["data"]["object"]["amount_received"] = 9_999
+        await place.tell(events)
+        told += [(place, event["id"]) for event in events]
+    resources = shop.payments.resources
+    tried = await asyncio.gather(
+        *(provider_events.apply(resources, place.account, event) for place, event in told * 3), return_exceptions=True
+    )
+    assert [type(each).__name__ for each in tried] == ["Mismatch", *["bool"] * 4] * 6
+    states = [(await place.get(purchase)).state for place, purchase in bought]
+    assert sorted(states) == [Purchase.OPEN] * 2 + [Purchase.PAID] * 8
+    await shop.work_off()
+    for place in (shop, other):
+        assert await place.transfers() == {"sold": 40_000}
+        assert await place.violations() == {}
 
 
 async def _state(shop: Shop, purchase: Purchase) -> Any:
