@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 CODE := services gateway embedded bench protos tests deploy
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate --no-header pyproject.toml
 
-.PHONY: help run setup test check bench chaos fuzz lint format protos protos-baseline migrate lock clean
+.PHONY: help run setup test check bench chaos mutants fuzz lint format protos protos-baseline migrate lock clean
 
 help: ## Explain every target
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  \033[1m%-16s\033[0m %s\n", $$1, $$2}'
@@ -31,6 +31,9 @@ check: setup protos ## Run some tests: make check ARGS="tests/unit -k policy"
 
 chaos: setup protos ## Kill processes and wipe the broker under load; CHAOS_KILLS, CHAOS_FAULTS, CHAOS_SEED steer it
 	@exec $(BIN)/python -m pytest -s tests/chaos
+
+mutants: setup protos ## Take each guard away in turn and see its test fail (make test does every fourth)
+	@POWERHOUSE_ALL_MUTANTS=1 exec $(BIN)/python -m pytest --numprocesses 3 tests/mutants
 
 fuzz: setup protos ## Call every operation of the API with 200 made-up requests (ten minutes); FUZZ_EXAMPLES=100 of each kind
 	@POWERHOUSE_FUZZ_EXAMPLES=$${FUZZ_EXAMPLES:-100} exec $(BIN)/python -m pytest -s tests/e2e/test_api_fuzz.py
