@@ -1169,7 +1169,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory, fresh_postgres_url: str) -> I
         yield made
 
 
-# All take seven minutes: `make mutants` spoils all, `make test` every fourth and looks whether the others still could be.
+# All take minutes: `make mutants` spoils all, `make test` every fourth and looks whether the others still could be.
 CHOSEN = MUTANTS if os.environ.get("POWERHOUSE_ALL_MUTANTS") else MUTANTS[::4]
 
 
