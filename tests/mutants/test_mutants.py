@@ -1102,7 +1102,7 @@ MUTANTS = [
         "services/payments/migrations/versions/0004_receipts.py",
         "CREATE UNIQUE INDEX uq_receipts_purchase_id",
         "CREATE INDEX uq_receipts_purchase_id",
-        f"{PAYMENTS}/test_receipts.py::test_numbers_have_no_gap_although_some_writers_fail",
+        f"{PAYMENTS}/test_payments_tables.py::test_a_payment_has_one_receipt",
     ),
     Mutant(
         "what no webhook brought is listed",

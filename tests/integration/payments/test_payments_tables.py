@@ -132,6 +132,18 @@ async def test_a_fee_and_a_place_have_one_purchase_that_counts(shop: Shop, of: s
         await _as_app(shop, another, *values)
 
 
+async def test_a_payment_has_one_receipt(shop: Shop) -> None:
+    await shop.bought()
+    await shop.work_off()
+    again = """
+        INSERT INTO receipts SELECT (jsonb_populate_record(r, jsonb_build_object(
+            'id', gen_random_uuid(), 'number', r.number + 1))).*
+        FROM receipts r WHERE tenant_id = $1
+    """
+    with pytest.raises(asyncpg.UniqueViolationError, match="uq_receipts_purchase_id"):
+        await _as_app(shop, again, shop.tenant)
+
+
 async def test_money_stays_in_its_currency(shop: Shop) -> None:
     await shop.bought()
     account = new_id()
