@@ -139,17 +139,16 @@ def test_in_bad_weather_there_is_one_charge_one_grant_one_refund() -> None:
         loads = [threading.Thread(target=till.trade, args=(stop, lane, option, clients)) for lane in range(LANES)]
         for load in loads:
             load.start()
-        kills = 0
-        # Longer while little has been sold: on a slow machine it is mostly starting again.
-        while kills < KILLS or (len(till.refunds) < KILLS / 3 and kills < 10 * KILLS):
-            kills += 1
+        for _ in range(KILLS):
             time.sleep(dice.uniform(1, 3))
             if victims := running.children(VICTIMS):
                 os.kill(dice.choice(victims), signal.SIGKILL)
+        # On a slow machine it was mostly starting again; the bad weather stays.
+        eventually(lambda: len(till.refunds) >= KILLS / 3, within=240, what="the load gets through")
         stop.set()
         for load in loads:
             load.join()
-        assert len(till.bought) >= len(till.refunds) >= KILLS / 3, "the load did not get through"
+        assert len(till.bought) >= len(till.refunds)
         _wait(running, till)
         _check(running, till)
 
