@@ -76,14 +76,7 @@ async def find(
     Raises PermissionDenied for any other, known or not, when narrowed; else NotFound,
     FailedPrecondition/CLIENT_ARCHIVED.
     """
-    studio = f"studios/{studio_id}"
-    request = sale_service_pb2.GetBuyerRequest(parent=studio, client=f"{studio}/clients/{client_id}")
-    try:
-        found = await sale_stub(stubs).GetBuyer(request)
-    except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.NOT_FOUND:
-            raise
-        found = sale_service_pb2.Buyer()
+    found = await _ask(stubs, studio_id, client_id)
     if account is not None and found.account != f"accounts/{account}":
         raise PermissionDenied()
     if not found.client:
@@ -108,14 +101,7 @@ class Reader:
 
 async def reader(stubs: Stubs, studio_id: UUID, client_id: UUID) -> Reader:
     """A client as what is written to it names it, archived or not."""
-    studio = f"studios/{studio_id}"
-    request = sale_service_pb2.GetBuyerRequest(parent=studio, client=f"{studio}/clients/{client_id}")
-    try:
-        found = await sale_stub(stubs).GetBuyer(request)
-    except grpc.aio.AioRpcError as error:
-        if error.code() != grpc.StatusCode.NOT_FOUND:
-            raise
-        found = sale_service_pb2.Buyer()
+    found = await _ask(stubs, studio_id, client_id)
     return Reader(found.display_name, found.language)
 
 
@@ -159,3 +145,15 @@ async def find_place(stubs: Stubs, studio_id: UUID, buyer: Buyer, booking_id: UU
         start_time=found.start_time.ToDatetime(UTC),
         paid=found.paid,
     )
+
+
+async def _ask(stubs: Stubs, studio_id: UUID, client_id: UUID) -> sale_service_pb2.Buyer:
+    """Empty for who is known no more, or never was."""
+    studio = f"studios/{studio_id}"
+    request = sale_service_pb2.GetBuyerRequest(parent=studio, client=f"{studio}/clients/{client_id}")
+    try:
+        return await sale_stub(stubs).GetBuyer(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() != grpc.StatusCode.NOT_FOUND:
+            raise
+        return sale_service_pb2.Buyer()

@@ -75,12 +75,8 @@ async def start(
                 reference=str(payment.id),
             )
             crashpoint("payments_after_intent")
-    except Refused as error:
-        raise FailedPrecondition(
-            "the payment provider refuses this payment", reason="PAYMENT_REFUSED", metadata={"code": error.code}
-        ) from error
-    except Away as error:
-        raise merchants.away(error) from error
+    except ProviderError as error:
+        raise cards.refusal(error) from error
     async with resources.database.transaction(tenant) as tx:
         ours = await apply(tx, payment.external_account, intent)
     # Not before that is kept: it may have been paid.

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -10,7 +10,6 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, update
-from sqlalchemy.dialects.postgresql import insert
 
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
@@ -39,23 +38,22 @@ from services.payments.providers.card_gateway import BadSignature, Intent, Told
 APPLY_JOB = "apply_provider_event"
 KEPT = timedelta(days=35)
 _INTENT = ("payment_intent.succeeded", "payment_intent.payment_failed", "payment_intent.canceled")
-_CARD = ("payment_method.attached", "setup_intent.succeeded")
 
 # What was told before is not stored, and no job is made for it. The same twice in one batch is stored once too.
 _STORE = """
 WITH told AS (
-    SELECT * FROM unnest($5::text[], $6::text[], $7::text[], $8::text[], $9::uuid[], $10::text[])
+    SELECT * FROM unnest($6::text[], $7::text[], $8::text[], $9::text[], $10::uuid[], $11::text[])
         AS r (account, event, type, payload, job, traceparent)
 ), stored AS (
     INSERT INTO provider_events (provider, external_account, external_id, type, payload, source, receive_time)
-    SELECT $1, account, event, type, payload::jsonb, 'WEBHOOK', $3 FROM told ORDER BY account, event
+    SELECT $1, account, event, type, payload::jsonb, $5, $3 FROM told ORDER BY account, event
     ON CONFLICT DO NOTHING RETURNING external_account, external_id
 )
 INSERT INTO jobs (id, kind, dedup_key, args, due_at, traceparent)
 SELECT t.job, $2, t.account || ' ' || t.event, jsonb_build_object('account', t.account, 'event', t.event), $4,
     t.traceparent
 FROM told t JOIN stored s ON (s.external_account, s.external_id) = (t.account, t.event)
-ON CONFLICT DO NOTHING
+ON CONFLICT DO NOTHING RETURNING id
 """
 _READ = """
 SELECT e.type, e.payload, m.studio_id
@@ -92,40 +90,25 @@ async def receive(resources: Resources, body: bytes, signature: str) -> None:
     await _intake_of(resources.database).ask((told, current_traceparent()))
 
 
+async def store(database: Database, told: Sequence[tuple[Told, str | None]], source: str) -> int:
+    """Keeps events, each with its trace, and makes the jobs that apply them; how many of them are new."""
+    rows = [
+        (each.external_account, each.external_id, each.type, json.dumps(each.payload), new_id(), traceparent)
+        for each, traceparent in told
+    ]
+    columns = map(list, zip(*rows, strict=True))
+    return len(await database.queue(_STORE, PROVIDER, APPLY_JOB, real_now(), database.clock.now(), source, *columns))
+
+
 @cache
 def _intake_of(database: Database) -> Batches[tuple[Told, str | None], None]:
     """What is told at the same moment is stored in one statement and one commit."""
 
     async def store_all(batch: Sequence[tuple[Told, str | None]]) -> Sequence[None]:
-        rows = [
-            (each.external_account, each.external_id, each.type, json.dumps(each.payload), new_id(), traceparent)
-            for each, traceparent in batch
-        ]
-        columns = map(list, zip(*rows, strict=True))
-        await database.queue(_STORE, PROVIDER, APPLY_JOB, real_now(), database.clock.now(), *columns)
+        await store(database, batch, "WEBHOOK")
         return [None] * len(batch)
 
     return Batches(store_all, lambda _: ())
-
-
-async def store(tx: UnitOfWork, told: Told, source: str) -> bool:
-    """Keeps an event and makes the job that applies it; False when it is known."""
-    row = insert(ProviderEvent).values(
-        provider=PROVIDER,
-        external_account=told.external_account,
-        external_id=told.external_id,
-        type=told.type,
-        payload=told.payload,
-        source=source,
-        receive_time=real_now(),
-    )
-    keys = ["provider", "external_account", "external_id"]
-    new = await tx.session.scalar(row.on_conflict_do_nothing(index_elements=keys).returning(ProviderEvent.external_id))
-    if new is None:
-        return False
-    args = {"account": told.external_account, "event": told.external_id}
-    await tx.enqueue(APPLY_JOB, f"{told.external_account} {told.external_id}", args=args)
-    return True
 
 
 async def apply(resources: Resources, external_account: str, external_id: str) -> bool:
@@ -168,53 +151,79 @@ def _alone_of(_: Database) -> asyncio.Semaphore:
 
 
 async def _apply_alone(resources: Resources, event: _Event) -> bool:
-    studio, external_account = event.studio, event.external_account
-    gateway, read_time = gateway_of(resources.settings), real_now()
-    if event.type == "account.updated":
-        # Not as it was told: what is told last need not be the latest.
-        account = await gateway.get_account(external_account)
-        async with resources.database.transaction(studio) as tx:
-            await merchants.describe(tx, account, read_time)
-            await _applied(tx, event)
-        return True
-    if event.type.startswith("refund."):
-        ours = await refunding.take_over(resources, studio, external_account, event.payload["id"])
-        async with resources.database.transaction() as tx:
-            await _applied(tx, event)
-        return ours
-    if event.type.startswith("charge.dispute."):
-        dispute = await gateway.get_dispute(external_account, event.payload["id"])
-        async with resources.database.transaction(studio) as tx:
-            await disputes.describe(tx, external_account, dispute, read_time)
-            await _applied(tx, event)
-        return True
-    if event.type.startswith("payout."):
-        payout = await gateway.get_payout(external_account, event.payload["id"])
-        async with resources.database.transaction(studio) as tx:
-            await payouts.describe(tx, payout, read_time)
-            await _applied(tx, event)
-        return True
-    subscription, invoice = memberships_of(resources.settings).subscription_in(event.type, event.payload)
-    if subscription:
-        ours = await membership_payments.take_over(resources, studio, external_account, subscription, invoice)
-        async with resources.database.transaction() as tx:
-            await _applied(tx, event)
-        return ours
-    if event.type in _CARD:
-        customer, card, old = gateway.card_of(event.payload)
-        if old:
-            await membership_cards.replaced(resources, studio, customer, card, old)
-        ours = await cards.saved(resources, studio, external_account, customer, card, old)
-        async with resources.database.transaction() as tx:
-            await _applied(tx, event)
-        return ours
-    if event.type not in _INTENT:
+    handle = next((handler for prefix, handler in _HANDLERS.items() if event.type.startswith(prefix)), None)
+    if handle is None:
         return False
-    async with resources.database.transaction(studio) as tx:
-        ours = await payments.apply(tx, external_account, _intent_of(resources, event))
-        await _applied(tx, event)
+    # Ours may run again: it is marked after that.
+    ours = await handle(resources, event)
+    async with resources.database.transaction() as tx:
+        await _mark_applied(tx, event)
     crashpoint("payments_after_apply")
     return ours
+
+
+# What an event names is asked for, not believed: what is told last need not be the latest.
+
+
+async def _describe_account(resources: Resources, event: _Event) -> bool:
+    read_time = real_now()
+    account = await gateway_of(resources.settings).get_account(event.external_account)
+    async with resources.database.transaction(event.studio) as tx:
+        await merchants.describe(tx, account, read_time)
+    return True
+
+
+async def _describe_dispute(resources: Resources, event: _Event) -> bool:
+    read_time = real_now()
+    dispute = await gateway_of(resources.settings).get_dispute(event.external_account, event.payload["id"])
+    async with resources.database.transaction(event.studio) as tx:
+        await disputes.describe(tx, event.external_account, dispute, read_time)
+    return True
+
+
+async def _describe_payout(resources: Resources, event: _Event) -> bool:
+    read_time = real_now()
+    payout = await gateway_of(resources.settings).get_payout(event.external_account, event.payload["id"])
+    async with resources.database.transaction(event.studio) as tx:
+        await payouts.describe(tx, payout, read_time)
+    return True
+
+
+async def _take_over_refund(resources: Resources, event: _Event) -> bool:
+    return await refunding.take_over(resources, event.studio, event.external_account, event.payload["id"])
+
+
+async def _take_over_membership(resources: Resources, event: _Event) -> bool:
+    subscription, invoice = memberships_of(resources.settings).subscription_in(event.type, event.payload)
+    if not subscription:
+        return False
+    return await membership_payments.take_over(resources, event.studio, event.external_account, subscription, invoice)
+
+
+async def _save_card(resources: Resources, event: _Event) -> bool:
+    customer, card, old = gateway_of(resources.settings).card_of(event.payload)
+    if old:
+        await membership_cards.replaced(resources, event.studio, customer, card, old)
+    return await cards.saved(resources, event.studio, event.external_account, customer, card, old)
+
+
+async def _take_over_intent(resources: Resources, event: _Event) -> bool:
+    async with resources.database.transaction(event.studio) as tx:
+        return await payments.apply(tx, event.external_account, _intent_of(resources, event))
+
+
+# By the beginning of its type. Whatever else there is concerns nothing here.
+_HANDLERS: dict[str, Callable[[Resources, _Event], Awaitable[bool]]] = {
+    "account.updated": _describe_account,
+    "charge.dispute.": _describe_dispute,
+    "payout.": _describe_payout,
+    "refund.": _take_over_refund,
+    "customer.subscription.": _take_over_membership,
+    "invoice.": _take_over_membership,
+    "payment_method.attached": _save_card,
+    "setup_intent.succeeded": _save_card,
+    **dict.fromkeys(_INTENT, _take_over_intent),
+}
 
 
 def _intent_of(resources: Resources, event: _Event) -> Intent:
@@ -229,7 +238,7 @@ async def forget_old(tx: UnitOfWork) -> None:
     await tx.session.execute(delete(ProviderEvent).where(ProviderEvent.receive_time < real_now() - KEPT))
 
 
-async def _applied(tx: UnitOfWork, event: _Event) -> None:
+async def _mark_applied(tx: UnitOfWork, event: _Event) -> None:
     await tx.session.execute(
         update(ProviderEvent)
         .where(

@@ -20,14 +20,15 @@ async def issue(work: Resources, tenant: UUID, kind: str, purchase_id: UUID, ref
     method = await _payment_method(work, tenant, purchase_id) if kind == RECEIPT else ""
     async with work.database.transaction(tenant) as tx:
         purchase = await purchases.get(tx, purchase_id, None)
-        written = {row.kind: row for row in await receipts.of_purchase(tx, purchase_id) if row.refund_id == refund_id}
+        known = await receipts.of_purchase(tx, purchase_id)
+        written = {row.kind for row in known if row.refund_id == refund_id}
         if kind in written:
             return
         if kind == RECEIPT:
             await receipts.write(tx, await _receipt(tx, purchase, method))
             return
         assert refund_id is not None
-        receipt = next((row for row in await receipts.of_purchase(tx, purchase_id) if row.kind == RECEIPT), None)
+        receipt = next((row for row in known if row.kind == RECEIPT), None)
         if receipt is None or (kind == REVERSAL and CREDIT_NOTE not in written):
             raise NotYet
         refund = await tx.session.get(Refund, (tx.tenant, refund_id))

@@ -7,11 +7,11 @@ from sqlalchemy import func, select, update
 
 from powerhouse.payments.v1.reconciliation_service_pb2 import Reconciliation as Message
 from services.chassis.resources import Resources
-from services.chassis.telemetry import logger
+from services.chassis.telemetry import current_traceparent, logger
 from services.payments import membership_payments, payments, provider_events, reconciliations, refunding
 from services.payments.gateways import gateway_of
 from services.payments.models import BalanceTransaction, Merchant
-from services.payments.providers.card_gateway import BalanceLine, Refused
+from services.payments.providers.card_gateway import BalanceLine, Refused, Told
 
 log = logger(__name__)
 
@@ -42,11 +42,15 @@ async def _list_events(work: Resources, external_account: str) -> int:
     async with work.database.transaction() as tx:
         mine = select(Merchant.events_until).where(Merchant.external_account == external_account)
         until = await tx.session.scalar(mine) or _BEGINNING
-    found, latest = 0, until
+    found, latest, read = 0, until, list[tuple[Told, str | None]]()
     async for told in gateway_of(work.settings).events(external_account, until - _OVERLAP):
-        async with work.database.transaction() as tx:
-            found += await provider_events.store(tx, told, "LISTED")
+        read.append((told, current_traceparent()))
         latest = max(latest, told.create_time)
+        if len(read) == _AT_ONCE:
+            found += await provider_events.store(work.database, read, "LISTED")
+            read.clear()
+    if read:
+        found += await provider_events.store(work.database, read, "LISTED")
     async with work.database.transaction() as tx:
         # Only now: a list that broke off is read again from where it began.
         done = update(Merchant).where(Merchant.external_account == external_account).values(events_until=latest)

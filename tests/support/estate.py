@@ -479,8 +479,7 @@ _GIFT_CARD = """
     INSERT INTO gift_cards (tenant_id, id, purchase_id, account_id, code_end, amount_minor, currency_code, version)
     SELECT tenant_id, $3, id, account_id, '', 5000, currency_code, 1 FROM purchases WHERE tenant_id = $1 AND id = $2
 """
-
-
+# Who has cards at a provider that is not there.
 _CUSTOMER = """
     INSERT INTO customers (tenant_id, client_id, external_account, external_id, create_time)
     VALUES ($1, $2, 'acct_' || $1::uuid, 'cus_' || $1::uuid, now())
@@ -522,7 +521,6 @@ async def _sell(holding: Holding) -> None:
         )
     )
     holding.add(joined)
-    # Whose cards are asked of a provider who is not there.
     await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))
     await payments.sql(_RECEIPT, holding.tenant, purchase_id, refund_id)
     await payments.sql(_GIFT_CARD, holding.tenant, purchase_id, refund_id)
