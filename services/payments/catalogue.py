@@ -1,6 +1,6 @@
 """What a studio sells. Terms are versions that never change: a purchase names the one it was made under."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +99,13 @@ async def terms_of(tx: UnitOfWork, option_id: UUID, version: int) -> Terms:
     terms = await tx.session.get(Terms, (tx.tenant, option_id, version))
     assert terms is not None
     return terms
+
+
+async def terms_of_all(tx: UnitOfWork, versions: Collection[tuple[UUID, int]]) -> dict[tuple[UUID, int], Terms]:
+    """Versions of the terms of options."""
+    key = tuple_(Terms.pricing_option_id, Terms.version)
+    query = select(Terms).where(Terms.tenant_id == tx.tenant, key.in_(versions))
+    return {(row.pricing_option_id, row.version): row for row in await tx.session.scalars(query)}
 
 
 async def create_tax_rate(tx: UnitOfWork, display_name: str, rate_ppm: int, *, inclusive: bool) -> TaxRate:

@@ -172,9 +172,17 @@ async def list_latest(tx: UnitOfWork, page: Page, *, account: UUID | None) -> Se
 
 async def balance(tx: UnitOfWork, card: GiftCard) -> int:
     """What is left on it."""
-    account = ledger.account_id(tx.tenant, ledger.GIFT_CARD, card.currency_code, card.id)
-    query = select(LedgerAccount.balance_minor).where(LedgerAccount.tenant_id == tx.tenant, LedgerAccount.id == account)
-    return await tx.session.scalar(query) or 0
+    return (await balances(tx, [card]))[card.id]
+
+
+async def balances(tx: UnitOfWork, cards: Sequence[GiftCard]) -> dict[UUID, int]:
+    """What is left on cards, by their ids."""
+    accounts = {ledger.account_id(tx.tenant, ledger.GIFT_CARD, card.currency_code, card.id): card.id for card in cards}
+    query = select(LedgerAccount.id, LedgerAccount.balance_minor).where(
+        LedgerAccount.tenant_id == tx.tenant, LedgerAccount.id.in_(accounts)
+    )
+    left = {accounts[account]: minor for account, minor in await tx.session.execute(query)}
+    return {card.id: left.get(card.id, 0) for card in cards}
 
 
 async def _guesses(tx: UnitOfWork, client_id: UUID) -> GiftCardGuesses:

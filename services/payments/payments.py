@@ -4,7 +4,7 @@ What an intent is now is applied, wherever it was read: in a webhook, in a list,
 good, a declined try is noted once, so any order and any repetition ends in the same state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -174,10 +174,26 @@ async def of_purchase(tx: UnitOfWork, purchase_id: UUID) -> Payment | None:
     return (await tx.session.scalars(query.execution_options(populate_existing=True))).one_or_none()
 
 
-async def attempts(tx: UnitOfWork, payment_id: UUID) -> Sequence[PaymentAttempt]:
-    """Decided tries, newest first."""
-    query = select(PaymentAttempt).where(PaymentAttempt.tenant_id == tx.tenant, PaymentAttempt.payment_id == payment_id)
-    return (await tx.session.scalars(query.order_by(PaymentAttempt.create_time.desc(), PaymentAttempt.id.desc()))).all()
+async def of_purchases(
+    tx: UnitOfWork, purchase_ids: Collection[UUID]
+) -> dict[UUID, tuple[Payment, list[PaymentAttempt]]]:
+    """The payments of many, as far as they were started, with their decided tries, newest first."""
+    query = (
+        select(Payment, PaymentAttempt)
+        .outerjoin(
+            PaymentAttempt,
+            (PaymentAttempt.tenant_id == Payment.tenant_id) & (PaymentAttempt.payment_id == Payment.id),
+        )
+        .where(Payment.tenant_id == tx.tenant, Payment.purchase_id.in_(purchase_ids))
+        .order_by(PaymentAttempt.create_time.desc(), PaymentAttempt.id.desc())
+        .execution_options(populate_existing=True)
+    )
+    found: dict[UUID, tuple[Payment, list[PaymentAttempt]]] = {}
+    for payment, attempt in await tx.session.execute(query):
+        _, tries = found.setdefault(payment.purchase_id, (payment, []))
+        if attempt is not None:
+            tries.append(attempt)
+    return found
 
 
 async def _prepare(

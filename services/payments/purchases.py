@@ -248,9 +248,8 @@ async def get(tx: UnitOfWork, purchase_id: UUID, account: UUID | None) -> Purcha
 
 async def credits_of(tx: UnitOfWork, purchase: Purchase) -> int:
     """How many credits it bought."""
-    period = await tx.session.get(MembershipPeriod, (tx.tenant, purchase.id))
-    if period is not None:
-        return period.credits
+    if purchase.kind == kinds.MEMBERSHIP:
+        return (await tx.session.get_one(MembershipPeriod, (tx.tenant, purchase.id))).credits
     return (await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)).credits
 
 

@@ -1,6 +1,6 @@
 """PurchaseService: decode, call the noun, encode."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from typing import Any
 from uuid import UUID
@@ -97,7 +97,7 @@ class PurchaseServicer(PurchaseServiceServicer):
         async with self._database.read() as tx:
             rows = await purchases.list_latest(tx, page, wanted)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
-            return pb.ListPurchasesResponse(purchases=[await _encode(tx, row) for row in shown], next_page_token=token)
+            return pb.ListPurchasesResponse(purchases=await _encode_all(tx, shown), next_page_token=token)
 
     async def _gift_card(self, buyer: buyers.Buyer, code: str) -> UUID | None:
         if not code.strip():
@@ -116,7 +116,19 @@ class PurchaseServicer(PurchaseServiceServicer):
 
 
 async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:
-    terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
-    payment = await payments.of_purchase(tx, purchase.id)
-    attempts = await payments.attempts(tx, payment.id) if payment else []
-    return encode_purchase(purchase, terms, await purchases.credits_of(tx, purchase), payment, attempts)
+    [encoded] = await _encode_all(tx, [purchase])
+    return encoded
+
+
+async def _encode_all(tx: UnitOfWork, rows: Sequence[Purchase]) -> list[pb.Purchase]:
+    terms = await catalogue.terms_of_all(tx, {(row.pricing_option_id, row.terms_version) for row in rows})
+    paid = await payments.of_purchases(tx, [row.id for row in rows])
+    return [
+        encode_purchase(
+            row,
+            terms[row.pricing_option_id, row.terms_version],
+            await purchases.credits_of(tx, row),
+            *paid.get(row.id, (None, [])),
+        )
+        for row in rows
+    ]
