@@ -1,6 +1,7 @@
 """Generation: the seed's scenarios, and that nothing is planned twice, lost or brought back."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from datetime import date, timedelta
 
 import asyncpg
@@ -267,6 +268,19 @@ async def test_again_it_adds_nothing(recurring: RecurringHouse) -> None:
     )
 
 
+@pytest.fixture
+async def slow_planning(recurring: RecurringHouse) -> AsyncIterator[None]:
+    """Between looking and writing lies time enough for everybody else."""
+    sql = recurring.house.running.sql
+    await sql("""
+        CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM pg_sleep(0.3); RETURN NULL; END'
+    """)
+    await sql("CREATE TRIGGER dawdle BEFORE INSERT ON class_sessions FOR EACH STATEMENT EXECUTE FUNCTION dawdle()")
+    yield
+    await sql("DROP FUNCTION dawdle CASCADE")
+
+
+@pytest.mark.usefixtures("slow_planning")
 async def test_three_at_once_plan_each_date_once(recurring: RecurringHouse) -> None:
     await recurring.create()
     await recurring.create(local_time="12:00")
