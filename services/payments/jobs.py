@@ -30,6 +30,7 @@ from services.payments import (
     reconciling,
     refunding,
     refunds,
+    wallets,
 )
 from services.payments.providers.card_gateway import ProviderError
 
@@ -174,6 +175,24 @@ async def forget_customer(work: Work, job: Job) -> Outcome:
     assert job.tenant is not None
     try:
         await cards.forget(work, job.tenant, UUID(job.args["client"]))
+    except ProviderError as error:
+        return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.every("offer_wallets", timedelta(days=1))
+async def look_after_wallets(work: Work, tick_at: datetime) -> None:
+    """Wallets come and go with what the provider can verify, and our address may be another than yesterday."""
+    async with work.database.transaction() as tx:
+        for merchant in await merchants.everybody(tx):
+            await wallets.want(tx, merchant.studio_id, tick_at.isoformat())
+
+
+@jobs.on(wallets.JOB, concurrency=4)
+async def offer_wallets(work: Work, job: Job) -> Outcome:
+    """Registers our domain for a studio's account."""
+    try:
+        await wallets.offer(work, UUID(job.args["studio"]))
     except ProviderError as error:
         return Retry(type(error).__name__)
     return Done()

@@ -12,6 +12,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, Unavailable
 from services.chassis.ids import derived_id
 from services.chassis.resources import Resources
+from services.payments import wallets
 from services.payments.gateways import gateway_of
 from services.payments.models import Merchant, MerchantAccount
 from services.payments.providers.card_gateway import Account, ProviderError
@@ -58,6 +59,7 @@ async def open_account(resources: Resources, tenant: UUID, currency: str, countr
                 charges_enabled=False,
                 payouts_enabled=False,
                 requirements=[],
+                wallets=[],
                 was_active=False,
                 read_time=read_time,
                 version=1,
@@ -80,6 +82,8 @@ async def describe(tx: UnitOfWork, found: Account, read_time: datetime) -> Merch
         account.charges_enabled, account.payouts_enabled, account.requirements = told
         account.was_active = account.was_active or found.charges_enabled
         account.touch(tx.now())
+        if found.charges_enabled:
+            await wallets.want(tx, tx.tenant, account.etag)
     return account
 
 

@@ -120,6 +120,18 @@ async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_pa
     await expect(page.locator("#outcome-title")).to_have_text("Done. Thank you.")
 
 
+async def test_a_wallet_pays(running: Product, open_page: OpenPage) -> None:
+    page, _ = await _at_the_studio(running, open_page)
+    await _ordering(page, "5 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await _pay_with(page, "Apple Pay")
+    await expect(page.locator("#outcome-text")).to_contain_text("you have 5 credits")
+    async with page.expect_download() as saved:
+        await page.get_by_role("link", name="Receipt").click()
+    [sheet] = PdfReader(await (await saved.value).path()).pages
+    assert "Apple Pay •••• 4242" in sheet.extract_text()
+
+
 async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> None:
     page, _ = await _at_the_studio(running, open_page)
     await page.get_by_role("link", name="Buy 5 classes", exact=True).focus()

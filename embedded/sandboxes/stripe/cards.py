@@ -32,6 +32,8 @@ class Card:
     inquiry: bool = False
     refund: str = "succeeds"
     available_at_once: bool = False
+    # apple_pay, google_pay
+    wallet: str = ""
 
     @property
     def message(self) -> str:
@@ -47,6 +49,9 @@ def _declined(last4: str, decline_code: str, label: str, code: str = "card_decli
 CARDS: dict[str, Card] = {
     "pm_card_visa": Card("4242", "Visa, succeeds"),
     "pm_card_mastercard": Card("4444", "Mastercard, succeeds", "mastercard"),
+    # Of no page of Stripe's: there a device makes them.
+    "pm_wallet_apple_pay": Card("4242", "Apple Pay", wallet="apple_pay"),
+    "pm_wallet_google_pay": Card("4444", "Google Pay", "mastercard", wallet="google_pay"),
     "pm_card_visa_debit": Card("5556", funding="debit"),
     "pm_card_mastercard_debit": Card("8210", brand="mastercard", funding="debit"),
     "pm_card_mastercard_prepaid": Card("5100", brand="mastercard", funding="prepaid"),
@@ -117,7 +122,7 @@ def card_details(card: Card, now_year: int) -> Object:
         "networks": {"available": [card.brand], "preferred": None},
         "regulated_status": "unregulated",
         "three_d_secure_usage": {"supported": card.asks != "never"},
-        "wallet": None,
+        "wallet": {"type": card.wallet, card.wallet: {}, "dynamic_last4": card.last4} if card.wallet else None,
     }
 
 

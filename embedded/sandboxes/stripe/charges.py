@@ -218,6 +218,6 @@ def _details(intent: Object, method: Object) -> Object:
         "funding": method["card"]["funding"],
         "network": method["card"]["brand"],
         "three_d_secure": authenticated if intent.get("_authenticated") else None,
-        "wallet": None,
+        "wallet": method["card"]["wallet"],
     }
     return {"type": "card", "card": card | more}

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from embedded.sandboxes.stripe import accounts, attempts, setup_intents
+from embedded.sandboxes.stripe import accounts, attempts, payment_method_domains, setup_intents
 from embedded.sandboxes.stripe.cards import CARDS
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.money import shown
@@ -48,7 +48,9 @@ def page_routes(
             merchant, body = intent_of(request.path_params["secret"])
         except Refusal as refusal:
             return JSONResponse({"error": refusal.error}, refusal.status)
-        return JSONResponse(_shown(merchant, body) | {"key": publishable[merchant.platform]}, headers=HEADERS)
+        offered = payment_method_domains.wallets(merchant, request.query_params.get("domain", ""))
+        shown_methods = _shown(merchant, body, offered)
+        return JSONResponse(shown_methods | {"key": publishable[merchant.platform]}, headers=HEADERS)
 
     async def authenticate(request: Request) -> Response:
         succeeded = (await request.json()).get("outcome") == "succeed"
@@ -100,7 +102,7 @@ def page_routes(
     ]
 
 
-def _shown(merchant: Merchant, body: Object) -> Object:
+def _shown(merchant: Merchant, body: Object, wallets: frozenset[str]) -> Object:
     error = body.get("last_payment_error") or body.get("last_setup_error") or {}
     methods = merchant.find("payment_method", "customer = ?", body["customer"]) if body["customer"] else []
     return {
@@ -120,9 +122,10 @@ def _shown(merchant: Merchant, body: Object) -> Object:
                 "last4": card.last4,
                 "asks": card.asks != "never",
                 "fails": bool(card.code),
+                "wallet": bool(card.wallet),
             }
             for name, card in CARDS.items()
-            if card.label
+            if card.label and (not card.wallet or card.wallet in wallets)
         ],
     }
 

@@ -23,6 +23,7 @@ from embedded.sandboxes.stripe import (  # noqa: F401 - each registers its calls
     events,
     intents,
     invoices,
+    payment_method_domains,
     payouts,
     previews,
     refunds,

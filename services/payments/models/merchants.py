@@ -33,6 +33,8 @@ class MerchantAccount(Versioned, Base):
     charges_enabled: Mapped[bool]
     payouts_enabled: Mapped[bool]
     requirements: Mapped[list[str]]
+    # That may appear on our pages.
+    wallets: Mapped[list[str]]
     # Whether clients could ever pay.
     was_active: Mapped[bool]
     # When it was asked for, in real time: what was asked for earlier says nothing new.

@@ -159,6 +159,10 @@ class CardGateway(Protocol):
         """Where the merchant tells what is missing, and until when."""
         ...
 
+    async def register_domain(self, account: str, domain: str) -> tuple[str, ...]:
+        """Lets wallets appear in the payment form on that domain; answers which. Registered already is as good."""
+        ...
+
     async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent: ...
 
     async def get_intent(self, account: str, intent: str) -> Intent: ...
@@ -214,7 +218,7 @@ class CardGateway(Protocol):
         ...
 
     async def method_of_charge(self, account: str, charge: str) -> str:
-        """What paid it, as a person knows it: `visa 4242`."""
+        """What paid it, as a person knows it: `visa 4242`, `apple_pay 4242`."""
         ...
 
     def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:

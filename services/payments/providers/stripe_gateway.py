@@ -32,6 +32,8 @@ TIMEOUT = 20.0
 TOLERANCE = 300
 # What we call our payments and clients in Stripe's metadata, and the card that a new one replaces.
 REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerhouse_replaces"
+# By Stripe's names.
+WALLETS = ("apple_pay", "google_pay")
 
 T = TypeVar("T")
 
@@ -86,6 +88,18 @@ class StripeGateway:
             )
         )
         return link.url, time_of(link.expires_at)
+
+    async def register_domain(self, account: str, domain: str) -> tuple[str, ...]:
+        # Each connected account has its own: docs.stripe.com/payments/payment-methods/pmd-registration.
+        domains, options = self._client.v1.payment_method_domains, options_of(account)
+        known = await ask(domains.list_async({"domain_name": domain}, options))
+        if known.data:
+            # Its wallets may have become inactive since.
+            told = await ask(domains.validate_async(known.data[0].id, {}, options))
+        else:
+            told = await ask(domains.create_async({"domain_name": domain}, options))
+        found = told.to_dict()
+        return tuple(wallet for wallet in WALLETS if found["enabled"] and found[wallet]["status"] == "active")
 
     async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent:
         made = await ask(
@@ -238,7 +252,8 @@ class StripeGateway:
         details = found.to_dict().get("payment_method_details") or {}
         kind = str(details.get("type") or "")
         method = details.get(kind) or {}
-        return f"{method.get('brand') or kind} {method.get('last4') or ''}".strip()
+        wallet = (method.get("wallet") or {}).get("type")
+        return f"{wallet or method.get('brand') or kind} {method.get('last4') or ''}".strip()
 
     async def balance_lines(self, account: str, since: datetime) -> AsyncIterator[BalanceLine]:
         found = await ask(

@@ -28,6 +28,7 @@ def encode_account(account: MerchantAccount) -> merchant_service_pb2.MerchantAcc
         charges_enabled=account.charges_enabled,
         payouts_enabled=account.payouts_enabled,
         requirements=account.requirements,
+        wallets=account.wallets,
         create_time=to_timestamp(account.create_time),
         update_time=to_timestamp(account.update_time),
         etag=account.etag,

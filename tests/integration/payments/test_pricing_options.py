@@ -11,8 +11,10 @@ from powerhouse.payments.v1 import merchant_service_pb2 as merchant
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
+from services.payments import wallets
+from services.payments.providers.stripe_gateway import options_of, stripe_client
 from tests.integration.booking.house import key, refused
-from tests.integration.payments.house import Shop
+from tests.integration.payments.house import API_KEY, Shop
 
 MerchantAccount = merchant.MerchantAccount
 
@@ -36,6 +38,29 @@ async def test_an_account_is_opened_onboarded_and_restricted(stranger: Shop) -> 
     assert (await stranger.staff.OpenMerchantAccount(again)).external_account == stranger.account
     other = merchant.OpenMerchantAccountRequest(parent=stranger.name, currency_code="USD", country_code="US")
     await refused(stranger.staff.OpenMerchantAccount(other), StatusCode.FAILED_PRECONDITION, "CURRENCY_MISMATCH")
+
+
+async def test_wallets_appear_on_our_domain_as_long_as_the_provider_says_so(stranger: Shop) -> None:
+    account = merchant.GetMerchantAccountRequest(name=f"{stranger.name}/merchantAccount")
+    work, offered = stranger.payments.resources, ["apple_pay", "google_pay"]
+    await stranger.open(active=False)
+    assert not (await stranger.staff.GetMerchantAccount(account)).wallets
+    states = dict.fromkeys(("charges_enabled", "payouts_enabled", "details_submitted"), True)
+    await stranger.control("POST", f"accounts/{stranger.account}", states)
+    await stranger.tell_all()
+    assert (await stranger.staff.GetMerchantAccount(account)).wallets == offered
+    domains = stripe_client(API_KEY, stranger.sandbox).v1.payment_method_domains
+    inside = options_of(stranger.account)
+    [domain] = (await domains.list_async({}, inside)).data
+    for enabled, shown in ((False, []), (True, offered)):
+        await domains.update_async(domain.id, {"enabled": enabled}, inside)
+        await wallets.offer(work, stranger.tenant)
+        assert (await stranger.staff.GetMerchantAccount(account)).wallets == shown
+    assert len((await domains.list_async({}, inside)).data) == 1
+    # What the provider refuses takes the wallets away, and nothing else.
+    await stranger.control("POST", f"accounts/{stranger.account}/deauthorize", {})
+    await wallets.offer(work, stranger.tenant)
+    assert not (await stranger.staff.GetMerchantAccount(account)).wallets
 
 
 async def test_a_currency_without_minor_units(stranger: Shop) -> None:

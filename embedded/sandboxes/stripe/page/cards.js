@@ -9,10 +9,11 @@ function option(method, checked) {
 }
 
 export function offer({ saved, cards }) {
-  const first = saved[0] ?? cards[0];
+  const first = saved[0] ?? cards.find((card) => !card.wallet);
   const groups = {
     saved,
-    works: cards.filter((card) => !card.asks && !card.fails),
+    wallets: cards.filter((card) => card.wallet),
+    works: cards.filter((card) => !card.asks && !card.fails && !card.wallet),
     asks: cards.filter((card) => card.asks),
     fails: cards.filter((card) => card.fails && !card.asks),
   };

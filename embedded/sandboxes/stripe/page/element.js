@@ -16,7 +16,7 @@ new ResizeObserver(() => parent.postMessage({ height: document.documentElement.o
 element("form").addEventListener("submit", (event) => event.preventDefault());
 
 try {
-  offer(await ask(`${path}/state`));
+  offer(await ask(`${path}/state${location.search}`));
 } catch (problem) {
   show("error", problem.message);
 }

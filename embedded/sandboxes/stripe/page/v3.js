@@ -7,7 +7,8 @@
     #frame = document.createElement("iframe");
 
     constructor(clientSecret) {
-      this.#frame.src = new URL(`elements/${encodeURIComponent(clientSecret)}/element`, root);
+      const query = new URLSearchParams({ domain: location.hostname });
+      this.#frame.src = new URL(`elements/${encodeURIComponent(clientSecret)}/element?${query}`, root);
       this.#frame.title = "Secure payment input frame";
       Object.assign(this.#frame.style, { width: "100%", border: "0", display: "block", colorScheme: "light dark" });
       addEventListener("message", ({ source, data }) => {
