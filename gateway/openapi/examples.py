@@ -82,6 +82,7 @@ _WORDS: dict[str, Any] = {
     "Difference.subject": "ch_3PqXtQ2eZvKYlo2C1a0b9c8d",
     "MerchantAccount.external_account": "acct_1PqXtQ2eZvKYlo2C",
     "MerchantAccount.requirements": [],
+    "Purchase.processing": False,
     "MerchantAccount.wallets": ["apple_pay", "google_pay"],
     "OnboardingLink.url": "https://connect.stripe.com/setup/s/acct_1PqXtQ2eZvKYlo2C/8kQ2mVbT",
     "PaymentSession.client_secret": "pi_3PqXtQ2eZvKYlo2C0a1b2c3d_secret_Yb4Vt0mJq7gQ",

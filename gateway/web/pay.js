@@ -110,9 +110,10 @@ function listen(name) {
 
 async function tell(purchase) {
   const [attempt] = purchase.attempts;
-  const state = `${purchase.state} ${purchase.attempts.length}`;
+  const state = `${purchase.state} ${purchase.processing} ${purchase.attempts.length}`;
   if (state === shown) return;
   shown = state;
+  if (purchase.processing) return end("Your bank is at it.", "That can take some days. You get what you bought, and a mail, once it has paid.");
   if (purchase.state === "OPEN") {
     if (!provider && !(await mount(purchase))) return tell(await get(purchase.name));
     if (attempt && !attempt.succeeded) decline();
@@ -162,7 +163,7 @@ function decline(detail = "") {
 // False when there is nothing to pay any more: asking for the payment finds out first.
 async function mount(purchase) {
   const payment = await send(`${purchase.name}:pay`, {}).catch((error) => {
-    if (!["ALREADY_PAID", "CANCELLED"].includes(error.reason)) throw error;
+    if (!["ALREADY_PAID", "CANCELLED", "PAYMENT_PROCESSING"].includes(error.reason)) throw error;
   });
   if (!payment) return false;
   const { clientSecret, publishableKey, externalAccount } = payment;

@@ -32,9 +32,10 @@ export async function history(studio, timeZone) {
 function purchaseRow(purchase, receipts, timeZone) {
   const amount = (minor) => money(minor, purchase.quote.currencyCode);
   const refunded = Number(purchase.refundedMinor) ? ` · ${amount(purchase.refundedMinor)} refunded` : "";
-  const said = `${dateOf(purchase.createTime, timeZone)} · ${amount(purchase.quote.totalMinor)} · ${STATES[purchase.state]}${refunded}`;
+  const state = purchase.processing ? "Your bank is at it" : STATES[purchase.state];
+  const said = `${dateOf(purchase.createTime, timeZone)} · ${amount(purchase.quote.totalMinor)} · ${state}${refunded}`;
   const links = receipts.map(receiptLink);
-  if (purchase.state === "OPEN") links.push(make("a", { href: `/pay?${new URLSearchParams({ purchase: purchase.name })}`, textContent: "Pay it" }));
+  if (purchase.state === "OPEN" && !purchase.processing) links.push(make("a", { href: `/pay?${new URLSearchParams({ purchase: purchase.name })}`, textContent: "Pay it" }));
   return make(
     "li", {},
     make("div", { className: "what" }, purchase.quote.displayName, make("small", { textContent: said }), ...links.map((link) => make("small", {}, link))),

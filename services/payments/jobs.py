@@ -40,6 +40,8 @@ jobs = Jobs()
 
 # Runs in all of what waits for the provider or for booking to come back: about a day and a half.
 MAX_RUNS = 200
+# Seconds between looks at what a bank is at for days.
+_WHILE_PROCESSING = 6 * 3600.0
 
 
 @jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS, concurrency=LARGEST)
@@ -104,6 +106,8 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
     try:
         await payments.cancel(work, job.tenant, UUID(job.args["purchase"]), None)
     except FailedPrecondition as refusal:
+        if refusal.reason == "PAYMENT_PROCESSING":
+            return Retry(refusal.reason, after_seconds=_WHILE_PROCESSING)
         return Retry(refusal.reason) if refusal.reason == "PAYMENT_STARTED" else Cancelled(refusal.reason)
     except DomainError as refusal:
         return Retry(refusal.reason)

@@ -7,7 +7,7 @@ good, a declined try is noted once, so any order and any repetition ends in the 
 from collections.abc import Collection
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select
@@ -29,6 +29,9 @@ from services.payments.providers.card_gateway import Away, Charge, Intent, Provi
 # Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
 # new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.
 KEY_LIFETIME = timedelta(minutes=1)
+
+
+_PROCESSING = FailedPrecondition("the client's bank is at it; that takes days", reason="PAYMENT_PROCESSING")
 
 
 class Mismatch(Exception):
@@ -54,15 +57,16 @@ async def start(
 ) -> Intent:
     """The intent that the browser confirms: made once, found after that.
 
-    Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY or PAYMENT_REFUSED,
-    Unavailable/PROVIDER_AWAY, PermissionDenied for staff who have a wish.
+    Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY, PAYMENT_PROCESSING or
+    PAYMENT_REFUSED, Unavailable/PROVIDER_AWAY, PermissionDenied for staff who have a wish.
     """
     if account is None and wish != Wish():
         raise PermissionDenied()
     async with resources.database.transaction(tenant) as tx:
         await purchases.get(tx, purchase_id, account)
-        payment = await _open(tx, await purchases.lock(tx, purchase_id))
-    gateway = gateway_of(resources.settings)
+        purchase = await purchases.lock(tx, purchase_id)
+        payment = await _open(tx, purchase)
+    gateway, read_time = gateway_of(resources.settings), real_now()
     try:
         if payment.external_id:
             intent = await gateway.get_intent(payment.external_account, payment.external_id)
@@ -73,15 +77,19 @@ async def start(
                 amount=payment.charged_minor,
                 currency=payment.currency_code,
                 reference=str(payment.id),
+                # A place is held for minutes.
+                at_once=purchase.booking_id is not None,
             )
             crashpoint("payments_after_intent")
     except ProviderError as error:
         raise cards.refusal(error) from error
     async with resources.database.transaction(tenant) as tx:
-        ours = await apply(tx, payment.external_account, intent)
+        ours = await apply(tx, payment.external_account, intent, read_time)
     # Not before that is kept: it may have been paid.
     async with resources.database.transaction(tenant) as tx:
         _require_open(await purchases.get(tx, purchase_id, None))
+    if ours and ours.processing:
+        raise _PROCESSING
     if not ours:
         raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
     return await _prepare(resources, tenant, payment, intent, account, wish) if wish != Wish() else intent
@@ -115,7 +123,8 @@ async def give_up(resources: Resources, tenant: UUID, purchase_id: UUID, account
 async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str = "") -> None:
     """Gives up a purchase that is not paid: first at the provider, so that it cannot be paid any more.
 
-    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ALREADY_PAID or CANCELLED, Unavailable/PROVIDER_AWAY.
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition with ALREADY_PAID, CANCELLED, PAYMENT_STARTED or
+    PAYMENT_PROCESSING, Unavailable/PROVIDER_AWAY.
     """
     async with resources.database.transaction(tenant) as tx:
         purchase = await purchases.get(tx, purchase_id, account)
@@ -123,18 +132,21 @@ async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account:
         _require_open(purchase)
         payment = await of_purchase(tx, purchase_id)
     if payment is not None and payment.external_id:
+        read_time = real_now()
         try:
             intent = await gateway_of(resources.settings).cancel_intent(payment.external_account, payment.external_id)
         except (Refused, Away) as error:
             raise merchants.away(error) from error
         async with resources.database.transaction(tenant) as tx:
-            await apply(tx, payment.external_account, intent)
+            await apply(tx, payment.external_account, intent, read_time)
     async with resources.database.transaction(tenant) as tx:
         purchase = await purchases.lock(tx, purchase_id, with_promo_code=True)
         started = await of_purchase(tx, purchase_id)
         if purchase.state == "CANCELLED":
             return
         _require_open(purchase)
+        if started is not None and started.processing:
+            raise _PROCESSING
         if started is not None and started.external_id:
             raise FailedPrecondition("it is being paid just now; try again", reason="PAYMENT_STARTED")
         if started is not None:
@@ -143,14 +155,17 @@ async def cancel(resources: Resources, tenant: UUID, purchase_id: UUID, account:
         await purchases.cancelled(tx, purchase)
 
 
-async def apply(tx: UnitOfWork, external_account: str, intent: Intent) -> bool:
-    """Takes over what an intent is now. False when it is none of the studio's here.
+async def apply(
+    tx: UnitOfWork, external_account: str, intent: Intent, read_time: datetime | None = None
+) -> Payment | None:
+    """Takes over what an intent is. None when it is none of the studio's here.
 
-    Raises Mismatch, and then nothing is granted.
+    With `read_time`, when the provider was asked for it, also whether the client's bank is at it: that comes and goes,
+    so what an event says of it says nothing of now. Raises Mismatch, and then nothing is granted.
     """
     found = await _find(tx, external_account, intent)
     if found is None:
-        return False
+        return None
     purchase = await purchases.lock(tx, found.purchase_id, with_promo_code=intent.status == "canceled")
     payment = await tx.session.get(Payment, (tx.tenant, found.id), with_for_update=True, populate_existing=True)
     assert payment is not None
@@ -165,7 +180,13 @@ async def apply(tx: UnitOfWork, external_account: str, intent: Intent) -> bool:
         payment.state = "CANCELLED"
         payment.touch(tx.now())
         await purchases.cancelled(tx, purchase)
-    return True
+    if read_time is not None and (payment.read_time is None or payment.read_time <= read_time):
+        payment.read_time = read_time
+        if payment.processing != (intent.status == "processing"):
+            payment.processing = not payment.processing
+            payment.touch(tx.now())
+            purchase.touch(tx.now())
+    return payment
 
 
 async def of_purchase(tx: UnitOfWork, purchase_id: UUID) -> Payment | None:

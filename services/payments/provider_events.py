@@ -209,7 +209,16 @@ async def _save_card(resources: Resources, event: _Event) -> bool:
 
 async def _take_over_intent(resources: Resources, event: _Event) -> bool:
     async with resources.database.transaction(event.studio) as tx:
-        return await payments.apply(tx, event.external_account, _intent_of(resources, event))
+        payment = await payments.apply(tx, event.external_account, _intent_of(resources, event))
+        undecided = payment is not None and payment.processing and payment.state == "OPEN"
+    return await _describe_intent(resources, event) if undecided else payment is not None
+
+
+async def _describe_intent(resources: Resources, event: _Event) -> bool:
+    read_time = real_now()
+    intent = await gateway_of(resources.settings).get_intent(event.external_account, event.payload["id"])
+    async with resources.database.transaction(event.studio) as tx:
+        return await payments.apply(tx, event.external_account, intent, read_time) is not None
 
 
 # By the beginning of its type. Whatever else there is concerns nothing here.
@@ -222,6 +231,7 @@ _HANDLERS: dict[str, Callable[[Resources, _Event], Awaitable[bool]]] = {
     "invoice.": _take_over_membership,
     "payment_method.attached": _save_card,
     "setup_intent.succeeded": _save_card,
+    "payment_intent.processing": _describe_intent,
     **dict.fromkeys(_INTENT, _take_over_intent),
 }
 

@@ -188,11 +188,12 @@ def method_types(params: Params) -> tuple[Object | None, list[str]]:
         if kind not in ("card", "us_bank_account", "link"):
             message = f'The payment method type "{kind}" is invalid.'
             raise Refusal(message, code="payment_intent_invalid_parameter", param="payment_method_types")
-    enabled = automatic.flag("enabled", True)
+    enabled, excluded = automatic.flag("enabled", True), params.texts("excluded_payment_method_types")
     redirects = automatic.choice("allow_redirects", ("always", "never"), "always")
     if types or not enabled:
         return None, types or ["card"]
-    return {"enabled": True, "allow_redirects": redirects}, ["card", "us_bank_account"]
+    taken = [kind for kind in ("card", "us_bank_account") if kind not in excluded]
+    return {"enabled": True, "allow_redirects": redirects}, taken
 
 
 def known(merchant: Merchant, kind: str, params: Params, identity: str) -> Object:

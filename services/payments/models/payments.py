@@ -28,6 +28,9 @@ class Payment(Tenanted, Versioned, Base):
     currency_code: Mapped[str]
     # OPEN, SUCCEEDED or CANCELLED.
     state: Mapped[str]
+    # The client's bank is at it, which takes days; and when the provider was asked last, in real time.
+    processing: Mapped[bool] = mapped_column(default=False)
+    read_time: Mapped[datetime | None]
     # The provider's id of the charge that succeeded.
     charge_id: Mapped[str | None]
     succeed_time: Mapped[datetime | None]

@@ -32,6 +32,11 @@ TIMEOUT = 20.0
 TOLERANCE = 300
 # What we call our payments and clients in Stripe's metadata, and the card that a new one replaces.
 REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerhouse_replaces"
+# Of which it is known days later whether they came: docs.stripe.com/payments/payment-methods, "delayed notification".
+SLOW = (
+    *("acss_debit", "au_becs_debit", "bacs_debit", "boleto", "customer_balance", "konbini", "multibanco"),
+    *("nz_bank_account", "oxxo", "payto", "sepa_debit", "us_bank_account"),
+)
 # By Stripe's names.
 WALLETS = ("apple_pay", "google_pay")
 
@@ -101,19 +106,19 @@ class StripeGateway:
         found = told.to_dict()
         return tuple(wallet for wallet in WALLETS if found["enabled"] and found[wallet]["status"] == "active")
 
-    async def create_intent(self, account: str, key: str, *, amount: int, currency: str, reference: str) -> Intent:
-        made = await ask(
-            self._client.v1.payment_intents.create_async(
-                {
-                    "amount": to_provider(amount, currency),
-                    "currency": currency.lower(),
-                    "automatic_payment_methods": {"enabled": True},
-                    "metadata": {REFERENCE: reference},
-                    "expand": ["latest_charge"],
-                },
-                options_of(account, key),
-            )
-        )
+    async def create_intent(
+        self, account: str, key: str, *, amount: int, currency: str, reference: str, at_once: bool
+    ) -> Intent:
+        wanted: Any = {
+            "amount": to_provider(amount, currency),
+            "currency": currency.lower(),
+            "automatic_payment_methods": {"enabled": True},
+            "metadata": {REFERENCE: reference},
+            "expand": ["latest_charge"],
+        }
+        if at_once:
+            wanted["excluded_payment_method_types"] = list(SLOW)
+        made = await ask(self._client.v1.payment_intents.create_async(wanted, options_of(account, key)))
         return self.intent_of(made.to_dict())
 
     async def get_intent(self, account: str, intent: str) -> Intent:

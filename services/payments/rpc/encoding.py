@@ -159,6 +159,7 @@ def encode_purchase(
             )
             for each in attempts
         ],
+        processing=bool(payment and payment.processing and payment.state == "OPEN"),
         etag=purchase.etag,
         create_time=to_timestamp(purchase.create_time),
         update_time=to_timestamp(purchase.update_time),

@@ -83,6 +83,15 @@ async def test_a_client_pays_a_held_place_and_it_is_earned_when_the_class_begins
     assert await shop.violations() == {}
 
 
+async def test_no_bank_that_takes_days_pays_a_place_that_is_held_for_minutes(shop: Shop, house: House) -> None:
+    client = await shop.add_client()
+    held = await hold(house, client)
+    purchase = await shop.buy(client, await shop.sell(0, 0, kind="DROP_IN"), PRICE, booking=held.name)
+    refusal = await shop.pay(purchase, "pm_usBankAccount_success")
+    assert refusal["error"]["param"] == "payment_method"
+    assert (await shop.pay(purchase))["status"] == "succeeded"
+
+
 async def test_the_reconciler_confirms_what_no_webhook_told(shop: Shop, house: House) -> None:
     client = await shop.add_client()
     held = await hold(house, client)
