@@ -75,13 +75,3 @@ export function onSubmit(id, work) {
     if (!faulty.length) act(form.querySelector("button"), () => work(Object.fromEntries(new FormData(form))));
   });
 }
-
-// Whether the person confirms to cancel what `label` names; `text` says what it costs.
-export function confirmed(label, text) {
-  const dialog = $("confirm");
-  $("confirm-label").textContent = label;
-  $("confirm-text").textContent = text;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
-}
