@@ -156,7 +156,7 @@ def _welcome(console: Console, run: Run, seconds: float) -> list[str]:
                 str(login.get(column, "")).ljust(width) for column, width in zip(("email", "role"), widths, strict=True)
             )
             # A client's studios are found by their link, as a studio would send it.
-            client = login.get("role") == "client"
+            client = login.get("role") in ("client", "member")
             place = f"{run.public_url}/?studio={login['studio_name'].split('/')[1]}" if client else login["studio"]
             lines.append(f"  {email}  {role}  {place}")
     return [*lines, "", "Ctrl-C stops everything; the data stays in " + str(run.var)]

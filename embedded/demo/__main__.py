@@ -17,7 +17,7 @@ import uvloop
 
 from embedded.demo.data import BERLIN, NEW_YORK
 from embedded.demo.people import PASSWORD, Mesh, Person, eventually
-from embedded.demo.shops import open_shop
+from embedded.demo.shops import become_member, open_shop
 from embedded.demo.studios import Builder
 from powerhouse.booking.v1 import client_pb2, client_service_pb2
 from powerhouse.identity.v1 import identity_service_pb2
@@ -46,12 +46,11 @@ async def give_role(owner: Person, mesh: Mesh, studio: str, person: Person, role
     await person.call(mesh.identity.AcceptInvitation, identity_service_pb2.AcceptInvitationRequest(token=token))
 
 
-async def join(client: Person, mesh: Mesh, builder: Builder, display_name: str) -> None:
-    """Makes the signed-in person a client of the studio, with a pack to book with."""
+async def join(client: Person, mesh: Mesh, builder: Builder, display_name: str) -> str:
+    """Makes the signed-in person a client of the studio; the client's name."""
     person = client_pb2.Client(display_name=display_name, email=client.email, phone=PHONE)
     request = client_service_pb2.JoinStudioRequest(parent=builder.name, client=person)
-    joined = await client.call(mesh.clients.JoinStudio, request)
-    await builder.grant(joined.name, 10)
+    return str((await client.call(mesh.clients.JoinStudio, request)).name)
 
 
 async def load(mesh: Mesh, mails: str, stripe: str | None) -> list[dict[str, str]]:
@@ -65,18 +64,22 @@ async def load(mesh: Mesh, mails: str, stripe: str | None) -> list[dict[str, str
         "frontdesk": "Farah Fadel",
         "instructor": BERLIN.instructors[0],
         "client": "Clara Castell",
+        "member": "Mona Maurer",
     }
     people = await asyncio.gather(*(Person.enter(mesh, login, name) for login, name in enter.items()))
-    owner, manager, front_desk, instructor, client = people
+    owner, manager, front_desk, instructor, client, member = people
     berlin, new_york = Builder(mesh, owner, BERLIN), Builder(mesh, owner, NEW_YORK)
     await asyncio.gather(berlin.found(), new_york.found())
     # A token from before the second studio would lack the role there.
     owner.forget_tokens()
+    with_pack, with_membership = await asyncio.gather(
+        join(client, mesh, berlin, enter["client"]), join(member, mesh, berlin, enter["member"])
+    )
     await asyncio.gather(
         give_role(owner, mesh, berlin.name, manager, Role.ROLE_MANAGER, mails),
         give_role(owner, mesh, berlin.name, front_desk, Role.ROLE_FRONT_DESK, mails),
         give_role(owner, mesh, berlin.name, instructor, Role.ROLE_INSTRUCTOR, mails),
-        join(client, mesh, berlin, enter["client"]),
+        berlin.grant(with_pack, 10),
         berlin.build(instructor.account),
         new_york.build(""),
     )
@@ -84,7 +87,8 @@ async def load(mesh: Mesh, mails: str, stripe: str | None) -> list[dict[str, str
         await asyncio.gather(
             open_shop(mesh, owner, berlin.name, BERLIN, stripe), open_shop(mesh, owner, new_york.name, NEW_YORK, stripe)
         )
-    roles = ("owner", "manager", "front_desk", "instructor", "client")
+        await become_member(mesh, owner, member, berlin.name, with_membership, stripe)
+    roles = ("owner", "manager", "front_desk", "instructor", "client", "member")
     return [
         {"email": person.email, "role": role, "studio": BERLIN.display_name, "studio_name": berlin.name}
         for person, role in zip(people, roles, strict=True)

@@ -57,6 +57,15 @@ class Offer:
 
 
 @dataclass(frozen=True)
+class MembershipPlan:
+    """So many classes each month, or without credits as many as one likes."""
+
+    display_name: str
+    price_minor: int
+    credits: int
+
+
+@dataclass(frozen=True)
 class Studio:
     """One brand with one location."""
 
@@ -80,6 +89,9 @@ class Studio:
     # Its name, millionths, and whether prices contain it.
     tax: tuple[str, int, bool]
     offers: Sequence[Offer]
+    memberships: Sequence[MembershipPlan]
+    # Of a place in one class.
+    drop_in_minor: int
     # Below its name on receipts.
     tax_number: str
     # Takes so many millionths off.
@@ -134,6 +146,8 @@ BERLIN = Studio(
         Offer("25 classes", 37_500, 25, 365),
         Offer("Gift card €50", 5000, 0, 1095),
     ),
+    memberships=(MembershipPlan("10 a month", 13_900, 10), MembershipPlan("Unlimited", 18_900, 0)),
+    drop_in_minor=2200,
     tax_number="USt-IdNr. DE000000000",
     promo_code="KIEZ10",
     promo_ppm=100_000,
@@ -168,6 +182,8 @@ NEW_YORK = Studio(
         Offer("20 classes", 52_000, 20, 365),
         Offer("Gift card $100", 10_000, 0, 1095),
     ),
+    memberships=(MembershipPlan("8 a month", 21_900, 8), MembershipPlan("Unlimited", 32_900, 0)),
+    drop_in_minor=3500,
     tax_number="EIN 00-0000000",
     promo_code="HUDSON",
     promo_ppm=150_000,

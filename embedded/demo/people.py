@@ -25,8 +25,14 @@ from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
 from powerhouse.notify.v1 import sender_service_pb2
 from powerhouse.notify.v1.sender_service_pb2_grpc import SenderServiceStub
-from powerhouse.payments.v1 import catalogue_service_pb2, merchant_service_pb2, receipt_service_pb2
+from powerhouse.payments.v1 import (
+    catalogue_service_pb2,
+    membership_service_pb2,
+    merchant_service_pb2,
+    receipt_service_pb2,
+)
 from powerhouse.payments.v1.catalogue_service_pb2_grpc import CatalogueServiceStub
+from powerhouse.payments.v1.membership_service_pb2_grpc import MembershipServiceStub
 from powerhouse.payments.v1.merchant_service_pb2_grpc import MerchantServiceStub
 from powerhouse.payments.v1.receipt_service_pb2_grpc import ReceiptServiceStub
 from powerhouse.scheduling.v1 import class_schedule_service_pb2, generation_service_pb2, scheduling_service_pb2
@@ -89,6 +95,9 @@ class Mesh:
         )
         self.catalogue = stubs.get(
             CatalogueServiceStub, catalogue_service_pb2.DESCRIPTOR.services_by_name["CatalogueService"], "payments"
+        )
+        self.memberships = stubs.get(
+            MembershipServiceStub, membership_service_pb2.DESCRIPTOR.services_by_name["MembershipService"], "payments"
         )
         self.receipts = stubs.get(
             ReceiptServiceStub, receipt_service_pb2.DESCRIPTOR.services_by_name["ReceiptService"], "payments"

@@ -5,35 +5,44 @@ const PATIENCE = 20_000;
 const SLOW = 300;
 const WORDS = {
   ALREADY_BOOKED: "You are booked for this class already.",
+  ALREADY_MEMBER: "You have this membership already.",
   BOOKING_CLOSED: "Booking for this class has closed.",
   BOOKING_NOT_ACTIVE: "This booking is cancelled already.",
   BOOKING_NOT_OPEN: "Booking for this class has not opened yet.",
+  CHANGE_PENDING: "Another change begins with the next interval. Take that back first.",
+  CHANGE_REFUSED: "This is not possible just now. Please ask your studio.",
   CLIENT_EMAIL_TAKEN: "The studio knows your e-mail address already. Ask it to link your account to that client.",
   CLIENT_REQUIRED: "Join the studio before you book.",
+  DROP_IN_NOT_OFFERED: "This class cannot be paid by itself.",
   EMAIL_TAKEN: "There is an account with this address already. Sign in instead.",
   ETAG_MISMATCH: "It was changed meanwhile. Look at it again, then try again.",
   GIFT_CARD_EXPIRED: "This gift card has expired.",
   GIFT_CARD_UNKNOWN: "There is no such gift card.",
   GIFT_CARD_USED_UP: "Nothing is left on this gift card.",
+  INTERVAL_DIFFERS: "This plan is paid for another length of time. Cancel the one and join the other.",
   INVALID_EMAIL: "This is not an e-mail address.",
   LINK_EXPIRED: "This link was used, withdrawn or has expired.",
-  NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
+  MEMBERSHIP_ENDED: "This membership has ended.",
   MERCHANT_NOT_ACTIVE: "The studio cannot be paid here yet. Please ask it.",
+  NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
+  PAYMENT_DECLINED: "Payment declined. Please try different card.",
   PAYMENT_REFUSED: "This payment is not possible. Please ask your studio.",
   PERMISSION_DENIED: "Your role does not allow this.",
+  PREVIEW_OUTDATED: "It is another amount now. Look at it again, then go on.",
   PRICE_CHANGED: "The price is another one now. Look at it again, then go on.",
   PROMO_CODE_EXPIRED: "This code has expired.",
   PROMO_CODE_NOT_FOR_THIS: "This code is not for this.",
   PROMO_CODE_UNKNOWN: "There is no such code.",
   PROMO_CODE_USED_UP: "This code is used up.",
   PROVIDER_AWAY: "Payments are not possible at this moment. Please try again soon.",
+  RESUME_TIME_PAST: "Choose a day that is still to come.",
   SESSION_CANCELLED: "This class is cancelled.",
   SESSION_FULL: "The last place was just taken.",
   SESSION_NOT_KNOWN_YET: "This class is not open yet. Try again in a moment.",
   SESSION_STARTED: "This class has begun.",
   SPOT_TAKEN: "Somebody has just taken this spot. Choose another.",
-  UNKNOWN_PUSH_SERVICE: "Messages cannot be brought to this kind of browser yet.",
   TOO_MANY_ATTEMPTS: "Too many attempts.",
+  UNKNOWN_PUSH_SERVICE: "Messages cannot be brought to this kind of browser yet.",
   WEAK_PASSWORD: "This password is too easy to guess. Choose another.",
   WRONG_CREDENTIALS: "E-mail or password is wrong.",
 };
@@ -61,10 +70,10 @@ const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1).replace(
 const camel = (path) => path.split(".").pop().replace(/_(.)/g, (_, letter) => letter.toUpperCase());
 
 export class Refused extends Error {
-  // `fields`: name of the input → what is wrong with it.
-  constructor(message, { status = 0, reason = "", fields = {} } = {}) {
+  // `fields`: name of the input → what is wrong with it. `metadata`: what else the refusal names.
+  constructor(message, { status = 0, reason = "", fields = {}, metadata = {} } = {}) {
     super(message);
-    Object.assign(this, { status, reason, fields });
+    Object.assign(this, { status, reason, fields, metadata });
   }
 
   get signedOut() {
@@ -73,14 +82,14 @@ export class Refused extends Error {
 }
 
 function refusal(answer, error) {
-  const reason = error?.details?.find((detail) => detail.reason)?.reason ?? "";
+  const { reason = "", metadata } = error?.details?.find((detail) => detail.reason) ?? {};
   const violations = error?.details?.flatMap((detail) => detail.fieldViolations ?? []) ?? [];
   const wait = Number(answer.headers.get("Retry-After"));
   let message = WORDS[reason] ?? (answer.status < 500 && error ? sentence(error.message) : "Something went wrong. Please try again.");
   if (reason === "TOO_MANY_ATTEMPTS" && wait) message += ` Try again in ${wait < 90 ? `${wait} seconds` : `${Math.ceil(wait / 60)} minutes`}.`;
   const fields = Object.fromEntries(violations.map(({ field, description }) => [camel(field), WORDS[reason] ?? sentence(description)]));
   if (reason in FIELD) fields[FIELD[reason]] = message;
-  return new Refused(message, { status: answer.status, reason, fields });
+  return new Refused(message, { status: answer.status, reason, fields, metadata });
 }
 
 function waiting(change) {

@@ -51,7 +51,7 @@ export async function act(trigger, work) {
 
 // Puts each fault beside its field and the keyboard into the first; true when a fault has no field, or there is none.
 function mark(form, faults) {
-  const inputs = [...form.querySelectorAll("input[name]")];
+  const inputs = [...form.querySelectorAll("input[name], select[name]")];
   for (const input of inputs) {
     const fault = faults[input.name];
     const words = input.closest("label").querySelector(".fault") ?? make("small", { className: "fault", id: `${form.id}-${input.name}-fault` });
@@ -74,14 +74,4 @@ export function onSubmit(id, work) {
     mark(form, Object.fromEntries(faulty.map((field) => [field.name, field.validationMessage])));
     if (!faulty.length) act(form.querySelector("button"), () => work(Object.fromEntries(new FormData(form))));
   });
-}
-
-// Whether the person confirms to cancel what `label` names; `text` says what it costs.
-export function confirmed(label, text) {
-  const dialog = $("confirm");
-  $("confirm-label").textContent = label;
-  $("confirm-text").textContent = text;
-  dialog.returnValue = "";
-  dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }

@@ -1,11 +1,19 @@
 // A studio as one person sees it: clients book and cancel, people who work there see the week and its rosters.
 
-import { all, get, now, once, Refused } from "/api.js";
-import { $, act, confirmed, empty, make, onSubmit, say, show } from "/dom.js";
+import { all, get, once, Refused } from "/api.js";
+import { bookingList, isHeld } from "/bookings.js";
+import { showCards } from "/cards.js";
+import { onChange } from "/changes.js";
+import { creditCard } from "/credits.js";
+import { $, act, make, onSubmit, say, show } from "/dom.js";
+import { isLive, membershipCards } from "/memberships.js";
+import { showMerchant } from "/merchant.js";
+import { openFees, owedRows } from "/owed.js";
 import { showPush } from "/push.js";
 import { history } from "/receipts.js";
 import { shopItems } from "/shop.js";
-import { dateOf, dayOf, isHere, momentOf, startOfToday, timeOf } from "/times.js";
+import { startOfToday } from "/times.js";
+import { showWeek } from "/week.js";
 
 const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
 const WHOLE_STUDIO = ["ROLE_OWNER", "ROLE_MANAGER", "ROLE_FRONT_DESK"];
@@ -16,15 +24,13 @@ export const ROLES = {
   ROLE_INSTRUCTOR: "instructor",
   ROLE_CLIENT: "client",
 };
-const WHY_NOT = { FULL: "Full", NOT_YET_OPEN: "Not open yet", CLOSED: "Closed", CANCELLED: "Cancelled" };
 
 let me;
 let studios = [];
 
+onChange(showStudio);
+
 const chosen = () => $("studios").value;
-const labelOf = (item) => `${item.classTypeDisplayName}, ${dayOf(item.localStart)}, ${timeOf(item.localStart)}`;
-const lines = (...texts) => texts.filter(Boolean).map((text) => make("small", { textContent: text }));
-const list = (items, otherwise) => (items.length ? make("ul", {}, ...items) : empty(otherwise));
 
 // Studios this browser was led to by a link, the latest first.
 function remembered() {
@@ -61,33 +67,50 @@ async function showStudio() {
   const works = roles.length > 0;
   // Whoever may see every client of the studio is not asked about their own.
   const visits = !roles.some((role) => WHOLE_STUDIO.includes(role));
-  const [sessions, latest, clients, packages, shop, bought] = await Promise.all([
+  const own = (path, field, query) => (visits ? all(`${studio.name}/${path}`, field, query) : []);
+  const [sessions, bookings, clients, packages, memberships, options, fees, bought] = await Promise.all([
     all(`${studio.name}/bookableSessions`, "bookableSessions", works ? { startTime: startOfToday(studio.timeZone).toISOString() } : {}),
     // Latest class first: what is to come is on the first page.
-    visits ? get(`${studio.name}/bookings?activeOnly=true&pageSize=200`) : { bookings: [] },
-    visits ? all(`${studio.name}/clients`, "clients") : [],
-    visits ? all(`${studio.name}/clientPackages`, "clientPackages") : [],
-    visits ? shopItems(studio.name) : [],
+    visits ? get(`${studio.name}/bookings?activeOnly=true&pageSize=200`).then((page) => page.bookings) : [],
+    own("clients", "clients"),
+    own("clientPackages", "clientPackages"),
+    own("memberships", "memberships"),
+    own("pricingOptions", "pricingOptions"),
+    visits ? openFees(studio.name) : [],
     visits ? history(studio.name, studio.timeZone) : [],
   ]);
   if (studio.name !== chosen()) return;
-  const row = document.activeElement?.closest("li")?.id;
+  const place = document.activeElement?.closest("li, .card")?.id;
   const isClient = clients.length > 0;
   $("studio-name").textContent = studio.displayName;
   $("role").replaceChildren(...(works ? workplace(studio, roles) : []));
   $("join").hidden = works || isClient;
   $("mine").hidden = !isClient;
-  const bookings = latest.bookings.filter((booking) => new Date(booking.startTime) > now()).reverse();
-  $("bookings").replaceChildren(list(bookings.map((booking) => bookingRow(booking, clients)), "Nothing booked. Pick a class below."));
-  $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages, studio.timeZone)));
-  $("shop").replaceChildren(...shop);
+  $("owed").hidden = !fees.length;
+  $("fees").replaceChildren(owedRows(fees, studio.timeZone));
+  $("bookings").replaceChildren(bookingList(bookings, clients));
+  $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages)));
+  $("memberships").replaceChildren(...membershipCards(memberships, { clients, packages, options, timeZone: studio.timeZone }));
+  // Who acts for others, too, may join for one of them.
+  const joined = clients.length > 1 ? [] : memberships.filter(isLive).map(({ pricingOption }) => pricingOption);
+  $("shop").replaceChildren(...shopItems(options, joined));
   $("purchases").replaceChildren(...bought);
-  showWeek(sessions, { works, books: isClient });
+  const held = new Set(bookings.filter(isHeld).map(({ name }) => name));
+  showWeek(sessions, { studio: studio.name, options, held, works, books: isClient });
+  // Who has a guardian pays with the guardian's cards.
+  const payer = clients.find(({ guardian }) => !guardian) ?? clients[0];
+  if (payer) await showCards(payer, memberships);
+  await showMerchant(studio, roles);
   // Not worth a page that cannot be used: without an answer there is no button.
   await showPush(clients.map(({ name }) => name)).catch(() => {});
-  // The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
-  const place = row && document.getElementById(row);
-  if (row) (place?.querySelector("select, button") ?? place ?? $("bookings-title")).focus();
+  keepPlace(place);
+}
+
+// The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
+function keepPlace(id) {
+  if (!id) return;
+  const place = document.getElementById(id);
+  (place?.querySelector("select, button, a") ?? place ?? $("bookings-title")).focus();
 }
 
 function workplace(studio, roles) {
@@ -96,122 +119,6 @@ function workplace(studio, roles) {
     make("span", { textContent: `You work here: ${roles.map((role) => ROLES[role]).join(", ")}. ` }),
     make("span", {}, "Link for your clients: ", make("a", { href: link, textContent: link })),
   ];
-}
-
-function creditCard(client, clients, packages, timeZone) {
-  const usable = packages.filter(
-    (pack) => pack.client === client.name && pack.creditsLeft && !(pack.expireTime && new Date(pack.expireTime) <= now()),
-  );
-  return make(
-    "div", { className: "card" },
-    make("strong", { textContent: `${clients.length > 1 ? `${client.displayName}: ` : ""}${client.creditsLeft} ${client.creditsLeft === 1 ? "credit" : "credits"} left` }),
-    ...lines(
-      ...usable.map((pack) => `${pack.displayName}: ${pack.creditsLeft} of ${pack.creditsGranted}${pack.expireTime ? `, until ${dateOf(pack.expireTime, timeZone)}` : ""}`),
-      usable.length ? "" : "Buy a class pack to book.",
-    ),
-  );
-}
-
-function showWeek(sessions, can) {
-  const zones = new Set(sessions.map((session) => session.timeZone));
-  const [zone] = zones;
-  $("zone").textContent = zones.size === 1 && !isHere(zone) ? `All times are ${zone.replaceAll("_", " ")} time.` : "";
-  const days = Map.groupBy(sessions, (session) => session.localStart.slice(0, 10));
-  $("week").replaceChildren(
-    ...[...days.values()].flatMap((day) => [
-      make("h3", { textContent: dayOf(day[0].localStart) }),
-      make("ul", {}, ...day.map((session) => sessionRow(session, { ...can, zones }))),
-    ]),
-    ...(sessions.length ? [] : [empty("No classes in these days.")]),
-  );
-}
-
-function row(id, item, details, actions) {
-  return make(
-    "li", { id, tabIndex: -1 },
-    make("time", { dateTime: item.startTime, textContent: timeOf(item.localStart) }),
-    make("div", { className: "what" }, item.classTypeDisplayName, ...lines(...details)),
-    make("div", { className: "act" }, ...actions),
-  );
-}
-
-function sessionRow(session, { works, books, zones }) {
-  const booked = session.capacity - session.freePlaces;
-  const details = [
-    [session.instructorDisplayName, session.roomDisplayName, session.locationDisplayName].filter(Boolean).join(" · "),
-    works ? `${booked} of ${session.capacity} booked · ${session.freePlaces} free` : `${session.freePlaces} of ${session.capacity} places free`,
-    zones.size > 1 ? `${session.timeZone.replaceAll("_", " ")} time` : "",
-  ];
-  const actions = [];
-  if (session.myBooking) actions.push(make("span", { className: "tag", textContent: "Booked" }));
-  else if (books && session.availability === "OPEN") actions.push(...bookButton(session));
-  else if (session.availability !== "OPEN" && (!works || session.availability === "CANCELLED")) {
-    actions.push(make("span", { className: "tag", textContent: WHY_NOT[session.availability] ?? "" }));
-  }
-  if (works) actions.push(rosterButton(session));
-  return row(session.classSession, session, details, actions);
-}
-
-function bookButton(session) {
-  const label = labelOf(session);
-  const spots = make("select", { ariaLabel: `Spot for ${label}`, hidden: !session.freeSpots.length }, make("option", { value: "", textContent: "Any spot" }));
-  spots.append(...session.freeSpots.map((spot) => make("option", { value: spot, textContent: spot })));
-  const button = make("button", { textContent: "Book", ariaLabel: `Book ${label}` });
-  button.onclick = () => act(button, async () => {
-    const booking = await changed(once(`${chosen()}/bookings`, { classSession: session.classSession, spot: spots.value }));
-    say(`Booked: ${label}${booking.spot ? `, ${booking.spot}` : ""}. A confirmation is on its way by e-mail.`);
-  });
-  return [spots, button];
-}
-
-function rosterButton(session) {
-  const button = make("button", { className: "quiet", textContent: "Roster", ariaLabel: `Roster of ${labelOf(session)}` });
-  button.onclick = () => act(button, async () => {
-    const roster = await get(`${session.classSession}/roster`).catch((error) => {
-      if (error.reason !== "PERMISSION_DENIED") throw error;
-      throw new Refused("This roster is not yours to see: instructors see those of the classes they teach.", error);
-    });
-    showRoster(roster);
-  });
-  return button;
-}
-
-function showRoster({ session, entries }) {
-  $("roster-title").textContent = labelOf(session);
-  $("roster-text").textContent = `${session.instructorDisplayName} · ${entries.length} of ${session.capacity} booked · ${session.freePlaces} free`;
-  const rows = entries.map(({ displayName, booking }) => make("li", {}, make("span", { className: "what", textContent: displayName }), booking.spot));
-  $("roster-list").replaceChildren(list(rows, "Nobody has booked yet."));
-  $("roster").showModal();
-}
-
-function bookingRow(booking, clients) {
-  const label = labelOf(booking);
-  const until = momentOf(booking.freeCancelUntil, booking.timeZone) + (isHere(booking.timeZone) ? "" : ` (${booking.timeZone.replaceAll("_", " ")} time)`);
-  const isFree = () => new Date(booking.freeCancelUntil) >= now();
-  const button = make("button", { className: "quiet", textContent: "Cancel", ariaLabel: `Cancel ${label}` });
-  button.onclick = () => act(button, async () => {
-    const cost = isFree()
-      ? `Cancelling is free until ${until}: your credit comes back. After that it does not.`
-      : `Cancelling was free until ${until}. Your credit will not come back.`;
-    if (!(await confirmed(label, cost))) return;
-    const cancelled = await changed(once(`${booking.name}:cancel`, { etag: booking.etag }));
-    say(`Cancelled: ${label}. ${cancelled.creditReturned ? "Your credit is back." : "It was too late to return the credit."}`);
-  });
-  const details = [
-    dayOf(booking.localStart),
-    [clients.length > 1 && booking.clientDisplayName, booking.spot].filter(Boolean).join(" · "),
-    isFree() ? `Free to cancel until ${until}` : `Free cancelling ended ${until}`,
-  ];
-  return row(booking.name, booking, details, [button]);
-}
-
-// What a write answers, once the page shows the state after it. A refusal, too, tells of a state that is news.
-async function changed(write) {
-  try {
-    return await write;
-  } finally {
-    await showStudio().catch(() => {});
-  }
 }
 
 onSubmit("find-studio", async ({ studio }) => {

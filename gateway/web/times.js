@@ -15,6 +15,7 @@ export const timeOf = (local) => wall(local, HOUR);
 
 // Of instants.
 export const dateOf = (time, timeZone) => format(new Date(time), { day: "numeric", month: "long", year: "numeric", timeZone });
+export const timeIn = (time, timeZone) => format(new Date(time), { ...HOUR, timeZone });
 export const momentOf = (time, timeZone) => format(new Date(time), { weekday: "short", day: "numeric", month: "short", ...HOUR, timeZone });
 
 export const isHere = (timeZone) => timeZone === Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -24,4 +25,11 @@ export function startOfToday(timeZone) {
   const [hours, minutes, seconds] = new Intl.DateTimeFormat("en-GB", { ...HOUR, second: "2-digit", hourCycle: "h23", timeZone })
     .format(now()).split(":").map(Number);
   return new Date(now().getTime() - ((hours * 60 + minutes) * 60 + seconds) * 1000);
+}
+
+// The instant at which a day like "2026-11-23" begins at a place.
+export function startOfDay(day, timeZone) {
+  const midnight = Date.parse(`${day}T00:00Z`);
+  const shown = new Intl.DateTimeFormat("sv-SE", { dateStyle: "short", timeStyle: "medium", timeZone }).format(midnight);
+  return new Date(midnight - (Date.parse(`${shown.replace(" ", "T")}Z`) - midnight));
 }

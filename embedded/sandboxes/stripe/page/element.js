@@ -7,7 +7,7 @@ const path = `/elements/${rest.replace(/\/element$/, "")}`;
 addEventListener("message", async ({ data, ports: [port] }) => {
   const fields = { ...data, payment_method: new FormData(element("form")).get("method") };
   try {
-    port.postMessage({ paymentIntent: await confirm(`${path}/confirm`, fields) });
+    port.postMessage({ intent: await confirm(`${path}/confirm`, fields) });
   } catch (problem) {
     port.postMessage({ error: problem.refusal ?? { type: "api_connection_error", message: problem.message } });
   }

@@ -39,25 +39,29 @@
     }
   }
 
-  const returning = (address, { id, client_secret: secret }) => {
+  const returning = (address, { object, id, client_secret: secret }) => {
     const url = new URL(address, location.href);
-    const told = { payment_intent: id, payment_intent_client_secret: secret, redirect_status: "succeeded" };
+    const told = { [object]: id, [`${object}_client_secret`]: secret, redirect_status: "succeeded" };
     for (const [name, value] of Object.entries(told)) url.searchParams.set(name, value);
     return url;
   };
 
-  window.Stripe = (key, { stripeAccount } = {}) => ({
-    elements: (options) => new Elements(options),
-
-    async confirmPayment({ elements, confirmParams, redirect = "always" }) {
+  window.Stripe = (key, { stripeAccount } = {}) => {
+    // The answer has the intent under `name`.
+    const confirming = (name) => async ({ elements, confirmParams, redirect = "always" }) => {
       const fields = { key, client_secret: elements.clientSecret, return_url: confirmParams.return_url };
       if (stripeAccount) fields._stripe_account = stripeAccount;
-      const { error, paymentIntent } = await elements.payment.confirm(fields);
+      const { error, intent } = await elements.payment.confirm(fields);
       if (error) return { error };
-      const bank = paymentIntent.next_action?.redirect_to_url?.url;
-      if (!bank && redirect === "if_required") return { paymentIntent };
-      location.assign(bank ?? returning(confirmParams.return_url, paymentIntent));
+      const bank = intent.next_action?.redirect_to_url?.url;
+      if (!bank && redirect === "if_required") return { [name]: intent };
+      location.assign(bank ?? returning(confirmParams.return_url, intent));
       return new Promise(() => {});
-    },
-  });
+    };
+    return {
+      elements: (options) => new Elements(options),
+      confirmPayment: confirming("paymentIntent"),
+      confirmSetup: confirming("setupIntent"),
+    };
+  };
 })();

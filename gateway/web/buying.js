@@ -1,0 +1,118 @@
+// A purchase that is being paid, and what became of it: told by our server as it happens, wherever it came from.
+
+import { get, now, send } from "/api.js";
+import { asked, moveTo } from "/address.js";
+import { $, act, make, say } from "/dom.js";
+import { money } from "/money.js";
+import { decline, end, mount, mounted, note, present, showForm } from "/payment-form.js";
+import { receiptLink, receiptsOf } from "/receipts.js";
+import { dayOf, timeOf, timeIn } from "/times.js";
+
+// Milliseconds until a watch that was refused is tried again.
+const LATER = 3000;
+const RETURNED = {
+  PLACE_GONE: "The place was gone by then.",
+  ALREADY_PAID: "It was paid at the studio meanwhile.",
+  CANCELLED: "You gave the place back in time.",
+  WAIVED: "The studio has let it go.",
+  VOID: "It was not owed after all.",
+};
+const GONE = "Paying now books it again if there is room; if there is none, all of it comes back to you at once.";
+
+let watch;
+// What the page shows of the purchase: who tries again after a refusal is not moved by old news.
+let shown = "";
+
+export const dueOf = ({ totalMinor, giftMinor }) => Number(totalMinor) - Number(giftMinor);
+
+export async function follow(purchase) {
+  moveTo({ purchase: purchase.name });
+  const due = money(dueOf(purchase.quote), purchase.quote.currencyCode);
+  present({
+    title: `Pay ${due} for ${purchase.quote.displayName}`,
+    label: `Pay ${due}`,
+    // A fee is the studio's to let go.
+    giveUp: purchase.kind !== "FEE" && (async () => tell(await send(`${purchase.name}:cancel`, {}))),
+    sent: () => (asked.returned = ""),
+  });
+  if (purchase.booking && purchase.state === "OPEN") hold(await get(purchase.booking));
+  await tell(purchase);
+  listen(purchase.name);
+}
+
+// Until when the place is held, and what happens then.
+function hold(booking) {
+  const left = new Date(booking.holdExpireTime) - now();
+  const label = `${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}`;
+  if (!(left > 0)) return note([`Your place in ${label} is not held any more. ${GONE}`]);
+  note([`Your place in ${label} is held until ${timeIn(booking.holdExpireTime, booking.timeZone)}. After that others can have it.`]);
+  setTimeout(() => hold(booking), left + 500);
+}
+
+// Each change of the purchase.
+function listen(name) {
+  watch?.close();
+  watch = new EventSource(`/v1/${name}:watch`);
+  watch.onmessage = (event) => tell(JSON.parse(event.data));
+  // It comes back by itself after an end; not after a refusal.
+  watch.onerror = () => watch.readyState === EventSource.CLOSED && setTimeout(() => listen(name), LATER);
+}
+
+async function tell(purchase) {
+  const [attempt] = purchase.attempts;
+  const state = `${purchase.state} ${purchase.processing} ${purchase.attempts.length}`;
+  if (state === shown) return;
+  shown = state;
+  if (purchase.processing) return end("Your bank is at it.", "That can take some days. You get what you bought, and a mail, once it has paid.");
+  if (purchase.state === "OPEN") {
+    if (!mounted() && !(await open(purchase))) return tell(await get(purchase.name));
+    if (attempt && !attempt.succeeded) decline();
+    else if (asked.returned) say("Your bank has not told us yet. This page will show it.");
+    return showForm();
+  }
+  say("");
+  if (purchase.state === "PAID") return end("Paid. Thank you.", "What you bought is on its way to you.");
+  watch?.close();
+  if (purchase.state === "CANCELLED") return end("This purchase was given up.", "Nothing was paid.");
+  if (purchase.state === "RETURNED") {
+    return end("You could not have it any more.", `${RETURNED[purchase.returnReason] ?? ""} Your money is on its way back to you.`.trim());
+  }
+  end("Done. Thank you.", await gained(purchase));
+  await showReceipts(purchase);
+}
+
+// False when there is nothing to pay any more: asking for the payment finds out first.
+async function open(purchase) {
+  const session = await send(`${purchase.name}:pay`, {}).catch((error) => {
+    if (!["ALREADY_PAID", "CANCELLED", "PAYMENT_PROCESSING"].includes(error.reason)) throw error;
+  });
+  if (session) mount(session);
+  return Boolean(session);
+}
+
+// A receipt is written a moment after the payment.
+export async function showReceipts(purchase, looks = 10) {
+  const receipts = await receiptsOf(purchase.name);
+  $("receipts").replaceChildren(...receipts.map((receipt) => make("li", {}, receiptLink(receipt))));
+  if (!receipts.length && Number(purchase.quote.totalMinor) && looks) setTimeout(() => showReceipts(purchase, looks - 1), 1000);
+}
+
+async function gained(purchase) {
+  if (purchase.giftCard) {
+    const card = await get(purchase.giftCard);
+    $("show-code").hidden = false;
+    $("show-code").onclick = () => act($("show-code"), async () => {
+      $("gift-card-code-shown").textContent = (await send(`${card.name}:showCode`, {})).code;
+    });
+    $("done").textContent = "Back to the studio";
+    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Its code is shown once; showing it again makes a new one, and the one before ends.`;
+  }
+  if (purchase.kind === "FEE") $("done").textContent = "Back to the studio";
+  if (purchase.booking) {
+    const booking = await get(purchase.booking);
+    return `You are booked: ${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}${booking.spot ? `, ${booking.spot}` : ""}.`;
+  }
+  if (!purchase.clientPackage) return purchase.quote.displayName;
+  const pack = await get(purchase.clientPackage);
+  return `${pack.displayName}: you have ${pack.creditsLeft} ${pack.creditsLeft === 1 ? "credit" : "credits"}.`;
+}

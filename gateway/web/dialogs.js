@@ -1,0 +1,44 @@
+// Dialogs that ask before something is done.
+
+import { Refused } from "/api.js";
+import { $, act } from "/dom.js";
+
+// Whether the person confirms what `title` asks; `text` says what it costs.
+export function confirmed({ title, label, text, no, yes }) {
+  const dialog = $("confirm");
+  const words = { title, label, text, no, yes };
+  for (const [part, said] of Object.entries(words)) $(`confirm-${part}`).textContent = said;
+  dialog.returnValue = "";
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
+}
+
+// Opens a dialog with a form. `work` does what it asks for with its fields; the dialog stays open, and says why, until that
+// has come about. Whether it did.
+export function asking(id, work) {
+  const dialog = $(id);
+  const form = dialog.querySelector("form");
+  const fault = form.querySelector("[role=alert]");
+  let done = false;
+  fault.textContent = "";
+  form.onsubmit = (event) => {
+    event.preventDefault();
+    act(form.querySelector("button:not([type=button])"), async () => {
+      fault.textContent = "";
+      try {
+        await work(Object.fromEntries(new FormData(form)));
+        done = true;
+        dialog.close();
+      } catch (error) {
+        if (error.signedOut) dialog.close();
+        // Beside its field if it has one; else here, since the page behind is out of reach.
+        if (!(error instanceof Refused) || error.signedOut || Object.keys(error.fields).some((name) => form.elements[name])) throw error;
+        fault.textContent = error.message;
+      }
+    });
+  };
+  dialog.showModal();
+  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(done), { once: true }));
+}
+
+for (const button of document.querySelectorAll("dialog [data-close]")) button.addEventListener("click", () => button.closest("dialog").close());

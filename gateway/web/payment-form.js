@@ -1,0 +1,69 @@
+// The form of the payment provider, and what became of it. Its fields are the provider's own: no number of a card ever
+// comes near this page.
+
+import { Refused } from "/api.js";
+import { $, act, make, onSubmit, say, show } from "/dom.js";
+
+const DECLINED = "Payment declined. Please try different card.";
+
+let provider;
+let form = {};
+
+export const mounted = () => Boolean(provider);
+
+// `title`, `label` of the button, `notes` below the title, `giveUp` where that is possible; `sent` runs once the provider took it.
+export function present(texts) {
+  form = texts;
+  $("paying").textContent = form.title;
+  $("pay").textContent = form.label;
+  $("give-up").hidden = !form.giveUp;
+  $("give-up").textContent = form.giveUpLabel ?? "Give up this purchase";
+  note(form.notes ?? []);
+}
+
+export function note(texts) {
+  $("notes").replaceChildren(...texts.map((text) => make("p", { textContent: text })));
+}
+
+// `session` is what our server answers to who wants to pay, or to save a card.
+export function mount({ clientSecret, publishableKey, externalAccount }) {
+  if (!window.Stripe) throw new Refused("The payment form could not be loaded. Please load the page again.");
+  const stripe = window.Stripe(publishableKey, externalAccount ? { stripeAccount: externalAccount } : {});
+  const dark = matchMedia("(prefers-color-scheme: dark)").matches;
+  const elements = stripe.elements({ clientSecret, appearance: { theme: dark ? "night" : "stripe" } });
+  elements.create("payment").mount("#element");
+  const confirm = clientSecret.startsWith("seti_") ? stripe.confirmSetup : stripe.confirmPayment;
+  provider = { confirm, elements };
+}
+
+export function showForm() {
+  show("payment");
+}
+
+export function decline(detail = "") {
+  $("declined").textContent = (form.declined ?? DECLINED) + (detail && ` ${detail}`);
+}
+
+export function end(title, text) {
+  $("outcome-title").textContent = title;
+  $("outcome-text").textContent = text;
+  show("outcome");
+  $("outcome-title").focus();
+}
+
+onSubmit("payment", async () => {
+  $("declined").textContent = "";
+  const { error } = await provider.confirm({
+    elements: provider.elements,
+    confirmParams: { return_url: location.href },
+    redirect: "if_required",
+  });
+  if (!error) {
+    say(form.busy ?? "Paying …");
+    return form.sent?.();
+  }
+  // What is wrong in its fields the provider says beside them.
+  if (error.type === "card_error" || error.code?.endsWith("authentication_failure")) decline(error.message);
+  else if (error.type !== "validation_error") throw new Refused(error.message ?? "Something went wrong. Please try again.");
+});
+$("give-up").addEventListener("click", (event) => act(event.target, () => form.giveUp()));
