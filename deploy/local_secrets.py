@@ -58,6 +58,7 @@ def make(directory: Path, mail_key: str, webhook_secrets: str) -> None:
             _write(directory / name / "files" / "secret", certificates.secret(name).read_text())
         _write(directory / "identity" / "files" / "token-private-key.pem", certificates.token_key.read_text())
         _write(directory / "booking" / "files" / "person-keys", certificates.person_keys.read_text())
+        _write(directory / "notify" / "files" / "vapid-private-key", certificates.push_key.read_text())
         _write(directory / "tokens" / "jwks.json", certificates.jwks.read_text())
     _write(directory / "notify" / "files" / "resend-api-key", mail_key)
     _write(directory / "notify" / "files" / "resend-webhook-secrets", webhook_secrets)
