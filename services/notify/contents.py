@@ -330,9 +330,12 @@ async def _gift_card_letter(work: Resources, sending: Sending) -> TakeGiftCardLe
     payments = work.stubs.get(
         GiftCardServiceStub, gift_card_service_pb2.DESCRIPTOR.services_by_name["GiftCardService"], "payments"
     )
-    name = f"studios/{sending.tenant_id}/giftCards/{sending.subject_id}"
+    studio = f"studios/{sending.tenant_id}"
+    request = TakeGiftCardLetterRequest(
+        parent=studio, gift_card=f"{studio}/giftCards/{sending.subject_id}", number=sending.time_version
+    )
     try:
-        return await payments.TakeGiftCardLetter(TakeGiftCardLetterRequest(name=name, number=sending.time_version))
+        return await payments.TakeGiftCardLetter(request)
     except grpc.aio.AioRpcError as error:
         if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
             raise NotWanted(cast(str, error.details())) from None

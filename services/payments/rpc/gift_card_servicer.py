@@ -70,7 +70,7 @@ class GiftCardServicer(GiftCardServiceServicer):
     async def TakeGiftCardLetter(
         self, request: pb.TakeGiftCardLetterRequest, context: Any
     ) -> pb.TakeGiftCardLetterResponse:
-        card_id = child(request.name, "giftCards", "name")
+        card_id = child(request.gift_card, "giftCards", "gift_card")
 
         async def change(tx: UnitOfWork) -> pb.TakeGiftCardLetterResponse:
             card, letter, code = await gift_card_letters.take(tx, self._codes, card_id, request.number)
