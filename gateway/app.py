@@ -35,6 +35,7 @@ ASSETS = (
     "/app.js",
     "/api.js",
     "/dom.js",
+    "/gift_cards.js",
     "/money.js",
     "/pay.css",
     "/pay.js",

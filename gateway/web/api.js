@@ -16,6 +16,7 @@ const WORDS = {
   GIFT_CARD_UNKNOWN: "There is no such gift card.",
   GIFT_CARD_USED_UP: "Nothing is left on this gift card.",
   INVALID_EMAIL: "This is not an e-mail address.",
+  LETTER_LEFT: "It has been sent already.",
   LINK_EXPIRED: "This link was used, withdrawn or has expired.",
   NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
   MERCHANT_NOT_ACTIVE: "The studio cannot be paid here yet. Please ask it.",
@@ -34,6 +35,7 @@ const WORDS = {
   SPOT_TAKEN: "Somebody has just taken this spot. Choose another.",
   UNKNOWN_PUSH_SERVICE: "Messages cannot be brought to this kind of browser yet.",
   TOO_MANY_ATTEMPTS: "Too many attempts.",
+  TOO_MANY_LETTERS: "This gift card was sent often enough. Show its code and pass that on.",
   WEAK_PASSWORD: "This password is too easy to guess. Choose another.",
   WRONG_CREDENTIALS: "E-mail or password is wrong.",
 };

@@ -3,6 +3,7 @@
 
 import { all, get, once, Refused, send } from "/api.js";
 import { $, act, make, onSubmit, say, show } from "/dom.js";
+import { offer } from "/gift_cards.js";
 import { money } from "/money.js";
 import { receiptLink, receiptsOf } from "/receipts.js";
 import { termsOf } from "/shop.js";
@@ -137,10 +138,9 @@ async function showReceipts(purchase, looks = 10) {
 
 async function gained(purchase) {
   if (purchase.giftCard) {
-    const card = await get(purchase.giftCard);
-    $("show-code").hidden = false;
+    const card = await offer(purchase.giftCard);
     $("done").textContent = "Back to the studio";
-    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Its code is shown once; showing it again makes a new one, and the one before ends.`;
+    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Send it by mail, or show its code and pass that on.`;
   }
   if (!purchase.clientPackage) return purchase.quote.displayName;
   const pack = await get(purchase.clientPackage);
@@ -189,10 +189,6 @@ onSubmit("payment", async () => {
   else if (error.type !== "validation_error") throw new Refused(error.message ?? "Something went wrong. Please try again.");
 });
 
-$("show-code").addEventListener("click", (event) => act(event.target, async () => {
-  const { giftCard } = await get(asked.purchase);
-  $("gift-card-code-shown").textContent = (await send(`${giftCard}:showCode`, {})).code;
-}));
 $("use-code").addEventListener("click", (event) => act(event.target, ask));
 $("client").addEventListener("change", (event) => act(event.target, ask));
 $("give-up").addEventListener("click", (event) => act(event.target, async () => {
