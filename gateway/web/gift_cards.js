@@ -1,6 +1,6 @@
 // A gift card that was bought: its code, and sending it to somebody by mail.
 
-import { get, once, send } from "/api.js";
+import { get, now, once, send } from "/api.js";
 import { $, act, onSubmit } from "/dom.js";
 import { momentOf } from "/times.js";
 
@@ -34,7 +34,7 @@ async function tell(told, looks = LOOKS) {
   $("send-gift").textContent = letter ? "Send it again" : "Send it";
   const delivery = letter?.handOverTime && await get(`${card.name}/delivery`);
   $("gift-state").textContent = letter ? stateOf(letter, delivery) : "";
-  const leaves = letter && new Date(letter.dueTime) - Date.now() < LOOKS * PAUSE;
+  const leaves = letter && new Date(letter.dueTime) - now() < LOOKS * PAUSE;
   if (leaves && !(delivery?.state in GONE) && looks) looking = setTimeout(() => look(looks - 1), PAUSE);
 }
 
