@@ -45,6 +45,7 @@ ASSETS = (
     "/dialogs.js",
     "/dom.js",
     "/drop-ins.js",
+    "/gift-cards.js",
     "/intervals.js",
     "/joining.js",
     "/membership-changes.js",

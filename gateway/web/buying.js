@@ -2,7 +2,8 @@
 
 import { get, now, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
-import { $, act, make, say } from "/dom.js";
+import { $, make, say } from "/dom.js";
+import { offer } from "/gift-cards.js";
 import { money } from "/money.js";
 import { decline, end, mount, mounted, note, present, showForm } from "/payment-form.js";
 import { receiptLink, receiptsOf } from "/receipts.js";
@@ -99,13 +100,9 @@ export async function showReceipts(purchase, looks = 10) {
 
 async function gained(purchase) {
   if (purchase.giftCard) {
-    const card = await get(purchase.giftCard);
-    $("show-code").hidden = false;
-    $("show-code").onclick = () => act($("show-code"), async () => {
-      $("gift-card-code-shown").textContent = (await send(`${card.name}:showCode`, {})).code;
-    });
+    const card = await offer(purchase.giftCard);
     $("done").textContent = "Back to the studio";
-    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Its code is shown once; showing it again makes a new one, and the one before ends.`;
+    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Send it by mail, or show its code and pass that on.`;
   }
   if (purchase.kind === "FEE") $("done").textContent = "Back to the studio";
   if (purchase.booking) {

@@ -51,7 +51,7 @@ export async function act(trigger, work) {
 
 // Puts each fault beside its field and the keyboard into the first; true when a fault has no field, or there is none.
 function mark(form, faults) {
-  const inputs = [...form.querySelectorAll("input[name], select[name]")];
+  const inputs = [...form.querySelectorAll("input[name], select[name], textarea[name]")];
   for (const input of inputs) {
     const fault = faults[input.name];
     const words = input.closest("label").querySelector(".fault") ?? make("small", { className: "fault", id: `${form.id}-${input.name}-fault` });

@@ -15,7 +15,7 @@ from powerhouse.booking.v1.events_pb2 import (
 )
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1.events_pb2 import InvitationCreated, PasswordResetRequested
-from powerhouse.payments.v1.events_pb2 import ReceiptIssued
+from powerhouse.payments.v1.events_pb2 import GiftCardSendRequested, ReceiptIssued
 from powerhouse.payments.v1.receipt_service_pb2 import Receipt
 from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished, StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -165,6 +165,21 @@ async def send_receipt(tx: UnitOfWork, event: Event[ReceiptIssued]) -> None:
         },
     )
     await deliveries.plan(tx, receipt)
+
+
+@consumers.on(GiftCardSendRequested)
+async def send_gift_card(tx: UnitOfWork, event: Event[GiftCardSendRequested]) -> None:
+    """Somebody is sent a gift card, on its day; whether that is still wanted is asked when the mail is sent."""
+    told = event.payload
+    card = Plan(
+        kind=Kind.GIFT_CARD,
+        channel=Channel.EMAIL,
+        subject_id=UUID(told.gift_card_id),
+        time_version=told.number,
+        args={"account": told.account_id},
+        due_time=told.due_time.ToDatetime(tzinfo=UTC),
+    )
+    await deliveries.plan(tx, card)
 
 
 @consumers.on(InvitationCreated)

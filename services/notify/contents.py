@@ -17,6 +17,9 @@ from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2 import GetMailLinkRequest, GetMailLinkResponse
 from powerhouse.identity.v1.identity_service_pb2_grpc import IdentityServiceStub
+from powerhouse.payments.v1 import gift_card_service_pb2
+from powerhouse.payments.v1.gift_card_service_pb2 import TakeGiftCardLetterRequest, TakeGiftCardLetterResponse
+from powerhouse.payments.v1.gift_card_service_pb2_grpc import GiftCardServiceStub
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import NO_TENANT
 from services.chassis.resources import Resources
@@ -214,33 +217,57 @@ async def _delivery_alert(work: Resources, _recipients: Recipients, sending: Sen
         "count": str(sending.args["count"]),
         "reasons": ", ".join(f"{reason} ({count})" for reason, count in sending.args["reasons"]),
     }
-    return await _to_staff(work, sending, person.email, person.display_name, values)
+    return await _to_no_client(work, sending, person.email, person.display_name, values)
 
 
 async def _generation_summary(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
     person = await _who_runs_it(work, sending, UUID(sending.args["account"]))
     values = generation_summaries.values(sending.args, _STAFF_LANGUAGE)
-    return await _to_staff(work, sending, person.email, person.display_name, values)
+    return await _to_no_client(work, sending, person.email, person.display_name, values)
 
 
 async def _invitation(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
     link = await _mail_link(work, GetMailLinkRequest(invitation_id=str(sending.subject_id)))
     role = phrase(Role.Name(link.role).removeprefix("ROLE_").lower(), _STAFF_LANGUAGE)
     values = _with_link(work, "accept-invitation", link) | {"role": role}
-    return await _to_staff(work, sending, link.email, link.display_name, values)
+    return await _to_no_client(work, sending, link.email, link.display_name, values)
 
 
 async def _password_reset(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
     link = await _mail_link(work, GetMailLinkRequest(password_reset_id=str(sending.subject_id)))
-    return await _to_staff(work, sending, link.email, link.display_name, _with_link(work, "reset-password", link))
+    return await _to_no_client(work, sending, link.email, link.display_name, _with_link(work, "reset-password", link))
 
 
-# Of those who are no clients nobody has said which language they read.
+async def _gift_card(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    taken = await _gift_card_letter(work, sending)
+    letter, language = taken.letter, taken.letter.language
+    values = {
+        "sender": letter.sender_display_name,
+        "amount": money(taken.amount_minor, taken.currency_code, language),
+        "code": taken.code,
+        "message": letter.message,
+    }
+    content = await _to_no_client(
+        work, sending, letter.recipient_email, letter.recipient_display_name, values, language
+    )
+    expires, zone = from_timestamp(taken, "expire_time"), content.stationery.brand.time_zone
+    content.values["expires"] = day_and_time(expires, zone, language) if expires else ""
+    return content
+
+
+# Of those who work there nobody has said which language they read.
 _STAFF_LANGUAGE = "en"
 
 
-async def _to_staff(work: Resources, sending: Sending, email: str, name: str, values: dict[str, str]) -> Content:
-    """For those who are written to by their account, on the studio's paper if it is about one."""
+async def _to_no_client(
+    work: Resources,
+    sending: Sending,
+    email: str,
+    name: str,
+    values: dict[str, str],
+    language: str = _STAFF_LANGUAGE,
+) -> Content:
+    """For those of whom booking knows nothing, on the studio's paper if it is about one."""
     mail_from = cast(NotifySettings, work.settings).mail_from
     suppressed: dict[Channel, str] = {}
     if sending.tenant_id == NO_TENANT:
@@ -253,7 +280,7 @@ async def _to_staff(work: Resources, sending: Sending, email: str, name: str, va
     return Content(
         email=email,
         suppressed=suppressed,
-        language=_STAFF_LANGUAGE,
+        language=language,
         values={"name": name, "link": _studio_link(work, sending), **values},
         stationery=paper,
     )
@@ -277,6 +304,7 @@ _COLLECTORS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Con
     Kind.DISPLACED: _displaced,
     Kind.FEE_DUE: _fee_due,
     Kind.RECEIPT: _receipt,
+    Kind.GIFT_CARD: _gift_card,
     Kind.GENERATION_SUMMARY: _generation_summary,
     Kind.DELIVERY_ALERT: _delivery_alert,
     Kind.INVITATION: _invitation,
@@ -295,6 +323,22 @@ async def _mail_link(work: Resources, request: GetMailLinkRequest) -> GetMailLin
     except grpc.aio.AioRpcError as error:
         if error.code() in (grpc.StatusCode.FAILED_PRECONDITION, grpc.StatusCode.NOT_FOUND):
             raise NotWanted("the link was used, withdrawn or has expired") from None
+        raise
+
+
+async def _gift_card_letter(work: Resources, sending: Sending) -> TakeGiftCardLetterResponse:
+    payments = work.stubs.get(
+        GiftCardServiceStub, gift_card_service_pb2.DESCRIPTOR.services_by_name["GiftCardService"], "payments"
+    )
+    studio = f"studios/{sending.tenant_id}"
+    request = TakeGiftCardLetterRequest(
+        parent=studio, gift_card=f"{studio}/giftCards/{sending.subject_id}", number=sending.time_version
+    )
+    try:
+        return await payments.TakeGiftCardLetter(request)
+    except grpc.aio.AioRpcError as error:
+        if error.code() == grpc.StatusCode.FAILED_PRECONDITION:
+            raise NotWanted(cast(str, error.details())) from None
         raise
 
 

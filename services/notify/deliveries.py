@@ -14,7 +14,7 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.errors import NotFound
+from services.chassis.errors import NotFound, PermissionDenied
 from services.chassis.ids import new_id
 from services.chassis.jobs.queues import Queue
 from services.chassis.telemetry import current_traceparent
@@ -118,6 +118,21 @@ async def plan(tx: UnitOfWork, *plans: Plan) -> None:
 async def get(tx: UnitOfWork, delivery_id: UUID) -> Delivery:
     """One delivery. Raises NotFound."""
     delivery = await tx.session.get(Delivery, (tx.tenant, delivery_id))
+    if delivery is None:
+        raise NotFound("delivery")
+    return delivery
+
+
+async def of_gift_card(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> Delivery:
+    """The latest by which a card was sent to somebody; with `account` only of a card that it bought.
+
+    Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
+    """
+    mine = (Delivery.tenant_id == tx.tenant, Delivery.kind == Kind.GIFT_CARD, Delivery.subject_id == card_id)
+    latest = select(Delivery).where(*mine).order_by(Delivery.time_version.desc()).limit(1)
+    delivery = await tx.session.scalar(latest)
+    if account is not None and (delivery is None or delivery.args["account"] != str(account)):
+        raise PermissionDenied()
     if delivery is None:
         raise NotFound("delivery")
     return delivery

@@ -53,6 +53,17 @@ def _lines(text: str) -> Markup:
     return _html(f'<ul style="margin:0 0 16px;padding:0 0 0 20px;">{points}</ul>' if points else "")
 
 
+def _quote(text: str) -> Markup:
+    """What somebody wrote, line by line."""
+    lines = "<br>".join(str(escape(line)) for line in text.split("\n"))
+    return _html(
+        '<p class="ink" style="margin:0 0 16px;padding:0 0 0 16px;border-left:3px solid #1f6f60;color:#1c1f24;">'
+        f"{lines}</p>"
+        if text
+        else ""
+    )
+
+
 def _html(text: str) -> Markup:
     """Whose values are escaped; putting them in with `Markup.format` takes ten times as long."""
     return Markup(text)  # noqa: S704
@@ -65,4 +76,5 @@ PARTS: Mapping[str, Callable[..., Markup]] = {
     "facts": _facts,
     "button": _button,
     "lines": _lines,
+    "quote": _quote,
 }

@@ -42,6 +42,8 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     Kind.FEE_DUE: ("name", "dependant", "amount", "reason", "class_type", "start", "start_short", "time_zone", "link"),
     # `refunded` is not empty when money went back.
     Kind.RECEIPT: ("name", "refunded", "number", "amount", "description", "date", "link"),
+    # From whom, with which words of theirs; empty when it never expires.
+    Kind.GIFT_CARD: ("name", "sender", "amount", "code", "message", "expires", "link"),
     Kind.INVITATION: ("name", "role", "link", "expires"),
     Kind.PASSWORD_RESET: ("name", "link", "expires"),
     # Counts, and what is behind two of them, one a line: dates that clash, schedules of which nothing can be made.
@@ -68,6 +70,7 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
 } | {
     Kind.FEE_DUE: (frozenset({"amount"}),),
     Kind.RECEIPT: (frozenset({"amount"}),),
+    Kind.GIFT_CARD: (frozenset({"code"}),),
     Kind.INVITATION: (frozenset({"link"}),),
     Kind.PASSWORD_RESET: (frozenset({"link"}),),
     Kind.GENERATION_SUMMARY: (frozenset({"conflicts"}),),
@@ -77,11 +80,11 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
 OPTIONAL = frozenset(
     {
         *("name", "dependant", "refunded", "spot", "free_cancel_until", "waiting", "guest", "conflict_list"),
-        *("attention_list", *_BEFORE),
+        *("attention_list", "message", "expires", *_BEFORE),
     }
 )
 # Values of several lines.
-LISTS = frozenset({"conflict_list", "attention_list"})
+LISTS = frozenset({"conflict_list", "attention_list", "message"})
 # Short enough for a text or a push message, and urgent enough.
 SHORT_KINDS = (
     Kind.REMINDER,
@@ -128,6 +131,9 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
         "number": "000042",
         "description": "10er-Karte" if german else "Class pack of 10",
         "date": day_and_time(_START, _ZONE, language),
+        "sender": "Ben Berg",
+        "code": "ABCD-EFGH-JKLM-NPQR",
+        "message": "Alles Gute!\nBis bald im Studio" if german else "Happy birthday!\nSee you at the studio",
         "role": phrase("front_desk", language),
         "expires": day_and_time(_START + timedelta(days=3), "UTC", language),
         "created": "36",

@@ -26,7 +26,7 @@ MAX_SUBJECT = 150
 # Of what a push message says.
 MAX_PUSH = 500
 # Of a value that is a list.
-MAX_LINE, MAX_LINES = 300, 60
+MAX_LINE, MAX_LINES = 500, 60
 # Controls, separators of lines, unpaired surrogates, and what switches the direction of writing.
 _UNWANTED = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _FOLDER = Path(__file__).parent / "templates"

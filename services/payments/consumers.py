@@ -9,7 +9,7 @@ from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, Clien
 from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import cards, earnings, fees, letterheads, membership_refunds, places, refunds
+from services.payments import cards, earnings, fees, gift_card_letters, letterheads, membership_refunds, places, refunds
 from services.payments.models import Fee
 
 consumers = Consumers()
@@ -56,6 +56,7 @@ async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
     client_id = UUID(event.payload.client_id)
     await membership_refunds.forget(tx, client_id)
     await refunds.forget_reasons(tx, client_id)
+    await gift_card_letters.forget_client(tx, client_id)
     args = {"client": event.payload.client_id}
     await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
 

@@ -1,15 +1,13 @@
 """Gift cards: bought like anything else, they pay for purchases until nothing is left on them.
 
-What is left on a card is its account in the ledger, which a trigger keeps from going below zero. A code is made and
-shown when its buyer asks for it; here is only the hash of its 80 random bits. Asking again makes another code, and the
-one before ends. Whoever lets a card pay locks it first.
+What is left on a card is its account in the ledger, which a trigger keeps from going below zero. Its code is made when
+it is first shown or mailed; here is only the hash. It stays the same until another is wanted, and then ends. Whoever
+lets a card pay, or changes its code, locks it first.
 """
 
-import hashlib
-import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
@@ -22,12 +20,10 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied, ResourceExhausted
 from services.chassis.ids import derived_id
 from services.payments import ledger
+from services.payments.gift_card_codes import Codes, hash_of
 from services.payments.ledger import Move
 from services.payments.models import GiftCard, GiftCardGuesses, LedgerAccount, Purchase, Terms
 
-# No 0, 1, O or I: codes are read aloud and typed.
-_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
-_LENGTH = 16
 # Unknown codes of one client in a while, in real time.
 MOST_GUESSES, WHILE = 10, timedelta(hours=1)
 
@@ -52,7 +48,7 @@ async def look_up(database: Database, tenant: UUID, client_id: UUID, code: str) 
             raise ResourceExhausted(
                 "too many wrong codes", reason="TOO_MANY_ATTEMPTS", retry_after=max(1, int(wait.total_seconds()))
             )
-        query = select(GiftCard.id).where(GiftCard.tenant_id == tenant, GiftCard.code_hash == _hash(code))
+        query = select(GiftCard.id).where(GiftCard.tenant_id == tenant, GiftCard.code_hash == hash_of(code))
         card_id = await tx.session.scalar(query)
         if card_id is None:
             guesses.count += 1
@@ -62,17 +58,22 @@ async def look_up(database: Database, tenant: UUID, client_id: UUID, code: str) 
 
 
 async def paying(tx: UnitOfWork, card_id: UUID, total: int, *, lock: bool = False) -> Paying:
-    """What a card would pay of a total; `lock` for who is about to let it.
+    """What a card would pay of a total; `lock` for who is about to let it. Raises as `worth`."""
+    card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=lock or None)
+    return Paying(card, min(await worth(tx, card, tx.now()), total))
+
+
+async def worth(tx: UnitOfWork, card: GiftCard, when: datetime) -> int:
+    """What a card can pay at an instant, if nothing is taken off it until then.
 
     Raises FailedPrecondition with GIFT_CARD_EXPIRED, GIFT_CARD_USED_UP.
     """
-    card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=lock or None)
-    if card.expire_time is not None and card.expire_time <= tx.now():
+    if card.expire_time is not None and card.expire_time <= when:
         raise FailedPrecondition("the gift card has expired", reason="GIFT_CARD_EXPIRED")
     left = await balance(tx, card)
     if not left:
         raise FailedPrecondition("nothing is left on the gift card", reason="GIFT_CARD_USED_UP")
-    return Paying(card, min(left, total))
+    return left
 
 
 async def hold(tx: UnitOfWork, purchase: Purchase) -> None:
@@ -101,7 +102,9 @@ async def make(tx: UnitOfWork, purchase: Purchase, terms: Terms) -> GiftCard:
         purchase_id=purchase.id,
         account_id=purchase.account_id,
         code_hash=None,
+        code_version=0,
         code_end="",
+        letter_count=0,
         amount_minor=purchase.price_minor,
         currency_code=purchase.currency_code,
         expire_time=expire_time,
@@ -136,14 +139,25 @@ async def withhold(tx: UnitOfWork, purchase: Purchase, amount: int, source: str)
     await ledger.post(tx, f"{source} card", purchase.currency_code, [off if amount > 0 else on])
 
 
-async def new_code(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> tuple[GiftCard, str]:
-    """A code for the card, known to nobody yet; an earlier one ends. Raises as `get`."""
-    await get(tx, card_id, account)
-    card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=True)
-    code = "".join(secrets.choice(_ALPHABET) for _ in range(_LENGTH))
-    card.code_hash, card.code_end = _hash(code), code[-4:]
+def code_of(tx: UnitOfWork, card: GiftCard, codes: Codes) -> str:
+    """The code of a card that is locked; its first one where it has none, or one that another secret made."""
+    code = codes.code(card.id, card.code_version)
+    return code if card.code_hash == hash_of(code) else renew_code(tx, card, codes)
+
+
+def renew_code(tx: UnitOfWork, card: GiftCard, codes: Codes) -> str:
+    """Another code for a card that is locked; the one before ends."""
+    card.code_version += 1
+    code = codes.code(card.id, card.code_version)
+    card.code_hash, card.code_end = hash_of(code), code[-4:]
     card.touch(tx.now())
-    return card, "-".join(code[at : at + 4] for at in range(0, _LENGTH, 4))
+    return code
+
+
+async def lock(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> GiftCard:
+    """A card to be changed. Raises as `get`."""
+    await get(tx, card_id, account)
+    return await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=True, populate_existing=True)
 
 
 async def get(tx: UnitOfWork, card_id: UUID, account: UUID | None) -> GiftCard:
@@ -193,8 +207,3 @@ async def _guesses(tx: UnitOfWork, client_id: UUID) -> GiftCardGuesses:
     if guesses.since + WHILE <= real_now():
         guesses.count, guesses.since = 0, real_now()
     return guesses
-
-
-def _hash(code: str) -> str:
-    typed = "".join(letter for letter in code.upper() if letter in _ALPHABET)
-    return hashlib.sha256(typed.encode()).hexdigest()

@@ -15,6 +15,7 @@ from services.payments import (
     charging,
     fees,
     fulfilment,
+    gift_card_letters,
     invariants,
     membership_payments,
     membership_refunds,
@@ -199,6 +200,15 @@ async def offer_wallets(work: Work, job: Job) -> Outcome:
         await wallets.offer(work, UUID(job.args["studio"]))
     except ProviderError as error:
         return Retry(type(error).__name__)
+    return Done()
+
+
+@jobs.on(gift_card_letters.FORGET_JOB)
+async def forget_gift_card_letter(work: Work, job: Job) -> Outcome:
+    """Deletes to whom a card was sent long ago, and in which words."""
+    assert job.tenant is not None
+    async with work.database.transaction(job.tenant) as tx:
+        await gift_card_letters.forget(tx, UUID(job.args["gift_card"]), job.args["number"])
     return Done()
 
 

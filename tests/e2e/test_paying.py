@@ -170,6 +170,20 @@ async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product
     shown = page.locator("#gift-card-code-shown")
     await expect(shown).to_have_text(re.compile("^(....-){3}....$"))
     code = await shown.inner_text()
+    gift, friend = page.locator("#gift"), f"{uuid4().hex}@friends.example"
+    await gift.get_by_label("For whom").fill("Ben")
+    await gift.get_by_label("Their e-mail address").fill("ben")
+    await gift.get_by_label("From").fill("Nora")
+    await gift.get_by_label("What you want to say").fill("Happy birthday\nSee you soon")
+    await gift.get_by_role("button", name="Send it").click()
+    await expect(gift.get_by_label("Their e-mail address")).to_be_focused()
+    await gift.get_by_label("Their e-mail address").fill(friend)
+    await gift.get_by_role("button", name="Send it").click()
+    await expect(page.locator("#gift-state")).to_have_text(re.compile(f"^It (was sent to|has arrived at) {friend}.$"))
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    [mail] = running.mails(friend)
+    assert code in mail["text"]
 
     page, _ = await _at_the_studio(running, open_page, color_scheme="dark", size=PHONE)
     await _ordering(page, "5 classes")

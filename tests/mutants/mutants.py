@@ -1088,6 +1088,21 @@ MUTANTS = [
         f"{PAYMENTS}/test_gift_cards.py::test_guessing_is_throttled_also_at_once",
     ),
     Mutant(
+        "a gift card is locked while it is sent",
+        "services/payments/gift_cards.py",
+        "(tx.tenant, card_id), with_for_update=True, populate_existing=True)",
+        "(tx.tenant, card_id))",
+        f"{PAYMENTS}/test_gift_card_letters.py::test_sent_many_times_at_once_one_letter_and_one_code_live",
+    ),
+    Mutant(
+        "a letter that was replaced does not leave",
+        "services/payments/gift_card_letters.py",
+        "or letter.number != number:",
+        "or False:",
+        f"{PAYMENTS}/test_gift_card_letters.py::"
+        "test_what_is_mailed_is_the_code_that_was_shown_and_a_corrected_address_gets_another",
+    ),
+    Mutant(
         "a payment has one receipt",
         "services/payments/migrations/versions/0004_receipts.py",
         "CREATE UNIQUE INDEX uq_receipts_purchase_id",

@@ -479,6 +479,11 @@ _GIFT_CARD = """
     INSERT INTO gift_cards (tenant_id, id, purchase_id, account_id, code_end, amount_minor, currency_code, version)
     SELECT tenant_id, $3, id, account_id, '', 5000, currency_code, 1 FROM purchases WHERE tenant_id = $1 AND id = $2
 """
+# The mail that brings it to somebody, in a while.
+_GIFT_MAIL = """
+    INSERT INTO deliveries (tenant_id, id, kind, subject_id, channel, args, due_time, create_time, due_at)
+    VALUES ($1, $2, 'gift_card', $2, 'email', '{"account": ""}', now(), now(), now() + interval '1 year')
+"""
 # Who has cards at a provider that is not there.
 _CUSTOMER = """
     INSERT INTO customers (tenant_id, client_id, external_account, external_id, create_time)
@@ -524,5 +529,6 @@ async def _sell(holding: Holding) -> None:
     await payments.sql(_CUSTOMER, holding.tenant, UUID(holding.objects["clients"].rpartition("/")[2]))
     await payments.sql(_RECEIPT, holding.tenant, purchase_id, refund_id)
     await payments.sql(_GIFT_CARD, holding.tenant, purchase_id, refund_id)
+    await holding.estate.services["notify"].sql(_GIFT_MAIL, holding.tenant, refund_id)
     holding.objects["giftCards"] = f"{holding.name}/giftCards/{refund_id}"
     holding.objects["receipts"] = f"{holding.name}/receipts/{refund_id}"

@@ -35,6 +35,8 @@ class Kind(StrEnum):
     # To the studio's owners and managers: messages that could not be delivered.
     DELIVERY_ALERT = "delivery_alert"
     RECEIPT = "receipt"
+    # To whom its buyer sends it, who need not be a client.
+    GIFT_CARD = "gift_card"
 
 
 class Channel(StrEnum):

@@ -35,6 +35,13 @@ class NotifyServicer(NotifyServiceServicer):
         async with self._database.read() as tx:
             return _encode(await deliveries.get(tx, delivery_id))
 
+    async def GetGiftCardDelivery(self, request: pb.GetGiftCardDeliveryRequest, context: Any) -> pb.Delivery:
+        call = current_call()
+        card_id = parse_child(request.name, "studios/*/giftCards/*", "name", call.tenant)
+        account = None if call.whole_studio else call.account()
+        async with self._database.read() as tx:
+            return _encode(await deliveries.of_gift_card(tx, card_id, account))
+
     async def GetReminderSettings(self, request: pb.GetReminderSettingsRequest, context: Any) -> pb.ReminderSettings:
         parse_name(request.name, "studios/*/reminderSettings", "name")
         async with self._database.read() as tx:
@@ -127,6 +134,7 @@ def _encode(row: Delivery) -> pb.Delivery:
         invitation=subject("invitations", Kind.INVITATION),
         waitlist_entry=subject("waitlistEntries", Kind.WAITLIST_OFFER),
         fee=subject("fees", Kind.FEE_DUE),
+        gift_card=subject("giftCards", Kind.GIFT_CARD),
         offset_minutes=row.offset_minutes,
         time_version=row.time_version,
         due_time=to_timestamp(row.due_time),

@@ -10,7 +10,7 @@ from services.payments.models.books import (
     Transfer,
 )
 from services.payments.models.catalogue import PROMO_CODE, PricingOption, PromoCode, TaxRate, Terms
-from services.payments.models.documents import GiftCard, GiftCardGuesses, Receipt, ReceiptCounter
+from services.payments.models.documents import GiftCard, GiftCardGuesses, GiftCardLetter, Receipt, ReceiptCounter
 from services.payments.models.memberships import Membership, MembershipAttempt, MembershipPeriod, MembershipPrice
 from services.payments.models.merchants import Letterhead, Merchant, MerchantAccount, Studio
 from services.payments.models.payments import Customer, Dispute, Payment, PaymentAttempt, Refund
@@ -26,6 +26,7 @@ __all__ = [
     "Fee",
     "GiftCard",
     "GiftCardGuesses",
+    "GiftCardLetter",
     "LedgerAccount",
     "Letterhead",
     "Membership",

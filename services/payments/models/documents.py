@@ -1,6 +1,6 @@
 """Receipts and gift cards."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -60,12 +60,39 @@ class GiftCard(Tenanted, Versioned, Base):
     purchase_id: Mapped[UUID]
     # As of the purchase.
     account_id: Mapped[UUID | None]
-    # SHA-256 of the code; None while nobody has been shown one.
+    # SHA-256 of the code; None while there is none. `gift_card_codes` makes it of the card and this number.
     code_hash: Mapped[str | None]
+    code_version: Mapped[int]
     code_end: Mapped[str]
+    # The code that was handed over to be mailed last.
+    mailed_version: Mapped[int | None]
+    # How often it was to be sent to somebody.
+    letter_count: Mapped[int]
     amount_minor: Mapped[int] = mapped_column(BigInteger)
     currency_code: Mapped[str]
     expire_time: Mapped[datetime | None]
+
+
+class GiftCardLetter(Base):
+    """The mail that brings a card to somebody, the latest of its card. To whom and in which words lies here alone."""
+
+    __tablename__ = "gift_card_letters"
+
+    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
+    gift_card_id: Mapped[UUID] = mapped_column(primary_key=True)
+    # Counts the card's letters from 1.
+    number: Mapped[int]
+    recipient_email: Mapped[str]
+    recipient_display_name: Mapped[str]
+    sender_display_name: Mapped[str]
+    message: Mapped[str]
+    language: Mapped[str]
+    # In the studio's zone; None was at once.
+    send_date: Mapped[date | None]
+    due_time: Mapped[datetime]
+    # When it was handed over to be mailed, and what was left on the card by then.
+    hand_over_time: Mapped[datetime | None]
+    amount_minor: Mapped[int | None] = mapped_column(BigInteger)
 
 
 class GiftCardGuesses(Base):
