@@ -18,6 +18,7 @@ EDGES = {
     ("notify", "booking"),
     ("payments", "booking"),
     ("notify", "identity"),
+    ("notify", "payments"),
     ("booking", "scheduling"),
     ("scheduling", "booking"),
 }
