@@ -35,6 +35,20 @@ class Kind(StrEnum):
     # To the studio's owners and managers: messages that could not be delivered.
     DELIVERY_ALERT = "delivery_alert"
     RECEIPT = "receipt"
+    # A card did not pay a fee, while the client was away.
+    FEE_DECLINED = "fee_declined"
+    MEMBERSHIP_JOINED = "membership_joined"
+    # A renewal was declined.
+    MEMBERSHIP_PAST_DUE = "membership_past_due"
+    MEMBERSHIP_CANCELLED = "membership_cancelled"
+    # Nobody paid.
+    MEMBERSHIP_ENDED = "membership_ended"
+    # Or goes on after that.
+    MEMBERSHIP_PAUSED = "membership_paused"
+    # A place that was paid could not be had.
+    PURCHASE_RETURNED = "purchase_returned"
+    # To the studio's owners.
+    DISPUTE_ALERT = "dispute_alert"
 
 
 class Channel(StrEnum):
