@@ -116,7 +116,6 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
     else:
         return
     client_id = UUID(told.client_id)
-    listens = bool(await push_subscriptions.listening(tx, [client_id]))
     await deliveries.plan(
         tx,
         *(
@@ -130,8 +129,7 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
                 class_session_id=UUID(told.class_session_id),
                 useful_until=until,
             )
-            for channel in Channel
-            if channel != Channel.PUSH or listens
+            for channel in await push_subscriptions.channels_to(tx, client_id)
         ),
     )
 
@@ -205,16 +203,18 @@ _WANTED_BACK = ("CANCELLED", "WAIVED", "VOID")
 
 @consumers.on(PurchaseReturned)
 async def tell_of_lost_place(tx: UnitOfWork, event: Event[PurchaseReturned]) -> None:
-    """Who paid and could not have it reads that the money goes back."""
+    """Who paid and could not have it hears that the place is gone, and that the money goes back."""
     told = event.payload
-    if told.reason not in _WANTED_BACK:
-        returned = Plan(
-            kind=Kind.PURCHASE_RETURNED,
-            channel=Channel.EMAIL,
-            subject_id=UUID(told.purchase_id),
-            client_id=UUID(told.client_id),
-        )
-        await deliveries.plan(tx, returned)
+    if told.reason in _WANTED_BACK:
+        return
+    client_id = UUID(told.client_id)
+    await deliveries.plan(
+        tx,
+        *(
+            Plan(kind=Kind.PURCHASE_RETURNED, channel=channel, subject_id=UUID(told.purchase_id), client_id=client_id)
+            for channel in await push_subscriptions.channels_to(tx, client_id)
+        ),
+    )
 
 
 @consumers.on(PaymentDisputed)

@@ -16,6 +16,7 @@ from services.notify import money_facts
 from services.notify.content import Content, NotWanted, about_class, about_client, addressee_of, public_url
 from services.notify.handing_over import Sending
 from services.notify.local_words import day_and_time, every, money, phrase
+from services.notify.models import Channel
 from services.notify.recipients import Recipients, Subject
 from services.notify.template_variables import YES
 
@@ -138,6 +139,8 @@ async def purchase_returned(work: Resources, recipients: Recipients, sending: Se
     booking_id = UUID(purchase.booking.rpartition("/")[2])
     addressee = await addressee_of(recipients, Subject(sending.tenant_id, booking_id=booking_id))
     content, recipient = about_class(work, sending, addressee), addressee.recipient
+    if recipient.state in _HELD and sending.channel != Channel.EMAIL:
+        raise NotWanted("the client has the place")
     content.values["amount"] = money(purchase.quote.total_minor, purchase.quote.currency_code, content.language)
     content.values["held"] = YES if recipient.state in _HELD else ""
     content.values["cancelled"] = YES if recipient.session.availability == BookableSession.CANCELLED else ""

@@ -76,7 +76,7 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
     ),
     # Whether the client has the place all the same, and whether the class was cancelled; else empty.
     Kind.PURCHASE_RETURNED: (
-        *("name", "dependant", "amount", "class_type", "start", "time_zone"),
+        *("name", "dependant", "amount", "class_type", "start", "start_short", "time_zone"),
         *("held", "cancelled", "link"),
     ),
     # How it ended; until when it can be answered, while it can.
@@ -125,6 +125,7 @@ SHORT_KINDS = (
     Kind.CLASS_CANCELLED,
     Kind.CLASS_CHANGED,
     Kind.DISPLACED,
+    Kind.PURCHASE_RETURNED,
 )
 
 

@@ -77,6 +77,18 @@ async def test_of_a_fee_that_is_let_go_or_paid_meanwhile_nothing_is_written(till
     assert await till.skipped("fee_declined") == ["the fee is waived", "the fee is fulfilled"]
 
 
+async def test_a_fee_that_staff_sold_is_for_no_class(till: Till) -> None:
+    shop, payer = till.shop, await till.payer()
+    await shop.save_card(payer.name, payer.person, DECLINES)
+    fee = await shop.buy(payer.name, await shop.sell(700, 0, kind="FEE", display_name="Grip socks"), 700)
+    await shop.work_off()
+    await till.write()
+    [mail] = await till.post.mails(payer.email)
+    assert mail["subject"] == "We could not charge your card: €7.00, Grip socks"
+    assert f"/pay?purchase={fee.name}" in mail["text"]
+    assert "Class:" not in mail["text"]
+
+
 async def member_of(till: Till, payer: Payer) -> Member:
     return await active(till.shop, stub=payer.person, client=payer.name)
 
@@ -185,6 +197,8 @@ async def test_who_paid_for_a_place_that_is_gone_reads_that_the_money_goes_back(
     assert "the place could not be had any more" in mail["text"]
     assert "Amount:  €20.00" in mail["text"]
     assert "stays yours" in (await till.newest(kept.email, "Your money goes back"))["text"]
+    # Only who has lost it is told in a hurry.
+    assert sorted(await till.skipped("purchase_returned")) == ["no phone number", "the client has the place"]
 
 
 async def test_owners_read_of_a_dispute_and_how_it_ended(till: Till) -> None:
