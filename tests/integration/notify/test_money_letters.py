@@ -13,6 +13,7 @@ from tests.integration.booking.test_fees import cancel_late, charge, waive
 from tests.integration.notify.test_alerts import owner_of
 from tests.integration.notify.till import Payer, Till, shown
 from tests.integration.payments.club import Member, active, period_end
+from tests.integration.payments.test_membership_changes import refund
 
 DECLINES = "pm_card_chargeCustomerFail"
 
@@ -116,6 +117,21 @@ async def test_who_joins_reads_what_it_costs_and_who_cancels_until_when_it_stays
     await member.renew()
     await till.write()
     assert await till.subjects(payer.email) == ["Welcome: 8 a month", "Cancelled: 8 a month"]
+
+
+async def test_who_ends_it_at_once_keeps_what_was_paid_unless_it_is_given_back(till: Till) -> None:
+    shop, keeper, other = till.shop, await till.payer(), await till.payer()
+    kept, given_back = await member_of(till, keeper), await member_of(till, other)
+    await shop.staff.CancelMembership(pb.CancelMembershipRequest(name=kept.name, now=True))
+    await refund(given_back, 8000)
+    await shop.work_off()
+    await till.write()
+    told = (await till.newest(keeper.email, "Cancelled"))["text"]
+    assert "has ended" in told
+    assert f"can be used until {shown(period_end(await kept.get()))}" in told
+    told = (await till.newest(other.email, "Cancelled"))["text"]
+    assert "has ended" in told
+    assert "can be used" not in told
 
 
 async def test_a_renewal_that_is_declined_until_it_has_ended(till: Till) -> None:
