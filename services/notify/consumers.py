@@ -15,7 +15,14 @@ from powerhouse.booking.v1.events_pb2 import (
 )
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1.events_pb2 import InvitationCreated, PasswordResetRequested
-from powerhouse.payments.v1.events_pb2 import GiftCardSendRequested, ReceiptIssued
+from powerhouse.payments.v1.events_pb2 import (
+    FeeChargeDeclined,
+    GiftCardSendRequested,
+    MembershipChanged,
+    PaymentDisputed,
+    PurchaseReturned,
+    ReceiptIssued,
+)
 from powerhouse.payments.v1.receipt_service_pb2 import Receipt
 from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished, StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
@@ -24,7 +31,9 @@ from services.chassis.rpc.codec import from_timestamp
 from services.notify import (
     class_changes,
     deliveries,
+    dispute_alerts,
     generation_summaries,
+    membership_news,
     merged_preferences,
     preferences,
     push_subscriptions,
@@ -108,7 +117,6 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
     else:
         return
     client_id = UUID(told.client_id)
-    listens = bool(await push_subscriptions.listening(tx, [client_id]))
     await deliveries.plan(
         tx,
         *(
@@ -122,8 +130,7 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
                 class_session_id=UUID(told.class_session_id),
                 useful_until=until,
             )
-            for channel in Channel
-            if channel != Channel.PUSH or listens
+            for channel in await push_subscriptions.channels_to(tx, client_id)
         ),
     )
 
@@ -180,6 +187,56 @@ async def send_gift_card(tx: UnitOfWork, event: Event[GiftCardSendRequested]) ->
         due_time=told.due_time.ToDatetime(tzinfo=UTC),
     )
     await deliveries.plan(tx, card)
+
+
+@consumers.on(FeeChargeDeclined)
+async def tell_of_declined_fee(tx: UnitOfWork, event: Event[FeeChargeDeclined]) -> None:
+    """Who owes a fee reads that a card did not pay it: at the first decline, and when the card is not tried any more.
+
+    The tries between say nothing that the first mail has not said: when it is tried again, and how to pay at once.
+    """
+    told = event.payload
+    declined = Plan(
+        kind=Kind.FEE_DECLINED,
+        channel=Channel.EMAIL,
+        subject_id=UUID(told.purchase_id),
+        time_version=int(told.last),
+        client_id=UUID(told.client_id),
+        args={"fee": told.fee_id, "last": told.last},
+    )
+    await deliveries.plan(tx, declined)
+
+
+@consumers.on(MembershipChanged)
+async def tell_of_membership(tx: UnitOfWork, event: Event[MembershipChanged]) -> None:
+    """A member reads what has become of the membership."""
+    await membership_news.follow(tx, event.payload, event.version)
+
+
+# Why money goes back by a client's own act, or by the studio's: a credit note tells that.
+_WANTED_BACK = ("CANCELLED", "WAIVED", "VOID")
+
+
+@consumers.on(PurchaseReturned)
+async def tell_of_lost_place(tx: UnitOfWork, event: Event[PurchaseReturned]) -> None:
+    """Who paid and could not have it hears that the place is gone, and that the money goes back."""
+    told = event.payload
+    if told.reason in _WANTED_BACK:
+        return
+    client_id = UUID(told.client_id)
+    await deliveries.plan(
+        tx,
+        *(
+            Plan(kind=Kind.PURCHASE_RETURNED, channel=channel, subject_id=UUID(told.purchase_id), client_id=client_id)
+            for channel in await push_subscriptions.channels_to(tx, client_id)
+        ),
+    )
+
+
+@consumers.on(PaymentDisputed)
+async def tell_of_dispute(tx: UnitOfWork, event: Event[PaymentDisputed]) -> None:
+    """A client's bank takes a payment back, or has decided about it; the owners are told."""
+    await dispute_alerts.follow(tx, event.payload)
 
 
 @consumers.on(InvitationCreated)

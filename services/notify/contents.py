@@ -4,7 +4,6 @@ One function per kind. Nothing personal is kept here: addresses, names and links
 """
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import cast
 from urllib.parse import quote
@@ -12,7 +11,7 @@ from uuid import UUID
 
 import grpc
 
-from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking, Fee
+from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking
 from powerhouse.booking.v1.waitlist_pb2 import WaitlistEntry
 from powerhouse.identity.v1 import identity_service_pb2
 from powerhouse.identity.v1.identity_service_pb2 import GetMailLinkRequest, GetMailLinkResponse
@@ -24,40 +23,24 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import NO_TENANT
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import from_timestamp
-from services.notify import class_facts, generation_summaries, staff, stationery, suppressions
+from services.notify import (
+    dispute_alerts,
+    generation_summaries,
+    money_contents,
+    money_facts,
+    staff,
+    stationery,
+    suppressions,
+)
+from services.notify.content import Content, NotWanted, about_class, addressee_of, public_url, studio_link
 from services.notify.handing_over import Sending
 from services.notify.local_words import day_and_time, money, phrase, short_time
 from services.notify.models import Channel, Kind
-from services.notify.recipients import Addressee, Recipients, Subject
+from services.notify.recipients import Recipients, Subject
 from services.notify.settings import NotifySettings
-from services.notify.stationery import Stationery
 from services.notify.template_variables import YES
 
 _IN_LINE = (WaitlistEntry.WAITING, WaitlistEntry.OFFERED)
-
-
-class NotWanted(Exception):
-    """There is no one to send it to, or no reason to any more. `reason` is told to the studio."""
-
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
-
-
-@dataclass(frozen=True, kw_only=True)
-class Content:
-    """Whom to write to, and the facts that the words are made of."""
-
-    email: str
-    phone: str = ""
-    # Why one of these is not written to, by channel.
-    suppressed: dict[Channel, str]
-    language: str
-    values: dict[str, str]
-    stationery: Stationery
-    # The client, with what it wants; None for those who are none.
-    addressee: Addressee | None = None
-    useful_until: datetime | None = None
 
 
 async def collect(work: Resources, recipients: Recipients, sending: Sending) -> Content:
@@ -67,7 +50,7 @@ async def collect(work: Resources, recipients: Recipients, sending: Sending) -> 
 
 async def _about_place(work: Resources, recipients: Recipients, sending: Sending) -> Content:
     """Of a booking that still holds its place in a class that is still to come."""
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
     recipient = addressee.recipient
     if recipient.state != Booking.CONFIRMED:
         raise NotWanted(f"the booking is {Booking.State.Name(recipient.state).lower().replace('_', ' ')}")
@@ -75,7 +58,7 @@ async def _about_place(work: Resources, recipients: Recipients, sending: Sending
         raise NotWanted("the class is cancelled")
     if recipient.session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
         raise NotWanted("the class has begun")
-    return _content(work, sending, addressee)
+    return about_class(work, sending, addressee)
 
 
 async def _reminder(work: Resources, recipients: Recipients, sending: Sending) -> Content:
@@ -114,101 +97,39 @@ async def _displaced(work: Resources, recipients: Recipients, sending: Sending) 
     """Of a place that is gone: by the wait that it became, else by the booking that it was."""
     waits = sending.subject_id != sending.booking_id
     subject = {"waitlist_entry_id" if waits else "booking_id": sending.subject_id}
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, **subject))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, **subject))
     recipient = addressee.recipient
     if recipient.waitlist_state == WaitlistEntry.PROMOTED or recipient.state == Booking.CONFIRMED:
         raise NotWanted("the client has a place again")
     if recipient.session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
         raise NotWanted("the class has begun")
-    content = _content(work, sending, addressee)
+    content = about_class(work, sending, addressee)
     content.values["waiting"] = YES if recipient.waitlist_state in _IN_LINE else ""
     content.values["guest"] = YES if sending.args["guest"] else ""
     return content
 
 
 async def _class_cancelled(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, booking_id=sending.subject_id))
     session = addressee.recipient.session
     if session.availability != BookableSession.CANCELLED:
         raise NotWanted("the class is on again")
     if session.start_time.ToDatetime(tzinfo=UTC) <= work.clock.now():
         raise NotWanted("the class would have begun")
-    return _content(work, sending, addressee)
+    return about_class(work, sending, addressee)
 
 
 async def _waitlist_offer(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, waitlist_entry_id=sending.subject_id))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, waitlist_entry_id=sending.subject_id))
     recipient = addressee.recipient
     if recipient.waitlist_state != WaitlistEntry.OFFERED:
         raise NotWanted("the place is not offered any more")
     expires = from_timestamp(recipient, "offer_expire_time")
     if expires is None or expires <= work.clock.now():
         raise NotWanted("the offer has expired")
-    content = _content(work, sending, addressee)
+    content = about_class(work, sending, addressee)
     content.values["offer_until"] = day_and_time(expires, recipient.session.time_zone, content.language)
     return content
-
-
-async def _fee_due(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, fee_id=sending.subject_id))
-    recipient = addressee.recipient
-    if recipient.fee_state != Fee.DUE:
-        raise NotWanted(f"the fee is {Fee.State.Name(recipient.fee_state).lower()}")
-    content = _content(work, sending, addressee)
-    content.values["reason"] = phrase(Fee.Kind.Name(recipient.fee_kind).lower(), content.language)
-    content.values["amount"] = money(recipient.amount_minor, recipient.currency_code, content.language)
-    return content
-
-
-async def _receipt(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    addressee = await _addressee(recipients, Subject(sending.tenant_id, client_id=sending.client_id))
-    recipient, args = addressee.recipient, sending.args
-    language = addressee.preferences.language or recipient.language
-    zone = addressee.stationery.brand.time_zone
-    return Content(
-        email=recipient.email,
-        suppressed=addressee.suppressed,
-        language=language,
-        values={
-            "name": recipient.guardian_display_name or recipient.display_name,
-            "refunded": "yes" if args["refunded"] else "",
-            "number": f"{args['number']:06d}",
-            "amount": money(args["amount_minor"], args["currency_code"], language),
-            "description": args["description"],
-            "date": day_and_time(datetime.fromisoformat(args["time"]), zone, language),
-            "link": f"{_public_url(work)}/pay?purchase=studios/{sending.tenant_id}/purchases/{args['purchase']}",
-        },
-        stationery=addressee.stationery,
-        addressee=addressee,
-    )
-
-
-async def _addressee(recipients: Recipients, subject: Subject) -> Addressee:
-    addressee = await recipients.of(subject)
-    if addressee is None:
-        names = {"fee": subject.fee_id, "wait": subject.waitlist_entry_id, "client": subject.client_id}
-        what = next((name for name, asked in names.items() if asked), "booking")
-        raise NotWanted(f"the {what} is not there any more")
-    return addressee
-
-
-def _content(work: Resources, sending: Sending, addressee: Addressee) -> Content:
-    """The facts of a class, for a client."""
-    recipient = addressee.recipient
-    language = addressee.preferences.language or recipient.language
-    # A deadline is measured from the delivery's own time: a second attempt must say what the first one said.
-    link, as_of = _studio_link(work, sending), sending.due_time
-    return Content(
-        email=recipient.email,
-        phone=recipient.phone,
-        suppressed=addressee.suppressed,
-        language=language,
-        values=class_facts.values(recipient, language, link=link, as_of=as_of),
-        stationery=addressee.stationery,
-        addressee=addressee,
-        # Of a fee people read after the class.
-        useful_until=recipient.session.start_time.ToDatetime(tzinfo=UTC) if not recipient.fee_id else None,
-    )
 
 
 async def _delivery_alert(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
@@ -224,6 +145,18 @@ async def _generation_summary(work: Resources, _recipients: Recipients, sending:
     person = await _who_runs_it(work, sending, UUID(sending.args["account"]))
     values = generation_summaries.values(sending.args, _STAFF_LANGUAGE)
     return await _to_no_client(work, sending, person.email, person.display_name, values)
+
+
+async def _dispute_alert(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
+    person = await _who_runs_it(work, sending, UUID(sending.args["account"]))
+    told = await money_facts.of_dispute(work, sending.tenant_id, UUID(sending.args["dispute"]))
+    if told.dispute.status != sending.args["status"]:
+        raise NotWanted("the dispute is in another state")
+    values = dispute_alerts.values(told, _STAFF_LANGUAGE)
+    content = await _to_no_client(work, sending, person.email, person.display_name, values)
+    due, zone = from_timestamp(told.dispute, "due_time"), content.stationery.brand.time_zone
+    content.values["due"] = day_and_time(due, zone, _STAFF_LANGUAGE) if due else ""
+    return content
 
 
 async def _invitation(work: Resources, _recipients: Recipients, sending: Sending) -> Content:
@@ -281,7 +214,7 @@ async def _to_no_client(
         email=email,
         suppressed=suppressed,
         language=language,
-        values={"name": name, "link": _studio_link(work, sending), **values},
+        values={"name": name, "link": studio_link(work, sending), **values},
         stationery=paper,
     )
 
@@ -302,13 +235,21 @@ _COLLECTORS: dict[Kind, Callable[[Resources, Recipients, Sending], Awaitable[Con
     Kind.CLASS_CANCELLED: _class_cancelled,
     Kind.CLASS_CHANGED: _class_changed,
     Kind.DISPLACED: _displaced,
-    Kind.FEE_DUE: _fee_due,
-    Kind.RECEIPT: _receipt,
+    Kind.FEE_DUE: money_contents.fee_due,
+    Kind.RECEIPT: money_contents.receipt,
     Kind.GIFT_CARD: _gift_card,
     Kind.GENERATION_SUMMARY: _generation_summary,
     Kind.DELIVERY_ALERT: _delivery_alert,
     Kind.INVITATION: _invitation,
     Kind.PASSWORD_RESET: _password_reset,
+    Kind.FEE_DECLINED: money_contents.fee_declined,
+    Kind.MEMBERSHIP_JOINED: money_contents.membership_joined,
+    Kind.MEMBERSHIP_PAST_DUE: money_contents.membership_past_due,
+    Kind.MEMBERSHIP_CANCELLED: money_contents.membership_cancelled,
+    Kind.MEMBERSHIP_ENDED: money_contents.membership_ended,
+    Kind.MEMBERSHIP_PAUSED: money_contents.membership_paused,
+    Kind.PURCHASE_RETURNED: money_contents.purchase_returned,
+    Kind.DISPUTE_ALERT: _dispute_alert,
 }
 # Kinds that can be sent.
 KINDS = tuple(_COLLECTORS)
@@ -345,14 +286,6 @@ async def _gift_card_letter(work: Resources, sending: Sending) -> TakeGiftCardLe
 def _with_link(work: Resources, path: str, link: GetMailLinkResponse) -> dict[str, str]:
     """The secret travels behind `#`, which browsers keep to themselves: no log and no Referer ever shows it."""
     return {
-        "link": f"{_public_url(work)}/{path}#token={quote(link.token, safe='')}",
+        "link": f"{public_url(work)}/{path}#token={quote(link.token, safe='')}",
         "expires": day_and_time(link.expire_time.ToDatetime(tzinfo=UTC), "UTC", _STAFF_LANGUAGE),
     }
-
-
-def _studio_link(work: Resources, sending: Sending) -> str:
-    return f"{_public_url(work)}/?studio={sending.tenant_id}"
-
-
-def _public_url(work: Resources) -> str:
-    return work.settings.public_url.rstrip("/")

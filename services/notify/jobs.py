@@ -8,6 +8,7 @@ from services.notify import (
     alerts,
     contents,
     deliveries,
+    dispute_alerts,
     generation_summaries,
     handing_over,
     provider_events,
@@ -46,6 +47,14 @@ async def tell_of_generation(work: Work, job: Job) -> Outcome:
     """Each owner reads what a generation has planned and what it could not."""
     assert job.tenant
     await generation_summaries.tell(work, job.tenant, job.args)
+    return Done()
+
+
+@jobs.on(dispute_alerts.TELL_JOB, max_attempts=20)
+async def tell_of_dispute(work: Work, job: Job) -> Outcome:
+    """Each owner reads of a payment that a client's bank takes back."""
+    assert job.tenant
+    await dispute_alerts.tell(work, job.tenant, job.args)
     return Done()
 
 

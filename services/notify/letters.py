@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.chassis.resources import Resources
 from services.notify import contents, push_subscriptions
-from services.notify.contents import Content, NotWanted
+from services.notify.content import Content, NotWanted
 from services.notify.handing_over import Sending
 from services.notify.links import Links
 from services.notify.models import Channel, State

@@ -33,6 +33,13 @@ _NUMBERS = {
     Kind.FEE_DUE: 7,
     Kind.RECEIPT: 8,
     Kind.DISPLACED: 9,
+    Kind.FEE_DECLINED: 10,
+    Kind.MEMBERSHIP_JOINED: 11,
+    Kind.MEMBERSHIP_PAST_DUE: 12,
+    Kind.MEMBERSHIP_CANCELLED: 13,
+    Kind.MEMBERSHIP_ENDED: 14,
+    Kind.MEMBERSHIP_PAUSED: 15,
+    Kind.PURCHASE_RETURNED: 16,
 }
 _KINDS = {number: kind for kind, number in _NUMBERS.items()}
 

@@ -46,6 +46,12 @@ _PHRASES = {
 }
 
 
+_UNITS = {
+    "en": {"week": ("week", "weeks"), "month": ("month", "months"), "year": ("year", "years")},
+    "de": {"week": ("jede Woche", "Wochen"), "month": ("jeden Monat", "Monate"), "year": ("jedes Jahr", "Jahre")},
+}
+
+
 def spoken(language: str) -> str:
     """The language of ours that is nearest: `de-AT` is German, and what we do not speak is English."""
     head = language.lower().replace("_", "-").partition("-")[0]
@@ -78,6 +84,14 @@ def money(amount_minor: int, currency: str, language: str = "en") -> str:
     """`€12.50`, from minor units of an ISO 4217 currency."""
     amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
     return format_currency(amount, currency, locale=spoken(language))
+
+
+def every(count: int, unit: str, language: str = "en") -> str:
+    """`every month`, `every 2 weeks`, of an interval that is a week, a month or a year."""
+    one, many = _UNITS[spoken(language)][unit]
+    if spoken(language) == "de":
+        return one if count == 1 else f"alle {count} {many}"
+    return f"every {one}" if count == 1 else f"every {count} {many}"
 
 
 def _format(instant: datetime, zone: str, patterns: dict[str, str], language: str) -> str:

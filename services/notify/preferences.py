@@ -37,9 +37,16 @@ CLIENT_KINDS = (
     Kind.DISPLACED,
     Kind.FEE_DUE,
     Kind.RECEIPT,
+    Kind.FEE_DECLINED,
+    Kind.MEMBERSHIP_JOINED,
+    Kind.MEMBERSHIP_PAST_DUE,
+    Kind.MEMBERSHIP_CANCELLED,
+    Kind.MEMBERSHIP_ENDED,
+    Kind.MEMBERSHIP_PAUSED,
+    Kind.PURCHASE_RETURNED,
 )
 # Mails that can wait for the morning. The others answer what the client has just done, or are news of a class to come.
-WAIT_BY_MAIL = (Kind.REMINDER, Kind.FEE_DUE)
+WAIT_BY_MAIL = (Kind.REMINDER, Kind.FEE_DUE, Kind.FEE_DECLINED, Kind.MEMBERSHIP_PAST_DUE, Kind.MEMBERSHIP_ENDED)
 # As kind: all of them.
 ALL = "*"
 NO_ZONE = "UTC"

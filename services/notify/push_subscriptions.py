@@ -106,6 +106,12 @@ async def listening(tx: UnitOfWork, client_ids: Collection[UUID]) -> set[UUID]:
     return set(await tx.session.scalars(query.distinct()))
 
 
+async def channels_to(tx: UnitOfWork, client_id: UUID) -> list[Channel]:
+    """By which urgent news travels: push only where a browser of the client listens."""
+    listens = bool(await listening(tx, [client_id]))
+    return [channel for channel in Channel if channel != Channel.PUSH or listens]
+
+
 async def browsers(tx: UnitOfWork, client_id: UUID, account_id: UUID) -> dict[UUID, Subscription]:
     """Where a client is shown what it is sent, by the subscription's id: only where who acts for it today sits."""
     query = select(PushSubscription).where(*_own(tx, client_id, account_id))

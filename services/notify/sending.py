@@ -17,7 +17,8 @@ from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.jobs.registry import Outcome, Recorded, Retry, Work
 from services.chassis.telemetry import logger
-from services.notify import contents, letters
+from services.notify import letters
+from services.notify.content import NotWanted
 from services.notify.deliveries import KEY_LIFETIME
 from services.notify.handing_over import Begun, End, Notes, Sending
 from services.notify.letters import Letter
@@ -76,7 +77,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
         return await _finish(desk, sending, End(State.SKIPPED, "it would have come too late"))
     try:
         letter = await letters.write(work, desk.recipients, sending)
-    except contents.NotWanted as refusal:
+    except NotWanted as refusal:
         reason = refusal.reason
         if sending.state != State.PENDING:
             reason += "; an earlier attempt may have been accepted"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from services.notify.local_words import day_and_time, money, phrase, short_time
+from services.notify.local_words import day_and_time, every, money, phrase, short_time
 from services.notify.models import Channel, Kind
 
 _START = datetime(2026, 11, 24, 17, 30, tzinfo=UTC)
@@ -58,6 +58,31 @@ VARIABLES: Mapping[Kind, tuple[str, ...]] = {
         "link",
     ),
     Kind.DELIVERY_ALERT: ("name", "count", "reasons", "link"),
+    # `bank_asks` is not empty when the bank wants to ask its client; `next_attempt` is empty when there is none; so is
+    # what tells of a class where the fee is of none.
+    Kind.FEE_DECLINED: (
+        *("name", "dependant", "amount", "description", "class_type", "start", "time_zone"),
+        *("next_attempt", "bank_asks", "link"),
+    ),
+    # `credits` of each interval is empty when it is unlimited.
+    Kind.MEMBERSHIP_JOINED: ("name", "dependant", "membership", "amount", "interval", "credits", "renews", "link"),
+    Kind.MEMBERSHIP_PAST_DUE: ("name", "dependant", "membership", "amount", "next_attempt", "bank_asks", "link"),
+    # `ends` is empty when it has ended, `usable_until` when nothing is left to be used.
+    Kind.MEMBERSHIP_CANCELLED: ("name", "dependant", "membership", "ends", "usable_until", "link"),
+    Kind.MEMBERSHIP_ENDED: ("name", "dependant", "membership", "link"),
+    # `resumed` is not empty when it goes on after a pause, and then `next_charge`; `resumes` is when a pause ends by
+    # itself.
+    Kind.MEMBERSHIP_PAUSED: (
+        *("name", "dependant", "membership", "resumed"),
+        *("resumes", "usable_until", "next_charge", "link"),
+    ),
+    # Whether the client has the place all the same, and whether the class was cancelled; else empty.
+    Kind.PURCHASE_RETURNED: (
+        *("name", "dependant", "amount", "class_type", "start", "start_short", "time_zone"),
+        *("held", "cancelled", "link"),
+    ),
+    # How it ended; until when it can be answered, while it can.
+    Kind.DISPUTE_ALERT: ("name", "amount", "description", "reason", "due", "won", "lost", "link"),
 }
 # A message without these is of no use; one of each group is enough.
 REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
@@ -75,12 +100,22 @@ REQUIRED: Mapping[Kind, tuple[frozenset[str], ...]] = {
     Kind.PASSWORD_RESET: (frozenset({"link"}),),
     Kind.GENERATION_SUMMARY: (frozenset({"conflicts"}),),
     Kind.DELIVERY_ALERT: (frozenset({"count"}),),
+    Kind.FEE_DECLINED: (frozenset({"amount"}), frozenset({"link"})),
+    Kind.MEMBERSHIP_JOINED: (frozenset({"membership"}), frozenset({"amount"}), frozenset({"renews"})),
+    Kind.MEMBERSHIP_PAST_DUE: (frozenset({"amount"}), frozenset({"link"})),
+    Kind.MEMBERSHIP_CANCELLED: (frozenset({"membership"}), frozenset({"ends"})),
+    Kind.MEMBERSHIP_ENDED: (frozenset({"membership"}),),
+    Kind.MEMBERSHIP_PAUSED: (frozenset({"membership"}), frozenset({"resumed"})),
+    Kind.PURCHASE_RETURNED: (frozenset({"amount"}),),
+    Kind.DISPUTE_ALERT: (frozenset({"amount"}),),
 }
 # Empty where there is nothing to say.
 OPTIONAL = frozenset(
     {
         *("name", "dependant", "refunded", "spot", "free_cancel_until", "waiting", "guest", "conflict_list"),
         *("attention_list", "message", "expires", *_BEFORE),
+        *("next_attempt", "bank_asks", "credits", "ends", "usable_until", "resumed", "resumes", "next_charge"),
+        *("held", "cancelled", "due", "won", "lost"),
     }
 )
 # Values of several lines.
@@ -93,6 +128,7 @@ SHORT_KINDS = (
     Kind.CLASS_CANCELLED,
     Kind.CLASS_CHANGED,
     Kind.DISPLACED,
+    Kind.PURCHASE_RETURNED,
 )
 
 
@@ -104,7 +140,7 @@ def channels(kind: Kind) -> tuple[Channel, ...]:
 def sample(kind: Kind, language: str) -> dict[str, str]:
     """Values as a message of this kind might have them."""
     german = language == "de"
-    every = {
+    values = {
         "name": "Ann Adler",
         "dependant": "",
         "class_type": "Reformer Flow",
@@ -145,9 +181,25 @@ def sample(kind: Kind, language: str) -> dict[str, str]:
             for day in (0, 7)
         ),
         "attention_list": "Mat Basics: Cannot generate classes - Room deleted. Update schedule.",
+        "next_attempt": day_and_time(_START + timedelta(days=3), _ZONE, language),
+        "bank_asks": "",
+        "membership": "8 Kurse im Monat" if german else "8 classes a month",
+        "interval": every(1, "month", language),
+        "credits": "8",
+        "renews": day_and_time(_START + timedelta(days=30), _ZONE, language),
+        "ends": day_and_time(_START + timedelta(days=30), _ZONE, language),
+        "usable_until": day_and_time(_START + timedelta(days=30), _ZONE, language),
+        "resumed": "",
+        "next_charge": "",
+        "resumes": day_and_time(_START + timedelta(days=14), _ZONE, language),
+        "held": "",
+        "cancelled": "",
+        "due": day_and_time(_START + timedelta(days=7), _ZONE, language),
+        "won": "",
+        "lost": "",
         "count": "3",
         "reasons": "E-Mail nicht zustellbar (2), Nummer unbekannt (1)"
         if german
         else "mail bounced (2), unknown number (1)",
     }
-    return {name: every[name] for name in VARIABLES[kind]}
+    return {name: values[name] for name in VARIABLES[kind]}

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from sqlalchemy import select, tuple_
 
 from powerhouse.payments.v1.events_pb2 import PaymentDisputed
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.errors import NotFound
 from services.chassis.ids import derived_id
 from services.payments import merchants
 from services.payments.models import Dispute, Payment
@@ -53,6 +55,14 @@ async def describe(tx: UnitOfWork, external_account: str, made: MadeDispute, rea
         currency_code=dispute.currency_code,
     )
     await tx.publish(event, aggregate="dispute", aggregate_id=dispute.id, version=dispute.version)
+
+
+async def get(tx: UnitOfWork, dispute_id: UUID) -> Dispute:
+    """Raises NotFound."""
+    dispute = await tx.session.get(Dispute, (tx.tenant, dispute_id))
+    if dispute is None:
+        raise NotFound("dispute")
+    return dispute
 
 
 async def list_latest(tx: UnitOfWork, page: Page) -> Sequence[Dispute]:

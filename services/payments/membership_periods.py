@@ -31,6 +31,25 @@ async def get(tx: UnitOfWork, purchase_id: UUID) -> MembershipPeriod:
     return period
 
 
+async def usable_until(tx: UnitOfWork, membership: Membership) -> datetime | None:
+    """The last day of what was paid; None when that is over, or some of it is given back."""
+    given_back = func.bool_or(Payment.refunding_minor > 0)
+    query = (
+        select(func.max(MembershipPeriod.end_time), given_back)
+        .join(
+            Payment,
+            (Payment.tenant_id == MembershipPeriod.tenant_id) & (Payment.purchase_id == MembershipPeriod.purchase_id),
+        )
+        .where(
+            MembershipPeriod.tenant_id == tx.tenant,
+            MembershipPeriod.membership_id == membership.id,
+            MembershipPeriod.end_time > tx.now(),
+        )
+    )
+    until, gone = (await tx.session.execute(query)).one()
+    return None if gone else until
+
+
 async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purchase_id: UUID) -> None:
     plan = await memberships.plan_of(tx, invoice.price)
     if plan is None:

@@ -113,7 +113,7 @@ async def describe(
     membership.external_id = membership.external_id or told.external_id
     if read_time < membership.read_time or membership.state == "ENDED":
         return
-    before = _told(membership)
+    before, was = _told(membership), (membership.state, membership.cancel_at_period_end)
     membership.read_time = read_time
     membership.cancel_at_period_end, membership.resume_time = told.cancel_at_period_end, told.resume_time
     membership.due_invoice, membership.due_minor, membership.next_attempt_time = None, 0, None
@@ -129,9 +129,9 @@ async def describe(
             membership.next_attempt_time = due.next_attempt_time
         if told.paused:
             membership.period_start, membership.period_end = told.period_start, told.period_end
-    another = due is not None and due.attempts and await _note_attempt(tx, membership, due, declined)
+    another = bool(due is not None and due.attempts and await _note_attempt(tx, membership, due, declined))
     if another or _told(membership) != before:
-        await changed(tx, membership)
+        await changed(tx, membership, _changes(membership, *was, another=another))
 
 
 def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:
@@ -140,8 +140,10 @@ def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:
     membership.state, membership.end_time = "ENDED", tx.now()
 
 
-async def changed(tx: UnitOfWork, membership: Membership) -> None:
-    """Marks a change and tells the mesh."""
+async def changed(
+    tx: UnitOfWork, membership: Membership, changes: Sequence["MembershipChanged.Change.ValueType"] = ()
+) -> None:
+    """Marks a change and tells the mesh. `changes` are what its client is to hear of."""
     membership.touch(tx.now())
     event = MembershipChanged(
         membership_id=str(membership.id),
@@ -152,6 +154,7 @@ async def changed(tx: UnitOfWork, membership: Membership) -> None:
         declined_attempts=len(await attempts(tx, membership)),
         next_attempt_time=to_timestamp(membership.next_attempt_time),
         cancel_at_period_end=membership.cancel_at_period_end,
+        changes=changes,
     )
     await tx.publish(event, aggregate="membership", aggregate_id=membership.id, version=membership.version)
 
@@ -241,6 +244,26 @@ async def _note_attempt(tx: UnitOfWork, membership: Membership, due: Invoice, de
     )
     new = row.on_conflict_do_nothing().returning(MembershipAttempt.number)
     return await tx.session.scalar(new) is not None
+
+
+def _changes(
+    membership: Membership, state: str, cancelling: bool, *, another: bool
+) -> list["MembershipChanged.Change.ValueType"]:
+    """What its client is to hear of, by what it was. One that nobody paid for yet is seen on screen alone."""
+    if state == "PENDING":
+        return [MembershipChanged.JOINED] if membership.state == "ACTIVE" else []
+    ended = membership.state == "ENDED"
+    unpaid = ended and membership.end_reason == "PAYMENT_FAILED"
+    # Who has cancelled before has heard when it ends.
+    cancelled = (membership.cancel_at_period_end or (ended and not unpaid)) and not cancelling
+    news = {
+        MembershipChanged.ENDED_UNPAID: unpaid,
+        MembershipChanged.CANCELLED: cancelled,
+        MembershipChanged.DECLINED: another and membership.state == "PAST_DUE",
+        MembershipChanged.PAUSED: membership.state == "PAUSED" != state,
+        MembershipChanged.RESUMED: state == "PAUSED" != membership.state and not ended,
+    }
+    return [change for change, is_new in news.items() if is_new]
 
 
 def _told(membership: Membership) -> tuple[object, ...]:

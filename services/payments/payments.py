@@ -95,8 +95,8 @@ async def start(
     return await _prepare(resources, tenant, payment, intent, account, wish) if wish != Wish() else intent
 
 
-async def charge(resources: Resources, tenant: UUID, purchase_id: UUID, customer: Customer, card: str) -> None:
-    """Takes the money from a saved card while the client is away, or notes why not.
+async def charge(resources: Resources, tenant: UUID, purchase_id: UUID, customer: Customer, card: str) -> bool:
+    """Takes the money from a saved card while the client is away, or notes why not. False when it was declined.
 
     Raises as `start`, and ProviderError.
     """
@@ -107,6 +107,7 @@ async def charge(resources: Resources, tenant: UUID, purchase_id: UUID, customer
     crashpoint("payments_after_charge")
     async with resources.database.transaction(tenant) as tx:
         await apply(tx, customer.external_account, tried)
+    return tried.charge is None or tried.charge.succeeded
 
 
 async def give_up(resources: Resources, tenant: UUID, purchase_id: UUID, account: UUID | None, etag: str) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 from powerhouse.payments.v1 import (
     catalogue_service_pb2,
     catalogue_service_pb2_grpc,
+    fact_service_pb2,
+    fact_service_pb2_grpc,
     gift_card_service_pb2,
     gift_card_service_pb2_grpc,
     membership_service_pb2,
@@ -32,6 +34,7 @@ from services.chassis.service import Service
 from services.payments.consumers import consumers
 from services.payments.jobs import jobs
 from services.payments.rpc.catalogue_servicer import CatalogueServicer
+from services.payments.rpc.fact_servicer import FactServicer
 from services.payments.rpc.gift_card_servicer import GiftCardServicer
 from services.payments.rpc.membership_servicer import MembershipServicer
 from services.payments.rpc.merchant_servicer import MerchantServicer
@@ -55,6 +58,7 @@ def _servicers(resources: Resources) -> Sequence[Servicer]:
         _of(receipt_service_pb2, receipt_service_pb2_grpc, ReceiptServicer(resources)),
         _of(reconciliation_service_pb2, reconciliation_service_pb2_grpc, ReconciliationServicer(resources)),
         _of(refund_service_pb2, refund_service_pb2_grpc, RefundServicer(resources)),
+        _of(fact_service_pb2, fact_service_pb2_grpc, FactServicer(resources)),
         _of(webhook_service_pb2, webhook_service_pb2_grpc, WebhookServicer(resources)),
     ]
 

@@ -811,6 +811,13 @@ MUTANTS = [
         f"{NOTIFY}/test_class_news.py::test_who_has_a_place_again_before_it_is_sent_is_not_told_that_it_is_gone",
     ),
     Mutant(
+        "of a fee that is paid meanwhile nothing is written",
+        "services/notify/money_contents.py",
+        "if purchase.state != Purchase.OPEN:",
+        "if False:",
+        f"{NOTIFY}/test_money_letters.py::test_of_a_fee_that_is_let_go_or_paid_meanwhile_nothing_is_written",
+    ),
+    Mutant(
         "wishes are asked again when a message leaves",
         "services/notify/letters.py",
         "    if sending.state == State.PENDING:\n        _check_wishes",

@@ -37,6 +37,20 @@ class Kind(StrEnum):
     RECEIPT = "receipt"
     # To whom its buyer sends it, who need not be a client.
     GIFT_CARD = "gift_card"
+    # A card did not pay a fee, while the client was away.
+    FEE_DECLINED = "fee_declined"
+    MEMBERSHIP_JOINED = "membership_joined"
+    # A renewal was declined.
+    MEMBERSHIP_PAST_DUE = "membership_past_due"
+    MEMBERSHIP_CANCELLED = "membership_cancelled"
+    # Nobody paid.
+    MEMBERSHIP_ENDED = "membership_ended"
+    # Or goes on after that.
+    MEMBERSHIP_PAUSED = "membership_paused"
+    # A place that was paid could not be had.
+    PURCHASE_RETURNED = "purchase_returned"
+    # To the studio's owners.
+    DISPUTE_ALERT = "dispute_alert"
 
 
 class Channel(StrEnum):

@@ -63,12 +63,13 @@ class Delivery(Tenanted, Base):
     __tablename__ = "deliveries"
 
     kind: Mapped[str]
-    # What it is about: a booking, waitlist entry, fee, gift card, invitation, password reset.
+    # What it is about: a booking, waitlist entry, fee, purchase, membership, gift card, invitation, password reset.
     subject_id: Mapped[UUID]
     channel: Mapped[str]
     # How long before the start a reminder leaves; 0 for everything else.
     offset_minutes: Mapped[int] = mapped_column(server_default="0")
-    # Which of several messages about the subject: how often a reminder's class has moved, a card's which letter.
+    # Which of several messages about the subject: for a reminder how often the start has moved, for a membership the
+    # version of the change, for a gift card which letter.
     time_version: Mapped[int] = mapped_column(BigInteger, server_default="0")
     # Ids of booking, where it is about them.
     client_id: Mapped[UUID | None]

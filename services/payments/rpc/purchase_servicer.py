@@ -50,7 +50,7 @@ class PurchaseServicer(PurchaseServiceServicer):
                 gift_minor=request.gift_minor,
             )
             await payments.settle(tx, made)
-            return await _encode(tx, made)
+            return await encode_one(tx, made)
 
         return await self._database.write(change)
 
@@ -67,12 +67,12 @@ class PurchaseServicer(PurchaseServiceServicer):
         purchase_id = child(request.name, "purchases", "name")
         await payments.give_up(self._resources, current_call().tenant, purchase_id, only_own(), request.etag)
         async with self._database.read() as tx:
-            return await _encode(tx, await purchases.get(tx, purchase_id, None))
+            return await encode_one(tx, await purchases.get(tx, purchase_id, None))
 
     async def GetPurchase(self, request: pb.GetPurchaseRequest, context: Any) -> pb.Purchase:
         purchase_id = child(request.name, "purchases", "name")
         async with self._database.read() as tx:
-            return await _encode(tx, await purchases.get(tx, purchase_id, only_own()))
+            return await encode_one(tx, await purchases.get(tx, purchase_id, only_own()))
 
     async def WatchPurchase(
         self, request: pb.WatchPurchaseRequest, context: Any
@@ -81,7 +81,7 @@ class PurchaseServicer(PurchaseServiceServicer):
         async with aclosing(self._watches.watch(current_call().tenant, purchase_id, only_own())) as etags:
             async for etag in etags:
                 async with self._database.read() as tx:
-                    purchase = await _encode(tx, await purchases.get(tx, purchase_id, None))
+                    purchase = await encode_one(tx, await purchases.get(tx, purchase_id, None))
                 yield pb.WatchPurchaseResponse(purchase=purchase, event_id=etag)
 
     async def ListPurchases(self, request: pb.ListPurchasesRequest, context: Any) -> pb.ListPurchasesResponse:
@@ -115,7 +115,7 @@ class PurchaseServicer(PurchaseServiceServicer):
         return buyer, await buyers.find_place(stubs, tenant, buyer, booking_id) if booking_id else None
 
 
-async def _encode(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:
+async def encode_one(tx: UnitOfWork, purchase: Purchase) -> pb.Purchase:
     [encoded] = await _encode_all(tx, [purchase])
     return encoded
 

@@ -37,7 +37,7 @@ class ReconciliationServicer(ReconciliationServiceServicer):
         async with self._database.read() as tx:
             rows = await disputes.list_latest(tx, page)
         shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
-        return pb.ListDisputesResponse(disputes=[_encode_dispute(row) for row in shown], next_page_token=token)
+        return pb.ListDisputesResponse(disputes=[encode_dispute(row) for row in shown], next_page_token=token)
 
 
 def _encode(found: Reconciliation) -> pb.Reconciliation:
@@ -71,7 +71,7 @@ def _encode_payout(row: Payout) -> pb.Payout:
     )
 
 
-def _encode_dispute(row: Dispute) -> pb.Dispute:
+def encode_dispute(row: Dispute) -> pb.Dispute:
     return pb.Dispute(
         name=name_of(row.tenant_id, "disputes", row.id),
         purchase=name_of(row.tenant_id, "purchases", row.purchase_id),

@@ -15,6 +15,8 @@ from tests.integration.notify.desk import ZONE, Desk
 from tests.integration.notify.house import KEY, Post, sandbox_process
 from tests.integration.notify.phones import Phones
 from tests.integration.notify.studio import Studio
+from tests.integration.notify.till import Till, open_till
+from tests.integration.payments import house as shops
 from tests.support.services import Mesh
 
 
@@ -77,4 +79,18 @@ async def studio(mesh: Mesh) -> AsyncIterator[Studio]:
     async with mesh.running(BOOKING) as booking, mesh.running(NOTIFY) as notify:
         made = Studio(booking, notify)
         await made.open()
+        yield made
+
+
+@pytest.fixture(scope="session")
+def stripe_sandbox(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The payment provider's address."""
+    with shops.sandbox_process(tmp_path_factory.mktemp("stripe")) as url:
+        yield url
+
+
+@pytest.fixture
+async def till(post: Post, stripe_sandbox: str) -> AsyncIterator[Till]:
+    """A studio that is paid and writes to its clients."""
+    async with open_till(post, stripe_sandbox) as made:
         yield made

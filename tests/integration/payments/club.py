@@ -8,6 +8,7 @@ import stripe
 
 from powerhouse.payments.v1 import membership_service_pb2 as pb
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
+from powerhouse.payments.v1.events_pb2 import MembershipChanged
 from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.payments.v1.purchase_service_pb2 import ListPurchasesRequest, Purchase
 from services.booking import lapses
@@ -162,3 +163,9 @@ async def active(shop: Shop, option: str = "", total: int = 8000, **who: Any) ->
     await member.pay()
     await member.listen()
     return member
+
+
+async def news(shop: Shop) -> list[str]:
+    """What clients are to hear of the studio's memberships, in order."""
+    told = await shop.payments.events(MembershipChanged, shop.tenant)
+    return [MembershipChanged.Change.Name(change) for event in told for change in event.changes]

@@ -10,11 +10,11 @@ from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
 from powerhouse.payments.v1.catalogue_service_pb2 import UpdatePricingOptionRequest
-from powerhouse.payments.v1.events_pb2 import PaymentFailed, PurchasePaid
+from powerhouse.payments.v1.events_pb2 import FeeChargeDeclined, PaymentFailed, PurchasePaid
 from powerhouse.payments.v1.purchase_service_pb2 import ListPurchasesRequest, Purchase, StartPaymentRequest
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
-from tests.integration.booking.house import House, key, refused
+from tests.integration.booking.house import House, key, last_id, refused
 from tests.integration.booking.test_fees import cancel_late, charge, waive
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_crashes import Died, dies_once
@@ -136,6 +136,25 @@ async def test_what_the_bank_does_not_give_the_client_pays_by_the_same_intent(la
     intents = [event for event in await shop.told() if event["type"] == "payment_intent.created"]
     assert (len(intents), await late.charges()) == (1, [False, True])
     assert await shop.violations() == {}
+
+
+async def test_a_try_that_the_client_does_not_see_is_told_and_so_is_the_last(late: Late) -> None:
+    shop = late.shop
+    await shop.save_card(late.client, late.person, "pm_card_chargeCustomerFail")
+    await late.cancel()
+    [fee] = await late.fees("OPEN")
+    # Declined on screen: the client knows.
+    assert "error" in await shop.confirm(await shop.start(fee, late.person), "pm_card_visa_chargeDeclined")
+    await shop.tell_all()
+    told = await shop.payments.events(FeeChargeDeclined, shop.tenant)
+    assert [(each.purchase_id, each.fee_id, each.last) for each in told] == [
+        (str(last_id(fee.name)), str(last_id(fee.fee)), False)
+    ]
+    for days in (1, 2, 4):
+        shop.move(days=days)
+        await shop.tell_all()
+    told = await shop.payments.events(FeeChargeDeclined, shop.tenant)
+    assert [each.last for each in told] == [False, False, False, True]
 
 
 async def test_without_a_card_it_is_open_until_the_schedule_finds_one(late: Late) -> None:

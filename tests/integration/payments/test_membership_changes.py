@@ -18,7 +18,7 @@ from services.chassis.messaging import inbox
 from services.chassis.rpc.codec import to_timestamp
 from services.payments.consumers import consumers
 from tests.integration.booking.house import envelope, key, last_id, refused
-from tests.integration.payments.club import DRAFT, Member, active, joined, period_end, plan
+from tests.integration.payments.club import DRAFT, Member, active, joined, news, period_end, plan
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_refunds import use
 
@@ -81,6 +81,7 @@ async def test_it_ends_with_the_interval_unless_one_changes_ones_mind(shop: Shop
     await refused(keep(member), StatusCode.FAILED_PRECONDITION, "MEMBERSHIP_ENDED")
     # Once more is no harm.
     assert (await cancel(member)).state == Membership.ENDED
+    assert await news(shop) == ["JOINED", "CANCELLED", "CANCELLED"]
     assert await shop.violations() == {}
 
 
@@ -128,6 +129,7 @@ async def test_a_pause_charges_and_grants_nothing_until_it_is_over(shop: Shop) -
     assert back.state == Membership.ACTIVE
     await member.renew()
     assert await member.counts() == (3, 3)
+    assert await news(shop) == ["JOINED", "PAUSED", "RESUMED", "PAUSED", "RESUMED"]
     assert await shop.violations() == {}
 
 
@@ -207,6 +209,7 @@ async def test_a_refund_gives_back_what_is_unused(shop: Shop, unlimited: bool) -
     assert await member.counts() == (1, 1)
     assert await shop.violations() == {}
     await refused(refund_preview(member), StatusCode.FAILED_PRECONDITION, "MEMBERSHIP_ENDED")
+    assert await news(shop) == ["JOINED", "CANCELLED"]
 
 
 async def test_another_card_continues_it_at_once(shop: Shop) -> None:

@@ -15,7 +15,7 @@ from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from tests.integration.booking.house import refused
-from tests.integration.payments.club import DRAFT, active, join, joined, period_end, plan
+from tests.integration.payments.club import DRAFT, active, join, joined, news, period_end, plan
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_refunds import use
 
@@ -163,6 +163,7 @@ async def test_past_due_until_another_card_pays(shop: Shop) -> None:
     assert [each.code for each in later.dunning.attempts] == ["card_declined"] * 2
     told = await shop.payments.events(MembershipChanged, shop.tenant)
     assert {each.declined_attempts for each in told if each.state == "PAST_DUE"} == {1, 2}
+    assert await news(shop) == ["JOINED", "DECLINED", "DECLINED"]
     assert (await member.pay())["status"] == "succeeded"
     await member.listen()
     rescued = await member.get()
@@ -185,6 +186,8 @@ async def test_the_last_try_ends_it_and_nothing_is_charged_any_more(shop: Shop) 
     over = await member.until(period_end(late) + timedelta(days=20))
     assert (over.state, over.end_reason) == (Membership.ENDED, Membership.PAYMENT_FAILED)
     assert not over.HasField("dunning")
+    heard = await news(shop)
+    assert (heard[0], {*heard[1:-1]}, heard[-1]) == ("JOINED", {"DECLINED"}, "ENDED_UNPAID")
     await member.listen()
     assert "error" in await shop.confirm(session)
     await member.until(period_end(late) + timedelta(days=60))

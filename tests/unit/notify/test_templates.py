@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 from jinja2 import Environment, UndefinedError, meta
 
-from services.notify.local_words import LANGUAGES, day_and_time, money, phrase, short_time
+from services.notify.local_words import LANGUAGES, day_and_time, every, money, phrase, short_time
 from services.notify.models import Channel, Kind
 from services.notify.sms_segments import Encoding, measure
 from services.notify.template_checks import check
@@ -144,6 +144,12 @@ def test_dates_and_money_are_written_as_the_language_does() -> None:
     assert money(1250, "EUR") == "€12.50"
     assert money(1250, "EUR", "de") == "12,50\u00a0€"
     assert money(1250, "JPY") == "¥1,250"
+
+
+def test_intervals_are_said_as_the_language_does() -> None:
+    assert [every(count, "month") for count in (1, 2)] == ["every month", "every 2 months"]
+    assert [every(count, "week", "de-AT") for count in (1, 2)] == ["jede Woche", "alle 2 Wochen"]
+    assert [every(1, "year", language) for language in LANGUAGES] == ["every year", "jedes Jahr"]
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -1,14 +1,15 @@
-"""Mails that bring a gift card to somebody."""
+"""News of money: fees that were declined, memberships, places that could not be had, disputes, gift cards."""
 
 from alembic import op
 
-revision = "0009"
+revision = "0008"
 down_revision = "0007"
 
 KINDS = (
     "'booking_confirmation', 'reminder', 'waitlist_promoted', 'waitlist_offer', 'class_cancelled', 'class_changed',"
     " 'displaced', 'fee_due', 'invitation', 'password_reset', 'generation_summary', 'delivery_alert', 'receipt',"
-    " 'gift_card'"
+    " 'fee_declined', 'membership_joined', 'membership_past_due', 'membership_cancelled', 'membership_ended',"
+    " 'membership_paused', 'purchase_returned', 'dispute_alert', 'gift_card'"
 )
 
 
