@@ -11,7 +11,16 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, check_etag
 from services.chassis.resources import Resources
-from services.payments import catalogue, kinds, membership_payments, memberships, merchants, purchases, quotes
+from services.payments import (
+    catalogue,
+    kinds,
+    membership_payments,
+    membership_periods,
+    memberships,
+    merchants,
+    purchases,
+    quotes,
+)
 from services.payments.gateways import memberships_of
 from services.payments.membership_changes import NOT_ACTIVE, asked, subscription_of
 from services.payments.models import Membership, Terms
@@ -122,7 +131,9 @@ async def _compare(tx: UnitOfWork, membership: Membership, option_id: UUID, term
     more = terms.credits - old.credits
     dearer = quote.total - (await purchases.quote_of(tx, old)).total
     gives_more = terms.unlimited or (more > 0 and not old.unlimited)
-    at_once = dearer > 0 and gives_more and terms.tax_rate_id == old.tax_rate_id
+    # What is given back of a cheaper interval is less than its share of the price.
+    cheaper = await membership_periods.runs_cheaper(tx, membership)
+    at_once = dearer > 0 and gives_more and terms.tax_rate_id == old.tax_rate_id and not cheaper
     other_next = (membership.next_pricing_option_id, membership.next_terms_version) != (
         membership.pricing_option_id,
         membership.terms_version,

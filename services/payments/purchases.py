@@ -39,6 +39,8 @@ class Offer:
     promo_code: PromoCode | None
     quote: Quote
     gift: Paying | None
+    # Of a membership: what each interval after the first costs.
+    renewal_minor: int
 
     @property
     def gift_minor(self) -> int:
@@ -57,8 +59,8 @@ async def offer(
 ) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS, as
-    `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, PROMO_CODE_TAKES_ALL,
+    GIFT_CARD_NOT_FOR_THIS, as `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -67,14 +69,16 @@ async def offer(
     if terms.intro_offer:
         await _require_newcomer(tx, buyer.client_id)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
-    if promo and option.kind == kinds.MEMBERSHIP:
-        raise FailedPrecondition("the code is not for memberships", reason="PROMO_CODE_NOT_FOR_THIS")
-    quote, gift = await quote_of(tx, terms, promo, place), None
+    quote, gift, renewal_minor = await quote_of(tx, terms, promo, place), None, 0
+    if option.kind == kinds.MEMBERSHIP:
+        renewal_minor = (await quote_of(tx, terms)).total
+        if not quote.total:
+            raise FailedPrecondition("the first payment names the card", reason="PROMO_CODE_TAKES_ALL")
     if gift_card_id is not None and quote.total:
         if option.kind == kinds.GIFT_CARD:
             raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
         gift = await gift_cards.paying(tx, gift_card_id, quote.total, lock=lock)
-    return Offer(option, terms, promo, quote, gift)
+    return Offer(option, terms, promo, quote, gift, renewal_minor)
 
 
 async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
@@ -226,7 +230,7 @@ async def lock(tx: UnitOfWork, purchase_id: UUID, *, with_promo_code: bool = Fal
     if with_promo_code:
         seen = await get(tx, purchase_id, None)
         if seen.promo_code_id is not None:
-            await tx.session.get(PromoCode, (tx.tenant, seen.promo_code_id), with_for_update=True)
+            await promo_codes.lock(tx, seen.promo_code_id)
     purchase = await tx.session.get(Purchase, (tx.tenant, purchase_id), with_for_update=True, populate_existing=True)
     if purchase is None:
         raise NotFound("purchase")

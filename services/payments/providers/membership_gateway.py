@@ -42,6 +42,8 @@ class Invoice:
     status: str
     total_minor: int
     currency_code: str
+    # It began the subscription.
+    first: bool
     # For what, and of a change of the plan instead of what.
     price: str
     old_price: str
@@ -64,8 +66,16 @@ class MembershipGateway(Protocol):
         """What an interval costs, in all; `interval` is week, month or year."""
         ...
 
-    async def subscribe(self, account: str, key: str, *, customer: str, price: str, reference: str) -> Subscription:
-        """Begins when its first invoice is paid in the browser; that card pays what follows."""
+    async def create_coupon(
+        self, account: str, key: str, *, coupon: str, name: str, amount: int, currency: str
+    ) -> None:
+        """What takes so much off the first invoice of a subscription; one that is there already stays."""
+        ...
+
+    async def subscribe(
+        self, account: str, key: str, *, customer: str, price: str, coupon: str, reference: str
+    ) -> Subscription:
+        """Begins when its first invoice is paid in the browser; that card pays what follows. '' is without a coupon."""
         ...
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription: ...

@@ -35,7 +35,25 @@ class StripeMemberships:
         }
         return (await ask(self._v1.prices.create_async(wanted, options_of(account, key)))).id
 
-    async def subscribe(self, account: str, key: str, *, customer: str, price: str, reference: str) -> Subscription:
+    async def create_coupon(
+        self, account: str, key: str, *, coupon: str, name: str, amount: int, currency: str
+    ) -> None:
+        wanted: Any = {
+            "id": coupon,
+            "name": name,
+            "amount_off": to_provider(amount, currency),
+            "currency": currency.lower(),
+            "duration": "once",
+        }
+        try:
+            await ask(self._v1.coupons.create_async(wanted, options_of(account, key)))
+        except Refused as refused:
+            if refused.code != "resource_already_exists":
+                raise
+
+    async def subscribe(
+        self, account: str, key: str, *, customer: str, price: str, coupon: str, reference: str
+    ) -> Subscription:
         wanted: Any = {
             "customer": customer,
             "items": [{"price": price}],
@@ -43,6 +61,8 @@ class StripeMemberships:
             "payment_settings": {"save_default_payment_method": "on_subscription"},
             "metadata": {REFERENCE: reference},
         }
+        if coupon:
+            wanted["discounts"] = [{"coupon": coupon}]
         return _subscription(await ask(self._v1.subscriptions.create_async(wanted, options_of(account, key))))
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription:
@@ -166,6 +186,7 @@ def _invoice(found: dict[str, Any]) -> Invoice:
         status=found["status"],
         total_minor=from_provider(found["total"], currency),
         currency_code=currency,
+        first=found.get("billing_reason") == "subscription_create",
         price=_price_of(new),
         old_price=_price_of(old) if old else "",
         start=time_of(new["period"]["start"]),

@@ -38,6 +38,7 @@ async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.M
         etag=row.etag,
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
+        first_total_minor=row.first_total_minor or 0,
     )
     if row.state == "PAST_DUE":
         tries = [_encode_attempt(each) for each in await memberships.attempts(tx, row)]
@@ -54,6 +55,7 @@ def encode_quote(quote: Quote, terms: Terms) -> purchase_service_pb2.Quote:
         net_minor=quote.net,
         tax_minor=quote.tax,
         total_minor=quote.total,
+        renewal_minor=quote.total,
         currency_code=terms.currency_code,
         display_name=terms.display_name,
         credits=terms.credits,

@@ -38,7 +38,8 @@ class MembershipServicer(MembershipServiceServicer):
         buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
 
         async def change(tx: UnitOfWork) -> Membership:
-            return await encode_membership(tx, await memberships.create(tx, buyer, option_id, request.total_minor))
+            made = await memberships.create(tx, buyer, option_id, request.code, request.total_minor)
+            return await encode_membership(tx, made)
 
         return await self._database.write(change)
 
@@ -133,7 +134,7 @@ class MembershipServicer(MembershipServiceServicer):
         left = await membership_refunds.credits_left(self._resources, tenant, membership_id)
 
         async def change(tx: UnitOfWork) -> Membership:
-            membership = await memberships.lock(tx, membership_id, None)
+            membership = await memberships.get(tx, membership_id, None, lock=True)
             await membership_refunds.create(tx, membership, left, request.refund_minor, request.reason)
             return await encode_membership(tx, membership)
 
