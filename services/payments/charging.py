@@ -9,7 +9,6 @@ from uuid import UUID
 from services.chassis.errors import FailedPrecondition
 from services.chassis.resources import Resources
 from services.payments import buyers, cards, fees, payments, purchases
-from services.payments.gateways import gateway_of
 from services.payments.providers.card_gateway import Refused
 
 # After the fee was made; the first at once.
@@ -23,15 +22,13 @@ async def charge(work: Resources, tenant: UUID, purchase_id: UUID, step: int) ->
         if not await fees.is_due(tx, purchase):
             return
     buyer = await buyers.find(work.stubs, tenant, purchase.client_id, None, even_archived=True)
-    customer = await cards.find_customer(work, tenant, buyer.payer_id)
-    if customer is not None:
-        try:
-            card = await gateway_of(work.settings).default_card(customer.external_account, customer.external_id)
-            if card:
-                await payments.charge(work, tenant, purchase_id, customer, card)
-        except (FailedPrecondition, Refused):
-            # The provider refuses this fee or its customer; the next step asks again.
-            pass
+    try:
+        default = await cards.default_of(work, tenant, buyer.payer_id)
+        if default is not None:
+            await payments.charge(work, tenant, purchase_id, *default)
+    except (FailedPrecondition, Refused):
+        # The provider refuses this fee or its customer; the next step asks again.
+        pass
     async with work.database.transaction(tenant) as tx:
         purchase = await purchases.get(tx, purchase_id, None)
         if step + 1 < len(SCHEDULE) and await fees.is_due(tx, purchase):

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.resources import Resources
-from services.payments import cards, membership_payments, memberships
+from services.payments import cards, client_merges, membership_payments, memberships
 from services.payments.gateways import memberships_of
 from services.payments.membership_changes import subscription_of
 from services.payments.models import Customer, Membership
@@ -23,7 +23,8 @@ async def change(
     """
     async with resources.database.transaction(tenant) as tx:
         membership = await memberships.get(tx, membership_id, account)
-    if payer_id != membership.payer_id:
+        payers = await client_merges.current(tx, [membership.payer_id])
+    if payer_id != payers[membership.payer_id]:
         raise NotFound("payment_method")
     card = await cards.get(resources, tenant, payer_id, card_id)
     membership_payments.require_running(membership)

@@ -4,7 +4,7 @@ Whoever changes a membership locks it, then the purchases of its periods. Who ma
 its promo code first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
@@ -19,7 +19,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import kinds, merchants, promo_codes, purchases
+from services.payments import client_merges, kinds, merchants, promo_codes, purchases
 from services.payments.buyers import Buyer
 from services.payments.models import Membership, MembershipAttempt, MembershipPrice
 from services.payments.providers.card_gateway import Charge
@@ -64,6 +64,7 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total
         next_terms_version=sold.terms.version,
         promo_code_id=sold.promo_code.id if sold.promo_code else None,
         first_total_minor=sold.quote.total if sold.promo_code else None,
+        intro_offer=sold.terms.intro_offer,
         payer_id=buyer.payer_id,
         external_account=account.external_account,
         create_key=new_id(),
@@ -95,7 +96,7 @@ async def require_not_member(tx: UnitOfWork, client_id: UUID, option_id: UUID, *
     plans = (Membership.pricing_option_id, Membership.next_pricing_option_id)
     query = select(Membership.id).where(
         Membership.tenant_id == tx.tenant,
-        Membership.client_id == client_id,
+        Membership.client_id.in_(await client_merges.all_of(tx, client_id)),
         Membership.state != "ENDED",
         Membership.id.is_distinct_from(beside),
         or_(*(each == option_id for each in plans)),
@@ -158,7 +159,7 @@ async def changed(tx: UnitOfWork, membership: Membership) -> None:
         state=membership.state,
         end_reason=membership.end_reason,
         period_end_time=to_timestamp(membership.period_end),
-        declined_attempts=len(await attempts(tx, membership)),
+        declined_attempts=len(await attempts(tx, [membership])),
         next_attempt_time=to_timestamp(membership.next_attempt_time),
         cancel_at_period_end=membership.cancel_at_period_end,
     )
@@ -203,7 +204,7 @@ async def list_latest(
     if account is not None:
         query = query.where(Membership.account_id == account)
     if client_id is not None:
-        query = query.where(Membership.client_id == client_id)
+        query = query.where(Membership.client_id.in_(await client_merges.all_of(tx, client_id)))
     if state:
         query = query.where(Membership.state == state)
     if page.after:
@@ -212,12 +213,12 @@ async def list_latest(
     return (await tx.session.scalars(query)).all()
 
 
-async def attempts(tx: UnitOfWork, membership: Membership) -> Sequence[MembershipAttempt]:
-    """Declined tries to collect what is due, oldest first."""
+async def attempts(tx: UnitOfWork, rows: Collection[Membership]) -> Sequence[MembershipAttempt]:
+    """Declined tries to collect what is due of these, oldest first."""
+    tried = (MembershipAttempt.membership_id, MembershipAttempt.external_id)
     query = select(MembershipAttempt).where(
         MembershipAttempt.tenant_id == tx.tenant,
-        MembershipAttempt.membership_id == membership.id,
-        MembershipAttempt.external_id == membership.due_invoice,
+        tuple_(*tried).in_([(each.id, each.due_invoice) for each in rows if each.due_invoice]),
     )
     return (await tx.session.scalars(query.order_by(MembershipAttempt.number))).all()
 

@@ -61,7 +61,8 @@ async def preview(
     resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, option_id: UUID
 ) -> Change:
     """Raises NotFound, FailedPrecondition with MEMBERSHIP_ENDED, NOT_ACTIVE, ARCHIVED, NOT_A_MEMBERSHIP,
-    ALREADY_ON_PLAN, ALREADY_MEMBER, INTERVAL_DIFFERS, CHANGE_PENDING or CHANGE_REFUSED, Unavailable/PROVIDER_AWAY.
+    INTRO_OFFER_USED, ALREADY_ON_PLAN, ALREADY_MEMBER, INTERVAL_DIFFERS, CHANGE_PENDING or CHANGE_REFUSED,
+    Unavailable/PROVIDER_AWAY.
     """
     now = resources.database.clock.now().replace(microsecond=0)
     offered = await _offered(resources, tenant, membership_id, account, option_id)
@@ -117,6 +118,8 @@ async def _offered(
             raise NOT_ACTIVE
         if option.kind != kinds.MEMBERSHIP:
             raise FailedPrecondition("it is no membership plan", reason="NOT_A_MEMBERSHIP")
+        if terms.intro_offer and option_id != membership.pricing_option_id:
+            raise purchases.INTRO_OFFER_USED
         return await _compare(tx, membership, option_id, terms)
 
 

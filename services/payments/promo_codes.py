@@ -13,6 +13,7 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, check_etag
 from services.chassis.ids import new_id
+from services.payments import client_merges
 from services.payments.models import Membership, PricingOption, PromoCode, Purchase
 
 
@@ -128,15 +129,16 @@ async def get(tx: UnitOfWork, promo_code_id: UUID) -> PromoCode:
 
 async def _uses(tx: UnitOfWork, row: PromoCode, client_id: UUID) -> int:
     """How often the client has used a code."""
+    clients = await client_merges.all_of(tx, client_id)
     purchases = select(func.count()).where(
         Purchase.tenant_id == tx.tenant,
-        Purchase.client_id == client_id,
+        Purchase.client_id.in_(clients),
         Purchase.promo_code_id == row.id,
         Purchase.state != "CANCELLED",
     )
     memberships = select(func.count()).where(
         Membership.tenant_id == tx.tenant,
-        Membership.client_id == client_id,
+        Membership.client_id.in_(clients),
         Membership.promo_code_id == row.id,
         Membership.end_reason != "NEVER_PAID",
     )

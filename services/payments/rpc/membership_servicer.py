@@ -22,7 +22,12 @@ from services.payments import (
     plan_changes,
 )
 from services.payments.rpc.encoding import encode_session
-from services.payments.rpc.membership_encoding import encode_membership, encode_plan_change, encode_unused
+from services.payments.rpc.membership_encoding import (
+    encode_membership,
+    encode_memberships,
+    encode_plan_change,
+    encode_unused,
+)
 from services.payments.rpc.names import CARDS, child, only_own, optional
 
 
@@ -63,7 +68,7 @@ class MembershipServicer(MembershipServiceServicer):
         async with self._database.read() as tx:
             rows = await memberships.list_latest(tx, page, account=only_own(), client_id=client_id, state=state)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
-            found = [await encode_membership(tx, row) for row in shown]
+            found = await encode_memberships(tx, shown)
         return pb.ListMembershipsResponse(memberships=found, next_page_token=token)
 
     async def SetMembershipCard(self, request: pb.SetMembershipCardRequest, context: Any) -> Membership:

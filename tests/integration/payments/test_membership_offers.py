@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 from grpc import StatusCode
+from sqlalchemy import text
 
 from powerhouse.payments.v1 import catalogue_service_pb2
 from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.payments.v1.purchase_service_pb2 import Purchase
 from tests.integration.booking.house import refused
-from tests.integration.payments.club import active, join, joined, plan
+from tests.integration.payments.club import Member, active, join, joined, plan
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_membership_changes import cancel, change, middle, preview, refund, refund_preview
 
@@ -120,3 +121,34 @@ async def test_one_that_was_paid_and_ended_before_we_heard_has_used_its_code(sho
     assert (over.state, over.end_reason) == (Membership.ENDED, Membership.CANCELLED)
     assert await member.counts() == (1, 1)
     assert (await redemptions(shop), await shop.violations()) == (1, {})
+
+
+async def test_an_intro_offer_is_a_plan_or_a_pack_once(shop: Shop) -> None:
+    client, intro = await shop.add_client(), await plan(shop, 3000, intro_offer=True)
+    pack = await shop.sell(1000, intro_offer=True)
+    async with shop.payments.resources.database.transaction(shop.tenant) as tx:
+        # Until each is about to be written, or waits for one that is.
+        await tx.session.execute(text("LOCK TABLE memberships, purchases IN SHARE MODE"))
+        calls = [join(shop, client, intro, 3000), shop.buy(client, pack, 1000)]
+        bought = asyncio.gather(*calls, return_exceptions=True)
+        await shop.wait_until_held_up(2)
+    made = await bought
+    assert sum(isinstance(each, Membership | Purchase) for each in made) == 1
+    for call in (shop.quote(client, intro), join(shop, client, intro, 3000), shop.buy(client, pack, 1000)):
+        await refused(call, StatusCode.FAILED_PRECONDITION, "INTRO_OFFER_USED")
+
+
+async def test_a_plan_for_new_clients_is_for_nobody_else(shop: Shop) -> None:
+    intro, client = await plan(shop, 3000, intro_offer=True), await shop.add_client()
+    never_paid = await joined(shop, intro, 3000, client=client)
+    await cancel(never_paid)
+    member = Member(shop, client, intro, await join(shop, client, intro, 3000), never_paid.clock, never_paid.customer)
+    await member.pay()
+    await member.listen()
+    assert [each.quote.total_minor for each in await member.purchases()] == [3000]
+    await cancel(member, now=True)
+    await refused(join(shop, client, intro, 3000), StatusCode.FAILED_PRECONDITION, "INTRO_OFFER_USED")
+    regular = await active(shop)
+    await refused(join(shop, regular.client, intro, 3000), StatusCode.FAILED_PRECONDITION, "INTRO_OFFER_USED")
+    # Nor by a change of the plan.
+    await refused(preview(regular, intro), StatusCode.FAILED_PRECONDITION, "INTRO_OFFER_USED")
