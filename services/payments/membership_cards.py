@@ -57,6 +57,22 @@ async def replaced(work: Resources, tenant: UUID, customer: str, card: str, old:
             await _use(work, membership, card)
 
 
+async def saved(work: Resources, tenant: UUID, customer: str) -> None:
+    """A card was saved: what waited for one instead of a payment begins. Safe to run again. Raises ProviderError."""
+    async with work.database.transaction(tenant) as tx:
+        payer = select(Customer.client_id).where(Customer.tenant_id == tenant, Customer.external_id == customer)
+        query = select(Membership).where(
+            Membership.tenant_id == tenant,
+            Membership.payer_id.in_(payer),
+            Membership.state == "PENDING",
+            Membership.first_total_minor == 0,
+            Membership.external_id.is_not(None),
+        )
+        waiting = (await tx.session.scalars(query)).all()
+    for membership in waiting:
+        await membership_payments.take_over(work, tenant, membership.external_account, subscription_of(membership))
+
+
 async def _use(work: Resources, membership: Membership, card: str) -> Refused | None:
     """Pays what is due too; says how that was declined."""
     gateway, declined = memberships_of(work.settings), None

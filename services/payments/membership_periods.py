@@ -83,7 +83,10 @@ async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purcha
     )
     tx.session.add(purchase)
     await tx.session.flush()
-    tx.session.add(_payment(tx, membership, invoice, purchase))
+    if quote.total or not invoice.first:
+        tx.session.add(_payment(tx, membership, invoice, purchase))
+    else:
+        await purchases.paid(tx, purchase)
     newest = await _newest_start(tx, membership)
     period = MembershipPeriod(
         tenant_id=tx.tenant,

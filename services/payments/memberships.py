@@ -130,7 +130,8 @@ async def describe(
     if told.status not in _RUNNING:
         await end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
     else:
-        membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
+        if membership.state != "PENDING" or not told.wants_card:
+            membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
         if due is not None:
             membership.due_invoice, membership.due_minor = due.external_id, due.total_minor
             membership.next_attempt_time = due.next_attempt_time

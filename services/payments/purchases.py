@@ -60,8 +60,8 @@ async def offer(
 ) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, PROMO_CODE_TAKES_ALL,
-    GIFT_CARD_NOT_FOR_THIS, as `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS, as
+    `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -73,8 +73,6 @@ async def offer(
     quote, gift, renewal_minor = await quote_of(tx, terms, promo, place), None, 0
     if option.kind == kinds.MEMBERSHIP:
         renewal_minor = (await quote_of(tx, terms)).total
-        if not quote.total:
-            raise FailedPrecondition("the first payment names the card", reason="PROMO_CODE_TAKES_ALL")
     if gift_card_id is not None and quote.total:
         if option.kind == kinds.GIFT_CARD:
             raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")

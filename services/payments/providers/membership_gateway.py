@@ -30,6 +30,21 @@ class Subscription:
     latest_invoice: str
     # What pays it; empty for the customer's default.
     card: str
+    # Of one that began for nothing: by what its card is to be saved still; empty when none is wanted.
+    setup: str
+
+    @property
+    def wants_card(self) -> bool:
+        """Nobody would pay what follows."""
+        return bool(self.setup) and not self.card
+
+
+@dataclass(frozen=True)
+class FirstCard:
+    """The card that is saved instead of a first payment; empty until it is."""
+
+    client_secret: str
+    card: str
 
 
 @dataclass(frozen=True)
@@ -75,10 +90,15 @@ class MembershipGateway(Protocol):
     async def subscribe(
         self, account: str, key: str, *, customer: str, price: str, coupon: str, reference: str
     ) -> Subscription:
-        """Begins when its first invoice is paid in the browser; that card pays what follows. '' is without a coupon."""
+        """Begins when its first invoice is paid in the browser; that card pays what follows. '' is without a coupon.
+
+        When the coupon takes all, it has begun and wants a card.
+        """
         ...
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription: ...
+
+    async def get_first_card(self, account: str, setup: str) -> FirstCard: ...
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice: ...
 

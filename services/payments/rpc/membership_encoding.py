@@ -61,7 +61,7 @@ def _encode(
         etag=row.etag,
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
-        first_total_minor=row.first_total_minor or 0,
+        first_total_minor=row.first_total_minor,
     )
     if row.state == "PAST_DUE":
         attempts = [_encode_attempt(each) for each in tries]

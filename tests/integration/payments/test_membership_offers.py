@@ -72,12 +72,47 @@ async def test_a_refund_gives_back_a_share_of_what_was_paid(shop: Shop) -> None:
     assert (await redemptions(shop), await shop.violations()) == (1, {})
 
 
-async def test_a_code_that_takes_all_off_is_refused(shop: Shop) -> None:
-    client, option = await shop.add_client(), await plan(shop)
+@pytest.mark.parametrize("webhooks_come", [True, False])
+async def test_a_free_interval_begins_with_a_card_for_what_follows(shop: Shop, webhooks_come: bool) -> None:
     await shop.promo("FREE", off_minor=8000)
-    for call in (shop.quote(client, option, "free"), join(shop, client, option, 0, "free")):
-        await refused(call, StatusCode.FAILED_PRECONDITION, "PROMO_CODE_TAKES_ALL")
-    assert await redemptions(shop) == 0
+    member = await joined(shop, await plan(shop), 0, code="FREE")
+    session = await member.start()
+    await member.listen()
+    waiting = await member.get()
+    assert (waiting.state, waiting.first_total_minor, await member.purchases()) == (Membership.PENDING, 0, [])
+    # Another tab, and a card that its bank refuses.
+    assert (await member.start()).client_secret == session.client_secret
+    assert "error" in await shop.confirm(session, "pm_card_chargeDeclined")
+    assert (await member.get()).state == Membership.PENDING
+    assert (await shop.confirm(session))["status"] == "succeeded"
+    if webhooks_come:
+        await member.listen()
+    else:
+        await refused(member.start(), StatusCode.FAILED_PRECONDITION, "NOTHING_TO_PAY")
+        await shop.work_off()
+    begun = await member.get()
+    assert (begun.state, await member.counts()) == (Membership.ACTIVE, (0, 1))
+    [purchase] = await member.purchases()
+    assert (purchase.state, purchase.quote.discount_minor, purchase.quote.total_minor) == (Purchase.FULFILLED, 8000, 0)
+    assert await shop.transfers() == {}
+    assert (await refund_preview(member)).refund_minor == 0
+    assert (await member.renew()).state == Membership.ACTIVE
+    assert ([each.quote.total_minor for each in await member.purchases()], await member.counts()) == ([8000, 0], (1, 2))
+    assert (await redemptions(shop), await shop.violations()) == (1, {})
+
+
+async def test_a_free_interval_without_a_card_is_given_up(shop: Shop) -> None:
+    await shop.promo("FREE", off_ppm=1_000_000)
+    member = await joined(shop, await plan(shop), 0, code="FREE")
+    session = await member.start()
+    shop.move(hours=24)
+    await shop.work_off()
+    await member.listen()
+    over = await member.get()
+    assert (over.state, over.end_reason) == (Membership.ENDED, Membership.NEVER_PAID)
+    await shop.confirm(session)
+    await member.listen()
+    assert (await member.counts(), await redemptions(shop), await shop.violations()) == ((0, 0), 0, {})
 
 
 async def test_a_limited_code_holds_its_limit_for_memberships_and_purchases(shop: Shop) -> None:

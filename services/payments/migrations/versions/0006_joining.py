@@ -18,7 +18,7 @@ STATEMENTS = (
     """
     ALTER TABLE memberships
         ADD COLUMN promo_code_id uuid,
-        ADD COLUMN first_total_minor bigint CHECK (first_total_minor > 0),
+        ADD COLUMN first_total_minor bigint CHECK (first_total_minor >= 0),
         ADD COLUMN intro_offer boolean NOT NULL DEFAULT false,
         ADD CONSTRAINT fk_memberships_promo_code_id FOREIGN KEY (tenant_id, promo_code_id)
             REFERENCES promo_codes NOT VALID,
