@@ -74,6 +74,7 @@ _WORDS: dict[str, Any] = {
     "Attempt.message": "Payment declined. Please try different card.",
     "CreatePurchaseRequest.booking": "",
     "CreatePurchaseRequest.code": "SUMMER",
+    "CreateMembershipRequest.code": "",
     "QuotePurchaseRequest.booking": "",
     "QuotePurchaseRequest.code": "SUMMER",
     "CreateRefundRequest.reason": "The client moves away",

@@ -57,20 +57,18 @@ async def replaced(work: Resources, tenant: UUID, customer: str, card: str, old:
             await _use(work, membership, card)
 
 
-async def saved(work: Resources, tenant: UUID, customer: str) -> None:
-    """A card was saved: what waited for one instead of a payment begins. Safe to run again. Raises ProviderError."""
+async def saved(work: Resources, tenant: UUID, membership_id: UUID, card: str) -> None:
+    """A card was saved instead of a first payment: the membership begins. Safe to run again. Raises ProviderError."""
     async with work.database.transaction(tenant) as tx:
-        payer = select(Customer.client_id).where(Customer.tenant_id == tenant, Customer.external_id == customer)
-        query = select(Membership).where(
-            Membership.tenant_id == tenant,
-            Membership.payer_id.in_(payer),
-            Membership.state == "PENDING",
-            Membership.first_total_minor == 0,
-            Membership.external_id.is_not(None),
-        )
-        waiting = (await tx.session.scalars(query)).all()
-    for membership in waiting:
-        await membership_payments.take_over(work, tenant, membership.external_account, subscription_of(membership))
+        membership = await memberships.get(tx, membership_id, None)
+    if membership.state != "PENDING" or membership.external_id is None:
+        return
+    try:
+        await memberships_of(work.settings).set_card(membership.external_account, membership.external_id, card)
+    except Refused:
+        # It has ended, or the card is gone again already.
+        return
+    await membership_payments.take_over(work, tenant, membership.external_account, membership.external_id)
 
 
 async def _use(work: Resources, membership: Membership, card: str) -> Refused | None:

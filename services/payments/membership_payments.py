@@ -14,7 +14,6 @@ from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import Membership, MembershipPrice
 from services.payments.payments import KEY_LIFETIME
 from services.payments.providers.card_gateway import ProviderError
-from services.payments.providers.membership_gateway import MembershipGateway, Subscription
 
 
 async def start(resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None) -> str:
@@ -39,9 +38,12 @@ async def start(resources: Resources, tenant: UUID, membership_id: UUID, account
         gateway, account_id = memberships_of(resources.settings), membership.external_account
         if membership.due_invoice is not None:
             return (await gateway.get_invoice(account_id, membership.due_invoice)).client_secret
-        told = await gateway.get_subscription(account_id, subscription_id)
-        if membership.state == "PENDING" and told.wants_card:
-            return (await gateway.get_first_card(account_id, told.setup)).client_secret
+        if membership.state == "PENDING":
+            # Its first interval is free.
+            customer = await cards.customer_of(resources, tenant, membership.payer_id)
+            return await gateway.create_setup(
+                account_id, str(new_id()), customer=customer.external_id, reference=str(membership_id)
+            )
     except ProviderError as error:
         raise cards.refusal(error) from error
     raise FailedPrecondition("nothing is due", reason="NOTHING_TO_PAY")
@@ -53,7 +55,7 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     One that has ended is not collected any more. Raises ProviderError, payments.Mismatch.
     """
     gateway, read_time = memberships_of(work.settings), real_now()
-    told = await _with_card(gateway, account, await gateway.get_subscription(account, subscription_id))
+    told = await gateway.get_subscription(account, subscription_id)
     async with work.database.transaction(tenant) as tx:
         if await memberships.find(tx, account, told) is None:
             return False
@@ -72,9 +74,7 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
         last_try = intents.get(due.external_id) if due else None
         # First, since one that was paid does not end as never paid.
         for invoice in invoices.values():
-            # What is free is given to who has a card for what follows.
-            free = not invoice.total_minor and (told.wants_card or told.status != "active")
-            if invoice.status == "paid" and not free:
+            if invoice.status == "paid" and (invoice.total_minor or memberships.gives_free(membership, told)):
                 await membership_periods.pay(tx, membership, invoice, intents.get(invoice.external_id))
         await memberships.describe(tx, membership, told, due, last_try.charge if last_try else None, read_time)
     if membership.state == "ENDED":
@@ -164,14 +164,6 @@ async def _subscribe(resources: Resources, membership: Membership) -> str:
     )
     crashpoint("payments_after_subscription")
     return begun.external_id
-
-
-async def _with_card(gateway: MembershipGateway, account: str, told: Subscription) -> Subscription:
-    """What a subscription is once the card that it wants, if that was saved, pays what follows."""
-    if not told.wants_card:
-        return told
-    first = await gateway.get_first_card(account, told.setup)
-    return await gateway.set_card(account, told.external_id, first.card) if first.card else told
 
 
 async def _coupon_of(resources: Resources, membership: Membership) -> str:

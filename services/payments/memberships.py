@@ -130,7 +130,7 @@ async def describe(
     if told.status not in _RUNNING:
         await end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
     else:
-        if membership.state != "PENDING" or not told.wants_card:
+        if not waits_for_card(membership, told):
             membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
         if due is not None:
             membership.due_invoice, membership.due_minor = due.external_id, due.total_minor
@@ -140,6 +140,16 @@ async def describe(
     another = due is not None and due.attempts and await _note_attempt(tx, membership, due, declined)
     if another or _told(membership) != before:
         await changed(tx, membership)
+
+
+def waits_for_card(membership: Membership, told: Subscription) -> bool:
+    """Its first interval is free, and begins once a card pays what follows."""
+    return membership.state == "PENDING" and membership.first_total_minor == 0 and not told.card
+
+
+def gives_free(membership: Membership, told: Subscription) -> bool:
+    """Whether an interval that costs nothing is given: nobody paid for it, so it goes with a membership that ended."""
+    return told.status in _RUNNING and not waits_for_card(membership, told)
 
 
 async def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:

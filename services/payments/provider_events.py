@@ -201,7 +201,8 @@ async def _save_card(resources: Resources, event: _Event) -> bool:
     customer, card, old = gateway_of(resources.settings).card_of(event.payload)
     if old:
         await membership_cards.replaced(resources, event.studio, customer, card, old)
-    await membership_cards.saved(resources, event.studio, customer)
+    if membership := memberships_of(resources.settings).setup_in(event.payload):
+        await membership_cards.saved(resources, event.studio, UUID(membership), card)
     return await cards.saved(resources, event.studio, event.external_account, customer, card, old)
 
 

@@ -1060,6 +1060,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_membership_offers.py::test_what_is_never_paid_gives_the_code_back_once",
     ),
     Mutant(
+        "a free interval wants a card for what follows",
+        "services/payments/memberships.py",
+        'return membership.state == "PENDING" and membership.first_total_minor == 0 and not told.card',
+        "return False",
+        f"{PAYMENTS}/test_membership_offers.py::test_a_free_interval_without_a_card_is_given_up",
+    ),
+    Mutant(
         "a cheaper interval is not prorated",
         "services/payments/plan_changes.py",
         "and not cheaper",

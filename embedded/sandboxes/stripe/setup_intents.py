@@ -1,6 +1,6 @@
 """SetupIntents: a method saved for later, without a payment."""
 
-from embedded.sandboxes.stripe.api import TIMERS, listed, on
+from embedded.sandboxes.stripe.api import listed, on
 from embedded.sandboxes.stripe.attempts import NOT_AUTHENTICATED
 from embedded.sandboxes.stripe.intents import OPEN, choose, known, method_types
 from embedded.sandboxes.stripe.merchant import Merchant, new_id, public
@@ -41,7 +41,6 @@ def create(merchant: Merchant, params: Params) -> Object:
         "single_use_mandate": None,
         "status": "requires_payment_method",
         "usage": params.choice("usage", ("off_session", "on_session"), "off_session"),
-        "_subscription": None,
     }
     choose(merchant, body, params)
     confirm_now = params.flag("confirm")
@@ -159,8 +158,6 @@ def _saved(merchant: Merchant, body: Object, method: Object) -> Object:
     body["status"] = "succeeded"
     merchant.save(body)
     merchant.emit("setup_intent.succeeded", body)
-    if subscription := body["_subscription"]:
-        TIMERS["subscription.set_up"](merchant, subscription)
     return body
 
 

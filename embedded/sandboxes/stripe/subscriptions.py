@@ -10,7 +10,6 @@ from embedded.sandboxes.stripe.invoices import collect, default_method, finalise
 from embedded.sandboxes.stripe.items import changed_items, made_item, priced, proration_lines, regular_lines
 from embedded.sandboxes.stripe.merchant import Merchant
 from embedded.sandboxes.stripe.renewals import begins_period, end_trial_later, interval_of, set_period
-from embedded.sandboxes.stripe.setup_intents import create as create_setup
 from embedded.sandboxes.stripe.subscription_bodies import discounts_of, made
 from embedded.sandboxes.stripe.wire import Declined, Object, Params, Refusal
 
@@ -60,11 +59,6 @@ def create(merchant: Merchant, params: Params) -> Object:
         if behavior == "error_if_incomplete":
             _insist(merchant, invoice, declined)
     body = merchant.need("subscription", body["id"])
-    if not needs_money and behavior == "default_incomplete" and default_method(merchant, invoice) is None:
-        intent = create_setup(merchant, Params({"customer": customer["id"], "payment_method_types": ["card"]}))
-        merchant.save(intent | {"_subscription": body["id"]})
-        body["pending_setup_intent"] = intent["id"]
-        merchant.save(body)
     if body["status"] == "incomplete":
         merchant.after(INCOMPLETE_FOR, "subscription.expire", body["id"])
     begins_period(merchant, body)
@@ -173,20 +167,6 @@ def paid(merchant: Merchant, identity: str) -> None:
     merchant.save(body)
     if body["status"] != before:
         merchant.emit("customer.subscription.updated", body, {"status": before})
-
-
-@timer("subscription.set_up")
-def set_up(merchant: Merchant, identity: str) -> None:
-    """A method was saved for what follows an interval that cost nothing."""
-    body = merchant.need("subscription", identity)
-    intent = merchant.need("setup_intent", body["pending_setup_intent"])
-    before = {name: body[name] for name in ("pending_setup_intent", "default_payment_method")}
-    body["pending_setup_intent"] = None
-    if body["payment_settings"]["save_default_payment_method"] == "on_subscription":
-        body["default_payment_method"] = intent["payment_method"]
-    merchant.save(body)
-    if body["status"] in RUNNING:
-        merchant.emit("customer.subscription.updated", body, before)
 
 
 @timer("subscription.unpaid")

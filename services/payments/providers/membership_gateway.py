@@ -30,21 +30,6 @@ class Subscription:
     latest_invoice: str
     # What pays it; empty for the customer's default.
     card: str
-    # Of one that began for nothing: by what its card is to be saved still; empty when none is wanted.
-    setup: str
-
-    @property
-    def wants_card(self) -> bool:
-        """Nobody would pay what follows."""
-        return bool(self.setup) and not self.card
-
-
-@dataclass(frozen=True)
-class FirstCard:
-    """The card that is saved instead of a first payment; empty until it is."""
-
-    client_secret: str
-    card: str
 
 
 @dataclass(frozen=True)
@@ -92,13 +77,15 @@ class MembershipGateway(Protocol):
     ) -> Subscription:
         """Begins when its first invoice is paid in the browser; that card pays what follows. '' is without a coupon.
 
-        When the coupon takes all, it has begun and wants a card.
+        When the coupon takes all, it has begun, without a card.
         """
         ...
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription: ...
 
-    async def get_first_card(self, account: str, setup: str) -> FirstCard: ...
+    async def create_setup(self, account: str, key: str, *, customer: str, reference: str) -> str:
+        """With what a browser saves a card instead of a first payment; `setup_in` then says for what."""
+        ...
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice: ...
 
@@ -140,6 +127,10 @@ class MembershipGateway(Protocol):
         self, account: str, key: str, subscription: Subscription, price: str, at: datetime | None
     ) -> Subscription:
         """Another price: from `at` on, the rest of the period is paid now or nothing changes; else from the next on."""
+        ...
+
+    def setup_in(self, payload: dict[str, Any]) -> str:
+        """What we called the membership for which a card was saved; empty for none."""
         ...
 
     def subscription_in(self, kind: str, payload: dict[str, Any]) -> tuple[str, str]:

@@ -7,7 +7,7 @@ import stripe
 
 from services.payments.providers.card_gateway import Refused
 from services.payments.providers.currencies import from_provider, to_provider
-from services.payments.providers.membership_gateway import FirstCard, Invoice, Subscription
+from services.payments.providers.membership_gateway import Invoice, Subscription
 from services.payments.providers.stripe_gateway import REFERENCE, ask, id_of, options_of, time_of
 
 # Of what happens to an invoice only this changes anything here.
@@ -68,10 +68,14 @@ class StripeMemberships:
     async def get_subscription(self, account: str, subscription: str) -> Subscription:
         return _subscription(await ask(self._v1.subscriptions.retrieve_async(subscription, {}, options_of(account))))
 
-    async def get_first_card(self, account: str, setup: str) -> FirstCard:
-        found: Any = await ask(self._v1.setup_intents.retrieve_async(setup, {}, options_of(account)))
-        card = id_of(found.payment_method) if found.status == "succeeded" else ""
-        return FirstCard(found.client_secret, card)
+    async def create_setup(self, account: str, key: str, *, customer: str, reference: str) -> str:
+        wanted: Any = {
+            "customer": customer,
+            "usage": "off_session",
+            "payment_method_types": ["card"],
+            "metadata": {REFERENCE: reference},
+        }
+        return (await ask(self._v1.setup_intents.create_async(wanted, options_of(account, key)))).client_secret or ""
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice:
         found: Any = await ask(self._v1.invoices.retrieve_async(invoice, _INVOICE, options_of(account)))
@@ -145,6 +149,9 @@ class StripeMemberships:
             }
         return await self._update(account, subscription.external_id, wanted, key)
 
+    def setup_in(self, payload: dict[str, Any]) -> str:
+        return str((payload.get("metadata") or {}).get(REFERENCE, ""))
+
     def subscription_in(self, kind: str, payload: dict[str, Any]) -> tuple[str, str]:
         if kind.startswith("customer.subscription."):
             return str(payload["id"]), ""
@@ -174,7 +181,6 @@ def _subscription(found: stripe.Subscription) -> Subscription:
         resume_time=time_of(pause["resumes_at"]) if pause.get("resumes_at") else None,
         latest_invoice=id_of(told.get("latest_invoice")),
         card=id_of(told.get("default_payment_method")),
-        setup=id_of(told.get("pending_setup_intent")),
     )
 
 
