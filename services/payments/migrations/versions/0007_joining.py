@@ -7,7 +7,7 @@ from alembic import op
 from services.chassis.db.migrations import guard, install_function
 from services.chassis.db.urls import role_name
 
-revision = "0006"
+revision = "0007"
 down_revision = "0004"
 
 APP_ROLE = role_name("payments", "app")
