@@ -226,11 +226,11 @@ async def list_latest(
 
 async def attempts(tx: UnitOfWork, rows: Collection[Membership]) -> Sequence[MembershipAttempt]:
     """Declined tries to collect what is due of these, oldest first."""
-    tried = (MembershipAttempt.membership_id, MembershipAttempt.external_id)
-    query = select(MembershipAttempt).where(
-        MembershipAttempt.tenant_id == tx.tenant,
-        tuple_(*tried).in_([(each.id, each.due_invoice) for each in rows if each.due_invoice]),
-    )
+    due = [(each.id, each.due_invoice) for each in rows if each.due_invoice]
+    if not due:
+        return []
+    tried = tuple_(MembershipAttempt.membership_id, MembershipAttempt.external_id)
+    query = select(MembershipAttempt).where(MembershipAttempt.tenant_id == tx.tenant, tried.in_(due))
     return (await tx.session.scalars(query.order_by(MembershipAttempt.number))).all()
 
 

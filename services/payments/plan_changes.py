@@ -13,6 +13,7 @@ from services.chassis.errors import FailedPrecondition, check_etag
 from services.chassis.resources import Resources
 from services.payments import (
     catalogue,
+    client_merges,
     kinds,
     membership_payments,
     membership_periods,
@@ -126,7 +127,8 @@ async def _offered(
 async def _compare(tx: UnitOfWork, membership: Membership, option_id: UUID, terms: Terms) -> _Offered:
     if (option_id, terms.version) == (membership.next_pricing_option_id, membership.next_terms_version):
         raise FailedPrecondition("it has this plan", reason="ALREADY_ON_PLAN")
-    await memberships.require_not_member(tx, membership.client_id, option_id, beside=membership.id)
+    clients = await client_merges.current(tx, [membership.client_id])
+    await memberships.require_not_member(tx, clients[membership.client_id], option_id, beside=membership.id)
     old = await catalogue.terms_of(tx, membership.pricing_option_id, membership.terms_version)
     if (old.interval, old.interval_count) != (terms.interval, terms.interval_count):
         raise FailedPrecondition("it is paid for another interval", reason="INTERVAL_DIFFERS")

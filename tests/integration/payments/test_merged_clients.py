@@ -19,6 +19,7 @@ from services.payments.consumers import consumers
 from tests.integration.booking.house import envelope, key, refused
 from tests.integration.payments.club import Member, active, join, joined, plan
 from tests.integration.payments.house import Shop
+from tests.integration.payments.test_membership_changes import preview
 
 
 async def merge(shop: Shop, survivor: str, duplicate: str) -> str:
@@ -65,6 +66,7 @@ async def test_memberships_and_purchases_follow_and_go_back(shop: Shop) -> None:
     assert await members(shop, mine.client) == {mine.name: mine.client, theirs.name: mine.client}
     assert (await theirs.get()).client == mine.client
     await refused(join(shop, mine.client, theirs.plan, 8000), StatusCode.FAILED_PRECONDITION, "ALREADY_MEMBER")
+    await refused(preview(theirs, mine.plan), StatusCode.FAILED_PRECONDITION, "ALREADY_MEMBER")
     listed = await shop.staff.ListPurchases(ListPurchasesRequest(parent=shop.name, client=mine.client))
     assert len(listed.purchases) == 3
     assert bought.name in [each.name for each in listed.purchases]
