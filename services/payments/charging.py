@@ -11,7 +11,6 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition
 from services.chassis.resources import Resources
 from services.payments import buyers, cards, fees, kinds, payments, purchases
-from services.payments.gateways import gateway_of
 from services.payments.models import Purchase
 from services.payments.providers.card_gateway import Refused
 
@@ -26,15 +25,14 @@ async def charge(work: Resources, tenant: UUID, purchase_id: UUID, step: int) ->
         if not await fees.is_due(tx, purchase):
             return
     buyer = await buyers.find(work.stubs, tenant, purchase.client_id, None, even_archived=True)
-    customer, declined = await cards.find_customer(work, tenant, buyer.payer_id), False
-    if customer is not None:
-        try:
-            card = await gateway_of(work.settings).default_card(customer.external_account, customer.external_id)
-            if card:
-                declined = not await payments.charge(work, tenant, purchase_id, customer, card)
-        except (FailedPrecondition, Refused):
-            # The provider refuses this fee or its customer; the next step asks again.
-            pass
+    declined = False
+    try:
+        default = await cards.default_of(work, tenant, buyer.payer_id)
+        if default is not None:
+            declined = not await payments.charge(work, tenant, purchase_id, *default)
+    except (FailedPrecondition, Refused):
+        # The provider refuses this fee or its customer; the next step asks again.
+        pass
     async with work.database.transaction(tenant) as tx:
         purchase = await purchases.lock(tx, purchase_id)
         if not await fees.is_due(tx, purchase):

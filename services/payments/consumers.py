@@ -5,12 +5,28 @@ from uuid import UUID
 
 from powerhouse.booking.v1 import booking_pb2
 from powerhouse.booking.v1.booking_pb2 import Booking
-from powerhouse.booking.v1.events_pb2 import BookingChanged, ClientErased, ClientPackageChanged, FeeChanged
+from powerhouse.booking.v1.events_pb2 import (
+    BookingChanged,
+    ClientErased,
+    ClientMergeChanged,
+    ClientPackageChanged,
+    FeeChanged,
+)
 from powerhouse.scheduling.v1.events_pb2 import StudioChanged
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.messaging.consumers import Consumers, Event
-from services.payments import cards, earnings, fees, gift_card_letters, letterheads, membership_refunds, places, refunds
-from services.payments.models import Fee
+from services.payments import (
+    cards,
+    client_merges,
+    earnings,
+    fees,
+    gift_card_letters,
+    letterheads,
+    membership_refunds,
+    places,
+    refunds,
+)
+from services.payments.models import ClientMerge, Fee
 
 consumers = Consumers()
 
@@ -59,6 +75,21 @@ async def forget(tx: UnitOfWork, event: Event[ClientErased]) -> None:
     await gift_card_letters.forget_client(tx, client_id)
     args = {"client": event.payload.client_id}
     await tx.enqueue(cards.FORGET_JOB, event.payload.client_id, args=args)
+
+
+@consumers.on(ClientMergeChanged)
+async def follow_merge(tx: UnitOfWork, event: Event[ClientMergeChanged]) -> None:
+    """Two clients are one person, or are not after all: what the one bought is the other's too."""
+    told = event.payload
+    merge = ClientMerge(
+        tenant_id=tx.tenant,
+        id=UUID(told.client_merge_id),
+        survivor_id=UUID(told.survivor_id),
+        duplicate_id=UUID(told.duplicate_id),
+        undone=told.undone,
+        version=event.version,
+    )
+    await client_merges.tell(tx, merge)
 
 
 @consumers.on(StudioChanged)

@@ -66,11 +66,13 @@ INVARIANTS = {
             WHERE r.tenant_id = c.tenant_id) r ON true
         WHERE c.tenant_id = :tenant AND (c.last_number <> r.count OR c.last_number <> r.highest)
     """,
-    # A promo code counts the purchases that use it.
+    # A promo code counts the purchases and memberships that use it.
     "promo_codes": """
         SELECT FROM promo_codes c WHERE c.tenant_id = :tenant AND c.redemptions <> (
             SELECT count(*) FROM purchases p
             WHERE p.tenant_id = c.tenant_id AND p.promo_code_id = c.id AND p.state <> 'CANCELLED')
+            + (SELECT count(*) FROM memberships m
+            WHERE m.tenant_id = c.tenant_id AND m.promo_code_id = c.id AND m.end_reason <> 'NEVER_PAID')
     """,
 }
 

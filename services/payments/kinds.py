@@ -29,7 +29,9 @@ class Kind:
 KINDS = {
     CLASS_PACK: Kind(("credits",), ("valid_days", "starts_on_first_use", "class_type_ids", "intro_offer")),
     DROP_IN: Kind(may_have=("class_type_ids", "intro_offer")),
-    MEMBERSHIP: Kind(("price_minor", "interval", "interval_count"), ("credits", "unlimited", "class_type_ids")),
+    MEMBERSHIP: Kind(
+        ("price_minor", "interval", "interval_count"), ("credits", "unlimited", "class_type_ids", "intro_offer")
+    ),
     # Taxed is what it pays for.
     GIFT_CARD: Kind(("price_minor",), ("valid_days",), untaxed=True),
     FEE: Kind(for_staff_only=True),

@@ -6,7 +6,7 @@ from sqlalchemy import select
 
 from services.chassis.errors import FailedPrecondition, NotFound
 from services.chassis.resources import Resources
-from services.payments import cards, membership_payments, memberships
+from services.payments import cards, client_merges, membership_payments, memberships
 from services.payments.gateways import memberships_of
 from services.payments.membership_changes import subscription_of
 from services.payments.models import Customer, Membership
@@ -23,7 +23,8 @@ async def change(
     """
     async with resources.database.transaction(tenant) as tx:
         membership = await memberships.get(tx, membership_id, account)
-    if payer_id != membership.payer_id:
+        payers = await client_merges.current(tx, [membership.payer_id])
+    if payer_id != payers[membership.payer_id]:
         raise NotFound("payment_method")
     card = await cards.get(resources, tenant, payer_id, card_id)
     membership_payments.require_running(membership)
@@ -54,6 +55,20 @@ async def replaced(work: Resources, tenant: UUID, customer: str, card: str, old:
         told = await gateway.get_subscription(membership.external_account, subscription_of(membership))
         if told.card == old:
             await _use(work, membership, card)
+
+
+async def saved(work: Resources, tenant: UUID, membership_id: UUID, card: str) -> None:
+    """A card was saved instead of a first payment: the membership begins. Safe to run again. Raises ProviderError."""
+    async with work.database.transaction(tenant) as tx:
+        membership = await memberships.get(tx, membership_id, None)
+    if membership.state != "PENDING" or membership.external_id is None:
+        return
+    try:
+        await memberships_of(work.settings).set_card(membership.external_account, membership.external_id, card)
+    except Refused:
+        # It has ended, or the card is gone again already.
+        return
+    await membership_payments.take_over(work, tenant, membership.external_account, membership.external_id)
 
 
 async def _use(work: Resources, membership: Membership, card: str) -> Refused | None:

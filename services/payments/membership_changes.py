@@ -7,10 +7,10 @@ from uuid import UUID
 
 from services.chassis.errors import FailedPrecondition, InvalidArgument, check_etag
 from services.chassis.resources import Resources
-from services.payments import membership_payments, memberships, merchants
+from services.payments import cards, membership_payments, memberships
 from services.payments.gateways import memberships_of
 from services.payments.models import Membership
-from services.payments.providers.card_gateway import Away, Refused
+from services.payments.providers.card_gateway import ProviderError
 from services.payments.providers.membership_gateway import Subscription
 
 T = TypeVar("T")
@@ -81,12 +81,8 @@ async def asked(call: Awaitable[T]) -> T:
     """A call of the provider in the name of somebody who waits for it."""
     try:
         return await call
-    except Refused as error:
-        raise FailedPrecondition(
-            "the payment provider refuses this", reason="CHANGE_REFUSED", metadata={"code": error.code}
-        ) from error
-    except Away as error:
-        raise merchants.away(error) from error
+    except ProviderError as error:
+        raise cards.refusal(error, "CHANGE_REFUSED") from error
 
 
 async def _seen(resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, etag: str) -> Membership:

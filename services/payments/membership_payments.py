@@ -7,9 +7,9 @@ from sqlalchemy.dialects.postgresql import insert
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
 from services.chassis.errors import FailedPrecondition, Unavailable
-from services.chassis.ids import new_id
+from services.chassis.ids import derived_id, new_id
 from services.chassis.resources import Resources
-from services.payments import cards, catalogue, membership_periods, memberships, purchases
+from services.payments import cards, catalogue, membership_periods, memberships, promo_codes, purchases
 from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import Membership, MembershipPrice
 from services.payments.payments import KEY_LIFETIME
@@ -17,13 +17,13 @@ from services.payments.providers.card_gateway import ProviderError
 
 
 async def start(resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None) -> str:
-    """With what the browser pays what is due: the first interval, or one that was declined.
+    """With what the browser pays what is due, the first interval or one that was declined, or saves a card instead.
 
     Raises NotFound, FailedPrecondition with MEMBERSHIP_ENDED, NOTHING_TO_PAY or PAYMENT_REFUSED,
     Unavailable/PROVIDER_AWAY.
     """
     async with resources.database.transaction(tenant) as tx:
-        membership = await memberships.lock(tx, membership_id, account)
+        membership = await memberships.get(tx, membership_id, account, lock=True)
         require_running(membership)
         if membership.external_id is None and real_now() - membership.create_key_time > KEY_LIFETIME:
             membership.create_key, membership.create_key_time = new_id(), real_now()
@@ -35,12 +35,18 @@ async def start(resources: Resources, tenant: UUID, membership_id: UUID, account
         if not ours or membership.external_id != subscription_id:
             raise Unavailable("the membership was begun twice; try again", reason="PROVIDER_AWAY", retry_after=1)
         require_running(membership)
-        if membership.due_invoice is None:
-            raise FailedPrecondition("nothing is due", reason="NOTHING_TO_PAY")
-        due = await memberships_of(resources.settings).get_invoice(membership.external_account, membership.due_invoice)
+        gateway, account_id = memberships_of(resources.settings), membership.external_account
+        if membership.due_invoice is not None:
+            return (await gateway.get_invoice(account_id, membership.due_invoice)).client_secret
+        if membership.state == "PENDING":
+            # Its first interval is free.
+            customer = await cards.customer_of(resources, tenant, membership.payer_id)
+            return await gateway.create_setup(
+                account_id, str(new_id()), customer=customer.external_id, reference=str(membership_id)
+            )
     except ProviderError as error:
         raise cards.refusal(error) from error
-    return due.client_secret
+    raise FailedPrecondition("nothing is due", reason="NOTHING_TO_PAY")
 
 
 async def take_over(work: Resources, tenant: UUID, account: str, subscription_id: str, invoice_id: str = "") -> bool:
@@ -60,13 +66,17 @@ async def take_over(work: Resources, tenant: UUID, account: str, subscription_id
     intents = {each.external_id: await gateway_of(work.settings).get_intent(account, each.intent) for each in tried}
     due = next((invoices[each] for each in due_ids[:1] if invoices[each].status == "open"), None)
     async with work.database.transaction(tenant) as tx:
-        membership = await memberships.find(tx, account, told)
-        assert membership is not None
+        seen = await memberships.find(tx, account, told)
+        membership = await memberships.lock(tx, seen) if seen else None
+        if membership is None or membership.external_id not in (None, told.external_id):
+            # It was begun twice, and the other one was first.
+            return False
         last_try = intents.get(due.external_id) if due else None
-        await memberships.describe(tx, membership, told, due, last_try.charge if last_try else None, read_time)
+        # First, since one that was paid does not end as never paid.
         for invoice in invoices.values():
-            if invoice.status == "paid":
+            if invoice.status == "paid" and (invoice.total_minor or memberships.gives_free(membership, told)):
                 await membership_periods.pay(tx, membership, invoice, intents.get(invoice.external_id))
+        await memberships.describe(tx, membership, told, due, last_try.charge if last_try else None, read_time)
     if membership.state == "ENDED":
         for each in due_ids:
             await gateway.void_invoice(account, each)
@@ -100,9 +110,9 @@ async def give_up(work: Resources, tenant: UUID, membership_id: UUID) -> None:
             await take_over(work, tenant, account, subscription_id)
         return
     async with work.database.transaction(tenant) as tx:
-        membership = await memberships.lock(tx, membership_id, None)
+        membership = await memberships.lock(tx, membership)
         if membership.state == "PENDING" and membership.external_id is None:
-            memberships.end(tx, membership, "NEVER_PAID")
+            await memberships.end(tx, membership, "NEVER_PAID")
             await memberships.changed(tx, membership)
 
 
@@ -145,7 +155,36 @@ async def _subscribe(resources: Resources, membership: Membership) -> str:
     customer = await cards.customer_of(resources, tenant, membership.payer_id)
     price = await price_of(resources, tenant, account, membership.pricing_option_id, membership.terms_version)
     begun = await gateway.subscribe(
-        account, str(membership.create_key), customer=customer.external_id, price=price, reference=str(membership.id)
+        account,
+        str(membership.create_key),
+        customer=customer.external_id,
+        price=price,
+        coupon=await _coupon_of(resources, membership),
+        reference=str(membership.id),
     )
     crashpoint("payments_after_subscription")
     return begun.external_id
+
+
+async def _coupon_of(resources: Resources, membership: Membership) -> str:
+    """What the provider calls what a promo code takes off the first interval of a plan; empty for none."""
+    if membership.promo_code_id is None or membership.first_total_minor is None:
+        return ""
+    async with resources.database.transaction(membership.tenant_id) as tx:
+        terms = await catalogue.terms_of(tx, membership.pricing_option_id, membership.terms_version)
+        total = (await purchases.quote_of(tx, terms)).total
+        promo = await promo_codes.get(tx, membership.promo_code_id)
+    if total == membership.first_total_minor:
+        # Less than half a unit.
+        return ""
+    coupon = derived_id(promo.id, f"{membership.pricing_option_id} {membership.terms_version}")
+    # Twice made is no harm: it has one id, and takes off the same.
+    await memberships_of(resources.settings).create_coupon(
+        membership.external_account,
+        str(new_id()),
+        coupon=str(coupon),
+        name=promo.code,
+        amount=total - membership.first_total_minor,
+        currency=terms.currency_code,
+    )
+    return str(coupon)

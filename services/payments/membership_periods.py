@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from services.chassis.clock import real_now
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import derived_id, new_id
-from services.payments import catalogue, kinds, memberships, payments, purchases, quotes
+from services.payments import catalogue, kinds, memberships, payments, promo_codes, purchases, quotes
 from services.payments.models import Membership, MembershipPeriod, Payment, Purchase, Terms
 from services.payments.providers.card_gateway import Intent
 from services.payments.providers.membership_gateway import Invoice
@@ -36,7 +36,7 @@ async def usable_until(tx: UnitOfWork, membership: Membership) -> datetime | Non
     given_back = func.bool_or(Payment.refunding_minor > 0)
     query = (
         select(func.max(MembershipPeriod.end_time), given_back)
-        .join(
+        .outerjoin(
             Payment,
             (Payment.tenant_id == MembershipPeriod.tenant_id) & (Payment.purchase_id == MembershipPeriod.purchase_id),
         )
@@ -50,15 +50,37 @@ async def usable_until(tx: UnitOfWork, membership: Membership) -> datetime | Non
     return None if gone else until
 
 
+async def runs_cheaper(tx: UnitOfWork, membership: Membership) -> bool:
+    """Whether a promo code took something off what is running."""
+    cheaper = (
+        select(Purchase.id)
+        .join(
+            MembershipPeriod,
+            (MembershipPeriod.tenant_id == Purchase.tenant_id) & (MembershipPeriod.purchase_id == Purchase.id),
+        )
+        .where(
+            Purchase.tenant_id == tx.tenant,
+            MembershipPeriod.membership_id == membership.id,
+            MembershipPeriod.end_time > tx.now(),
+            Purchase.discount_minor > 0,
+        )
+    )
+    return await tx.session.scalar(cheaper.limit(1)) is not None
+
+
 async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purchase_id: UUID) -> None:
     plan = await memberships.plan_of(tx, invoice.price)
     if plan is None:
         raise payments.Mismatch(f"{invoice.external_id} is for a price that is none of ours")
     terms = await catalogue.terms_of(tx, *plan)
-    quote = await purchases.quote_of(tx, terms)
+    code = membership.promo_code_id if invoice.first else None
+    quote = await purchases.quote_of(tx, terms, await promo_codes.get(tx, code) if code else None)
     credits = await _credits(tx, invoice, terms, quote)
-    total = invoice.total_minor
-    tax = quotes.tax_in_refund(quote.total, quote.tax, 0, total)
+    if invoice.old_price:
+        # A share of the interval, with as large a share of its tax.
+        total = invoice.total_minor
+        tax = quotes.tax_in_refund(quote.total, quote.tax, 0, total)
+        quote = Quote(total, 0, total - tax, tax)
     purchase = Purchase(
         tenant_id=tx.tenant,
         id=purchase_id,
@@ -68,11 +90,11 @@ async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purcha
         kind=kinds.MEMBERSHIP,
         terms_version=plan[1],
         intro_offer=False,
-        price_minor=total,
-        discount_minor=0,
-        net_minor=total - tax,
-        tax_minor=tax,
-        total_minor=total,
+        price_minor=quote.price,
+        discount_minor=quote.discount,
+        net_minor=quote.net,
+        tax_minor=quote.tax,
+        total_minor=quote.total,
         currency_code=invoice.currency_code,
         state="OPEN",
         create_time=tx.now(),
@@ -80,7 +102,10 @@ async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purcha
     )
     tx.session.add(purchase)
     await tx.session.flush()
-    tx.session.add(_payment(tx, membership, invoice, purchase))
+    if quote.total or not invoice.first:
+        tx.session.add(_payment(tx, membership, invoice, purchase))
+    else:
+        await purchases.paid(tx, purchase)
     newest = await _newest_start(tx, membership)
     period = MembershipPeriod(
         tenant_id=tx.tenant,

@@ -58,7 +58,9 @@ async def preview(tx: UnitOfWork, membership: Membership, left: Mapping[UUID, in
     for period in await _running(tx, membership.id):
         purchase = await purchases.get(tx, period.purchase_id, None)
         payment = await payments.of_purchase(tx, purchase.id)
-        assert payment is not None
+        if payment is None:
+            # It was free.
+            continue
         part, whole = left.get(purchase.id, 0), period.credits
         if period.credits == kinds.UNLIMITED_CREDITS:
             rest, all_of_it = period.end_time - tx.now(), period.end_time - period.start_time

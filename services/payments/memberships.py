@@ -1,9 +1,11 @@
 """Memberships: who has joined which plan, and what the provider says of each. Periods that were paid are purchases.
 
-Whoever changes a membership locks it, then the purchases of its periods.
+Whoever changes a membership locks it, then the purchases of its periods. Who may end one that was not paid yet locks
+its promo code first.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
@@ -17,7 +19,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import kinds, merchants, purchases
+from services.payments import client_merges, kinds, merchants, promo_codes, purchases
 from services.payments.buyers import Buyer
 from services.payments.models import Membership, MembershipAttempt, MembershipPrice
 from services.payments.providers.card_gateway import Charge
@@ -37,13 +39,13 @@ _RUNNING = {
 _ALREADY_MEMBER = FailedPrecondition("the client has this membership already", reason="ALREADY_MEMBER")
 
 
-async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int) -> Membership:
+async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, code: str, total_minor: int) -> Membership:
     """Joins; paid and begun at the provider is it later.
 
     Raises as `purchases.offer`, and FailedPrecondition with NOT_A_MEMBERSHIP, PRICE_CHANGED, MERCHANT_NOT_ACTIVE,
     ALREADY_MEMBER.
     """
-    sold = await purchases.offer(tx, buyer, option_id, "", None)
+    sold = await purchases.offer(tx, buyer, option_id, code, None, lock=True)
     if sold.option.kind != kinds.MEMBERSHIP:
         raise FailedPrecondition("it is bought, not joined", reason="NOT_A_MEMBERSHIP")
     purchases.require_price(sold, total_minor)
@@ -60,6 +62,9 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
         terms_version=sold.terms.version,
         next_pricing_option_id=option_id,
         next_terms_version=sold.terms.version,
+        promo_code_id=sold.promo_code.id if sold.promo_code else None,
+        first_total_minor=sold.quote.total if sold.promo_code else None,
+        intro_offer=sold.terms.intro_offer,
         payer_id=buyer.payer_id,
         external_account=account.external_account,
         create_key=new_id(),
@@ -79,6 +84,8 @@ async def create(tx: UnitOfWork, buyer: Buyer, option_id: UUID, total_minor: int
     membership = (await tx.session.scalars(untaken.returning(Membership))).one_or_none()
     if membership is None:
         raise _ALREADY_MEMBER
+    if sold.promo_code:
+        promo_codes.use(tx, sold.promo_code)
     due = tx.now() + purchases.LIFETIME
     await tx.enqueue(GIVE_UP_JOB, str(membership.id), due_at=due, args={"membership": str(membership.id)})
     return membership
@@ -89,7 +96,7 @@ async def require_not_member(tx: UnitOfWork, client_id: UUID, option_id: UUID, *
     plans = (Membership.pricing_option_id, Membership.next_pricing_option_id)
     query = select(Membership.id).where(
         Membership.tenant_id == tx.tenant,
-        Membership.client_id == client_id,
+        Membership.client_id.in_(await client_merges.all_of(tx, client_id)),
         Membership.state != "ENDED",
         Membership.id.is_distinct_from(beside),
         or_(*(each == option_id for each in plans)),
@@ -121,9 +128,10 @@ async def describe(
     if next_plan is not None:
         membership.next_pricing_option_id, membership.next_terms_version = next_plan
     if told.status not in _RUNNING:
-        end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
+        await end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
     else:
-        membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
+        if not waits_for_card(membership, told):
+            membership.state = "PAUSED" if told.paused else _RUNNING[told.status]
         if due is not None:
             membership.due_invoice, membership.due_minor = due.external_id, due.total_minor
             membership.next_attempt_time = due.next_attempt_time
@@ -134,10 +142,23 @@ async def describe(
         await changed(tx, membership, _changes(membership, *was, another=another))
 
 
-def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:
-    """It is over; under its lock."""
-    membership.end_reason = "NEVER_PAID" if membership.state == "PENDING" else reason
+def waits_for_card(membership: Membership, told: Subscription) -> bool:
+    """Its first interval is free, and begins once a card pays what follows."""
+    return membership.state == "PENDING" and membership.first_total_minor == 0 and not told.card
+
+
+def gives_free(membership: Membership, told: Subscription) -> bool:
+    """Whether an interval that costs nothing is given: nobody paid for it, so it goes with a membership that ended."""
+    return told.status in _RUNNING and not waits_for_card(membership, told)
+
+
+async def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:
+    """It is over; under the lock of `lock`, with its promo code while nothing was paid."""
+    never_paid = membership.period_end is None
+    membership.end_reason = "NEVER_PAID" if never_paid else reason
     membership.state, membership.end_time = "ENDED", tx.now()
+    if never_paid and membership.promo_code_id is not None:
+        await promo_codes.give_back(tx, membership.promo_code_id)
 
 
 async def changed(
@@ -151,7 +172,7 @@ async def changed(
         state=membership.state,
         end_reason=membership.end_reason,
         period_end_time=to_timestamp(membership.period_end),
-        declined_attempts=len(await attempts(tx, membership)),
+        declined_attempts=len(await attempts(tx, [membership])),
         next_attempt_time=to_timestamp(membership.next_attempt_time),
         cancel_at_period_end=membership.cancel_at_period_end,
         changes=changes,
@@ -160,34 +181,28 @@ async def changed(
 
 
 async def find(tx: UnitOfWork, external_account: str, told: Subscription) -> Membership | None:
-    """Locked: by the provider's id, or by what we called it when its id did not reach us yet."""
+    """By the provider's id, or by what we called it when its id did not reach us yet."""
+    ours = Membership.external_id == told.external_id
+    with suppress(ValueError):
+        ours |= (Membership.id == UUID(told.reference)) & Membership.external_id.is_(None)
     mine = select(Membership).where(Membership.tenant_id == tx.tenant, Membership.external_account == external_account)
-    mine = mine.with_for_update().execution_options(populate_existing=True)
-    known = (await tx.session.scalars(mine.where(Membership.external_id == told.external_id))).one_or_none()
-    if known is not None:
-        return known
-    try:
-        reference = UUID(told.reference)
-    except ValueError:
-        return None
-    query = mine.where(Membership.id == reference, Membership.external_id.is_(None))
-    return (await tx.session.scalars(query)).one_or_none()
+    return (await tx.session.scalars(mine.where(ours))).one_or_none()
 
 
-async def lock(tx: UnitOfWork, membership_id: UUID, account: UUID | None) -> Membership:
-    """One to be changed; raises as `get`."""
-    await get(tx, membership_id, account)
-    found = await tx.session.get(Membership, (tx.tenant, membership_id), with_for_update=True, populate_existing=True)
-    assert found is not None
-    return found
+async def lock(tx: UnitOfWork, seen: Membership) -> Membership:
+    """One to be changed, and what it would give back if it was never paid."""
+    if seen.promo_code_id is not None and seen.period_end is None:
+        await promo_codes.lock(tx, seen.promo_code_id)
+    return await get(tx, seen.id, None, lock=True)
 
 
-async def get(tx: UnitOfWork, membership_id: UUID, account: UUID | None) -> Membership:
+async def get(tx: UnitOfWork, membership_id: UUID, account: UUID | None, *, lock: bool = False) -> Membership:
     """A membership; with `account` only one that it joined.
 
     Raises PermissionDenied for any other, known or not, when narrowed; else NotFound.
     """
-    membership = await tx.session.get(Membership, (tx.tenant, membership_id), populate_existing=True)
+    key = (tx.tenant, membership_id)
+    membership = await tx.session.get(Membership, key, with_for_update=lock or None, populate_existing=True)
     if account is not None and (membership is None or membership.account_id != account):
         raise PermissionDenied()
     if membership is None:
@@ -203,7 +218,7 @@ async def list_latest(
     if account is not None:
         query = query.where(Membership.account_id == account)
     if client_id is not None:
-        query = query.where(Membership.client_id == client_id)
+        query = query.where(Membership.client_id.in_(await client_merges.all_of(tx, client_id)))
     if state:
         query = query.where(Membership.state == state)
     if page.after:
@@ -212,13 +227,13 @@ async def list_latest(
     return (await tx.session.scalars(query)).all()
 
 
-async def attempts(tx: UnitOfWork, membership: Membership) -> Sequence[MembershipAttempt]:
-    """Declined tries to collect what is due, oldest first."""
-    query = select(MembershipAttempt).where(
-        MembershipAttempt.tenant_id == tx.tenant,
-        MembershipAttempt.membership_id == membership.id,
-        MembershipAttempt.external_id == membership.due_invoice,
-    )
+async def attempts(tx: UnitOfWork, rows: Collection[Membership]) -> Sequence[MembershipAttempt]:
+    """Declined tries to collect what is due of these, oldest first."""
+    due = [(each.id, each.due_invoice) for each in rows if each.due_invoice]
+    if not due:
+        return []
+    tried = tuple_(MembershipAttempt.membership_id, MembershipAttempt.external_id)
+    query = select(MembershipAttempt).where(MembershipAttempt.tenant_id == tx.tenant, tried.in_(due))
     return (await tx.session.scalars(query.order_by(MembershipAttempt.number))).all()
 
 

@@ -225,7 +225,7 @@ async def _prepare(
         client_id = (await purchases.get(tx, payment.purchase_id, None)).client_id
     payer_id = (await buyers.find(resources.stubs, tenant, client_id, account)).payer_id
     card = await cards.get(resources, tenant, payer_id, wish.card_id) if wish.card_id else None
-    customer = await cards.customer_of(resources, tenant, payer_id)
+    customer = card.customer if card else await cards.customer_of(resources, tenant, payer_id)
     try:
         return await gateway_of(resources.settings).prepare_intent(
             payment.external_account,

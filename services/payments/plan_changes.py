@@ -11,7 +11,17 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, check_etag
 from services.chassis.resources import Resources
-from services.payments import catalogue, kinds, membership_payments, memberships, merchants, purchases, quotes
+from services.payments import (
+    catalogue,
+    client_merges,
+    kinds,
+    membership_payments,
+    membership_periods,
+    memberships,
+    merchants,
+    purchases,
+    quotes,
+)
 from services.payments.gateways import memberships_of
 from services.payments.membership_changes import NOT_ACTIVE, asked, subscription_of
 from services.payments.models import Membership, Terms
@@ -52,7 +62,8 @@ async def preview(
     resources: Resources, tenant: UUID, membership_id: UUID, account: UUID | None, option_id: UUID
 ) -> Change:
     """Raises NotFound, FailedPrecondition with MEMBERSHIP_ENDED, NOT_ACTIVE, ARCHIVED, NOT_A_MEMBERSHIP,
-    ALREADY_ON_PLAN, ALREADY_MEMBER, INTERVAL_DIFFERS, CHANGE_PENDING or CHANGE_REFUSED, Unavailable/PROVIDER_AWAY.
+    INTRO_OFFER_USED, ALREADY_ON_PLAN, ALREADY_MEMBER, INTERVAL_DIFFERS, CHANGE_PENDING or CHANGE_REFUSED,
+    Unavailable/PROVIDER_AWAY.
     """
     now = resources.database.clock.now().replace(microsecond=0)
     offered = await _offered(resources, tenant, membership_id, account, option_id)
@@ -108,13 +119,16 @@ async def _offered(
             raise NOT_ACTIVE
         if option.kind != kinds.MEMBERSHIP:
             raise FailedPrecondition("it is no membership plan", reason="NOT_A_MEMBERSHIP")
+        if terms.intro_offer and option_id != membership.pricing_option_id:
+            raise purchases.INTRO_OFFER_USED
         return await _compare(tx, membership, option_id, terms)
 
 
 async def _compare(tx: UnitOfWork, membership: Membership, option_id: UUID, terms: Terms) -> _Offered:
     if (option_id, terms.version) == (membership.next_pricing_option_id, membership.next_terms_version):
         raise FailedPrecondition("it has this plan", reason="ALREADY_ON_PLAN")
-    await memberships.require_not_member(tx, membership.client_id, option_id, beside=membership.id)
+    clients = await client_merges.current(tx, [membership.client_id])
+    await memberships.require_not_member(tx, clients[membership.client_id], option_id, beside=membership.id)
     old = await catalogue.terms_of(tx, membership.pricing_option_id, membership.terms_version)
     if (old.interval, old.interval_count) != (terms.interval, terms.interval_count):
         raise FailedPrecondition("it is paid for another interval", reason="INTERVAL_DIFFERS")
@@ -122,7 +136,9 @@ async def _compare(tx: UnitOfWork, membership: Membership, option_id: UUID, term
     more = terms.credits - old.credits
     dearer = quote.total - (await purchases.quote_of(tx, old)).total
     gives_more = terms.unlimited or (more > 0 and not old.unlimited)
-    at_once = dearer > 0 and gives_more and terms.tax_rate_id == old.tax_rate_id
+    # What is given back of a cheaper interval is less than its share of the price.
+    cheaper = await membership_periods.runs_cheaper(tx, membership)
+    at_once = dearer > 0 and gives_more and terms.tax_rate_id == old.tax_rate_id and not cheaper
     other_next = (membership.next_pricing_option_id, membership.next_terms_version) != (
         membership.pricing_option_id,
         membership.terms_version,

@@ -1,4 +1,6 @@
-"""Promo codes: what they take off, for what, and how often. A purchase holds one use until it is cancelled."""
+"""Promo codes: what they take off, for what, and how often. What is given up unpaid, purchase or membership, gives its
+use back.
+"""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
@@ -11,7 +13,8 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import AlreadyExists, FailedPrecondition, InvalidArgument, NotFound, check_etag
 from services.chassis.ids import new_id
-from services.payments.models import PricingOption, PromoCode, Purchase
+from services.payments import client_merges
+from services.payments.models import Membership, PricingOption, PromoCode, Purchase
 
 
 async def create(
@@ -94,15 +97,9 @@ async def find(tx: UnitOfWork, code: str, client_id: UUID, option_id: UUID, *, l
         raise FailedPrecondition("the code has expired", reason="PROMO_CODE_EXPIRED")
     if row.pricing_option_ids and option_id not in row.pricing_option_ids:
         raise FailedPrecondition("the code is not for this", reason="PROMO_CODE_NOT_FOR_THIS")
-    used = select(func.count()).where(
-        Purchase.tenant_id == tx.tenant,
-        Purchase.client_id == client_id,
-        Purchase.promo_code_id == row.id,
-        Purchase.state != "CANCELLED",
-    )
     if row.max_redemptions and row.redemptions >= row.max_redemptions:
         raise FailedPrecondition("the code is used up", reason="PROMO_CODE_USED_UP")
-    if row.max_per_client and (await tx.session.scalar(used) or 0) >= row.max_per_client:
+    if row.max_per_client and await _uses(tx, row, client_id) >= row.max_per_client:
         raise FailedPrecondition("the client has used the code already", reason="PROMO_CODE_USED_UP")
     return row
 
@@ -114,8 +111,35 @@ def use(tx: UnitOfWork, row: PromoCode) -> None:
 
 
 async def give_back(tx: UnitOfWork, promo_code_id: UUID) -> None:
-    """The use of a purchase that was cancelled."""
-    row = await tx.session.get(PromoCode, (tx.tenant, promo_code_id), with_for_update=True)
-    assert row is not None
+    """The use of what was given up, under the lock of `lock`."""
+    row = await tx.session.get_one(PromoCode, (tx.tenant, promo_code_id))
     row.redemptions -= 1
     row.touch(tx.now())
+
+
+async def lock(tx: UnitOfWork, promo_code_id: UUID) -> None:
+    """For who is about to give a use back, before what gives it back is locked."""
+    await tx.session.get_one(PromoCode, (tx.tenant, promo_code_id), with_for_update=True, populate_existing=True)
+
+
+async def get(tx: UnitOfWork, promo_code_id: UUID) -> PromoCode:
+    """One that is known."""
+    return await tx.session.get_one(PromoCode, (tx.tenant, promo_code_id))
+
+
+async def _uses(tx: UnitOfWork, row: PromoCode, client_id: UUID) -> int:
+    """How often the client has used a code."""
+    clients = await client_merges.all_of(tx, client_id)
+    purchases = select(func.count()).where(
+        Purchase.tenant_id == tx.tenant,
+        Purchase.client_id.in_(clients),
+        Purchase.promo_code_id == row.id,
+        Purchase.state != "CANCELLED",
+    )
+    memberships = select(func.count()).where(
+        Membership.tenant_id == tx.tenant,
+        Membership.client_id.in_(clients),
+        Membership.promo_code_id == row.id,
+        Membership.end_reason != "NEVER_PAID",
+    )
+    return (await tx.session.scalar(purchases) or 0) + (await tx.session.scalar(memberships) or 0)

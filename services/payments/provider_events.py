@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, update
+from sqlalchemy import delete
 
 from services.chassis.clock import real_now
 from services.chassis.crashpoints import crashpoint
@@ -120,8 +120,8 @@ async def apply(resources: Resources, external_account: str, external_id: str) -
     if event is None:
         return False
     if event.type in _INTENT:
-        told = (event.studio, external_account, external_id, _intent_of(resources, event))
-        if await successes.book(resources.database, *told):
+        told = _intent_of(resources, event)
+        if await successes.book(resources.database, event.studio, external_account, told):
             crashpoint("payments_after_apply")
             return True
     async with _alone_of(resources.database):
@@ -154,10 +154,7 @@ async def _apply_alone(resources: Resources, event: _Event) -> bool:
     handle = next((handler for prefix, handler in _HANDLERS.items() if event.type.startswith(prefix)), None)
     if handle is None:
         return False
-    # Ours may run again: it is marked after that.
     ours = await handle(resources, event)
-    async with resources.database.transaction() as tx:
-        await _mark_applied(tx, event)
     crashpoint("payments_after_apply")
     return ours
 
@@ -204,6 +201,8 @@ async def _save_card(resources: Resources, event: _Event) -> bool:
     customer, card, old = gateway_of(resources.settings).card_of(event.payload)
     if old:
         await membership_cards.replaced(resources, event.studio, customer, card, old)
+    if membership := memberships_of(resources.settings).setup_in(event.payload):
+        await membership_cards.saved(resources, event.studio, UUID(membership), card)
     return await cards.saved(resources, event.studio, event.external_account, customer, card, old)
 
 
@@ -246,15 +245,3 @@ def _intent_of(resources: Resources, event: _Event) -> Intent:
 async def forget_old(tx: UnitOfWork) -> None:
     """What came long ago is not needed any more: the provider lists 30 days."""
     await tx.session.execute(delete(ProviderEvent).where(ProviderEvent.receive_time < real_now() - KEPT))
-
-
-async def _mark_applied(tx: UnitOfWork, event: _Event) -> None:
-    await tx.session.execute(
-        update(ProviderEvent)
-        .where(
-            ProviderEvent.provider == PROVIDER,
-            ProviderEvent.external_account == event.external_account,
-            ProviderEvent.external_id == event.external_id,
-        )
-        .values(apply_time=real_now())
-    )

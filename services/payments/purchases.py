@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import select, text, tuple_
 from sqlalchemy.dialects.postgresql import insert
 
 from powerhouse.payments.v1.events_pb2 import PurchasePaid, PurchaseReturned
@@ -17,10 +17,10 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, gift_cards, kinds, merchants, promo_codes, quotes
+from services.payments import catalogue, client_merges, gift_cards, kinds, merchants, promo_codes, quotes
 from services.payments.buyers import Buyer, Place
 from services.payments.gift_cards import Paying
-from services.payments.models import MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
+from services.payments.models import Membership, MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
 from services.payments.quotes import Quote
 
 FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "charge_fee"
@@ -28,6 +28,7 @@ FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "char
 LIFETIME = timedelta(hours=24)
 # A place in one of these states of booking's can be paid: it may be had again after its hold has ended.
 PAYABLE = ("PENDING_PAYMENT", "EXPIRED")
+_LOCK_NEWCOMER = text("SELECT pg_advisory_xact_lock(hashtextextended(:client, 0))")
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,8 @@ class Offer:
     promo_code: PromoCode | None
     quote: Quote
     gift: Paying | None
+    # Of a membership: what each interval after the first costs.
+    renewal_minor: int
 
     @property
     def gift_minor(self) -> int:
@@ -65,16 +68,16 @@ async def offer(
         raise FailedPrecondition("only the studio charges this", reason="FOR_STAFF_ONLY")
     _require_place(tx, option, terms, place)
     if terms.intro_offer:
-        await _require_newcomer(tx, buyer.client_id)
+        await _require_newcomer(tx, buyer.client_id, lock=lock)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
-    if promo and option.kind == kinds.MEMBERSHIP:
-        raise FailedPrecondition("the code is not for memberships", reason="PROMO_CODE_NOT_FOR_THIS")
-    quote, gift = await quote_of(tx, terms, promo, place), None
+    quote, gift, renewal_minor = await quote_of(tx, terms, promo, place), None, 0
+    if option.kind == kinds.MEMBERSHIP:
+        renewal_minor = (await quote_of(tx, terms)).total
     if gift_card_id is not None and quote.total:
         if option.kind == kinds.GIFT_CARD:
             raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
         gift = await gift_cards.paying(tx, gift_card_id, quote.total, lock=lock)
-    return Offer(option, terms, promo, quote, gift)
+    return Offer(option, terms, promo, quote, gift, renewal_minor)
 
 
 async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
@@ -128,7 +131,7 @@ async def create(
     untaken = made.on_conflict_do_nothing()
     purchase = (await tx.session.scalars(untaken.returning(Purchase))).one_or_none()
     if purchase is None:
-        raise await _existing(tx, place) or _INTRO_OFFER_USED
+        raise await _existing(tx, place) or INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
     if sold.gift:
@@ -226,7 +229,7 @@ async def lock(tx: UnitOfWork, purchase_id: UUID, *, with_promo_code: bool = Fal
     if with_promo_code:
         seen = await get(tx, purchase_id, None)
         if seen.promo_code_id is not None:
-            await tx.session.get(PromoCode, (tx.tenant, seen.promo_code_id), with_for_update=True)
+            await promo_codes.lock(tx, seen.promo_code_id)
     purchase = await tx.session.get(Purchase, (tx.tenant, purchase_id), with_for_update=True, populate_existing=True)
     if purchase is None:
         raise NotFound("purchase")
@@ -277,7 +280,7 @@ async def list_latest(tx: UnitOfWork, page: Page, wanted: Filter) -> Sequence[Pu
     if wanted.account is not None:
         query = query.where(Purchase.account_id == wanted.account)
     if wanted.client_id is not None:
-        query = query.where(Purchase.client_id == wanted.client_id)
+        query = query.where(Purchase.client_id.in_(await client_merges.all_of(tx, wanted.client_id)))
     if wanted.kind:
         query = query.where(Purchase.kind == wanted.kind)
     if wanted.states:
@@ -292,7 +295,7 @@ async def list_latest(tx: UnitOfWork, page: Page, wanted: Filter) -> Sequence[Pu
     return (await tx.session.scalars(query)).all()
 
 
-_INTRO_OFFER_USED = FailedPrecondition("this is for new clients, once", reason="INTRO_OFFER_USED")
+INTRO_OFFER_USED = FailedPrecondition("this is for new clients, once", reason="INTRO_OFFER_USED")
 
 
 def _require_place(tx: UnitOfWork, option: PricingOption, terms: Terms, place: Place | None) -> None:
@@ -337,12 +340,23 @@ async def _existing(tx: UnitOfWork, place: Place | None) -> FailedPrecondition |
     )
 
 
-async def _require_newcomer(tx: UnitOfWork, client_id: UUID) -> None:
+async def _require_newcomer(tx: UnitOfWork, client_id: UUID, *, lock: bool) -> None:
+    """`lock` for who is about to buy: of a purchase and a membership at once only one is an intro offer."""
+    if lock:
+        await tx.session.execute(_LOCK_NEWCOMER, {"client": str(client_id)})
+    clients = await client_merges.all_of(tx, client_id)
+    joined = select(Membership.id).where(
+        Membership.tenant_id == tx.tenant,
+        Membership.client_id.in_(clients),
+        Membership.intro_offer,
+        Membership.end_reason != "NEVER_PAID",
+    )
     bought = select(Purchase.id).where(
         Purchase.tenant_id == tx.tenant,
-        Purchase.client_id == client_id,
+        Purchase.client_id.in_(clients),
         Purchase.kind != kinds.FEE,
         Purchase.state.in_(("PAID", "FULFILLED")) | (Purchase.intro_offer & (Purchase.state == "OPEN")),
     )
-    if await tx.session.scalar(bought.limit(1)) is not None:
-        raise _INTRO_OFFER_USED
+    for query in (joined, bought):
+        if await tx.session.scalar(query.limit(1)) is not None:
+            raise INTRO_OFFER_USED

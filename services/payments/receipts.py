@@ -19,6 +19,7 @@ from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import NotFound, PermissionDenied
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
+from services.payments import client_merges
 from services.payments.models import Receipt, ReceiptCounter
 
 ISSUE_JOB = "issue_receipt"
@@ -52,7 +53,7 @@ async def list_latest(
     if account is not None:
         query = query.where(Receipt.account_id == account)
     if client_id is not None:
-        query = query.where(Receipt.client_id == client_id)
+        query = query.where(Receipt.client_id.in_(await client_merges.all_of(tx, client_id)))
     if purchase_id is not None:
         query = query.where(Receipt.purchase_id == purchase_id)
     if page.after:

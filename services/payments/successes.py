@@ -13,25 +13,22 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from services.chassis.clock import real_now
 from services.chassis.db.batches import Batches
 from services.chassis.db.database import Database
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.ids import new_id
 from services.chassis.telemetry import current_traceparent
 from services.payments import ledger, purchases, receipts
-from services.payments.gateways import PROVIDER
 from services.payments.ledger import Move, Posting
 from services.payments.providers.card_gateway import Intent
 
 
 @dataclass(frozen=True)
 class _Success:
-    """An intent of a studio, and the event that told of it."""
+    """An intent of a studio, as an event told of it."""
 
     tenant: UUID
     external_account: str
-    event: str
     intent: Intent
     charge: str
     traceparent: str | None
@@ -48,11 +45,11 @@ class _Sold:
     tax_minor: int
 
 
-async def book(database: Database, tenant: UUID, external_account: str, event: str, intent: Intent) -> bool:
-    """True when the payment is booked and the event marked as applied; False when `payments.apply` is to see to it."""
+async def book(database: Database, tenant: UUID, external_account: str, intent: Intent) -> bool:
+    """True when the payment is booked; False when `payments.apply` is to see to it."""
     if intent.status != "succeeded" or intent.charge is None or not intent.charge.external_id:
         return False
-    told = _Success(tenant, external_account, event, intent, intent.charge.external_id, current_traceparent())
+    told = _Success(tenant, external_account, intent, intent.charge.external_id, current_traceparent())
     return await _bookings_of(database).ask(told)
 
 
@@ -100,8 +97,6 @@ def _posting(sold: _Sold) -> Posting:
 def _columns(tx: UnitOfWork, sold: Sequence[_Sold]) -> dict[str, Any]:
     return {
         "now": tx.now(),
-        "real_now": real_now(),
-        "provider": PROVIDER,
         "fulfil": purchases.FULFIL_JOB,
         "issue": receipts.ISSUE_JOB,
         "receipt": receipts.RECEIPT,
@@ -109,8 +104,6 @@ def _columns(tx: UnitOfWork, sold: Sequence[_Sold]) -> dict[str, Any]:
         "purchases": [each.purchase_id for each in sold],
         "payments": [each.payment_id for each in sold],
         "charges": [each.success.charge for each in sold],
-        "accounts": [each.success.external_account for each in sold],
-        "events": [each.success.event for each in sold],
         "traces": [each.success.traceparent for each in sold],
         **{ids: [new_id() for _ in sold] for ids in ("attempt_ids", "fulfil_ids", "issue_ids")},
     }
@@ -139,9 +132,9 @@ _BOOK = text("""
 WITH sold AS (
     SELECT * FROM unnest(
         CAST(:tenants AS uuid[]), CAST(:purchases AS uuid[]), CAST(:payments AS uuid[]), CAST(:charges AS text[]),
-        CAST(:accounts AS text[]), CAST(:events AS text[]), CAST(:traces AS text[]),
+        CAST(:traces AS text[]),
         CAST(:attempt_ids AS uuid[]), CAST(:fulfil_ids AS uuid[]), CAST(:issue_ids AS uuid[])
-    ) AS r (tenant_id, purchase_id, payment_id, charge, account, event, trace, attempt_id, fulfil_id, issue_id)
+    ) AS r (tenant_id, purchase_id, payment_id, charge, trace, attempt_id, fulfil_id, issue_id)
 ), tried AS (
     INSERT INTO payment_attempts
         (tenant_id, id, payment_id, external_id, succeeded, code, decline_code, create_time)
@@ -154,10 +147,6 @@ WITH sold AS (
 ), paid AS (
     UPDATE purchases u SET state = 'PAID', version = u.version + 1, update_time = CAST(:now AS timestamptz)
     FROM sold WHERE u.tenant_id = sold.tenant_id AND u.id = sold.purchase_id
-), applied AS (
-    UPDATE provider_events e SET apply_time = CAST(:real_now AS timestamptz)
-    FROM sold
-    WHERE e.provider = CAST(:provider AS text) AND e.external_account = sold.account AND e.external_id = sold.event
 )
 INSERT INTO jobs (id, tenant_id, kind, dedup_key, args, due_at, traceparent)
 SELECT fulfil_id, tenant_id, CAST(:fulfil AS text), purchase_id::text, jsonb_build_object('purchase', purchase_id),

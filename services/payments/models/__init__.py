@@ -9,17 +9,18 @@ from services.payments.models.books import (
     Reconciliation,
     Transfer,
 )
-from services.payments.models.catalogue import PROMO_CODE, PricingOption, PromoCode, TaxRate, Terms
+from services.payments.models.catalogue import PricingOption, PromoCode, TaxRate, Terms
+from services.payments.models.clients import ClientMerge, Customer
 from services.payments.models.documents import GiftCard, GiftCardGuesses, GiftCardLetter, Receipt, ReceiptCounter
 from services.payments.models.memberships import Membership, MembershipAttempt, MembershipPeriod, MembershipPrice
 from services.payments.models.merchants import Letterhead, Merchant, MerchantAccount, Studio
-from services.payments.models.payments import Customer, Dispute, Payment, PaymentAttempt, Refund
+from services.payments.models.payments import Dispute, Payment, PaymentAttempt, Refund
 from services.payments.models.purchases import DropInPlace, Fee, PackageCredits, Purchase
 
 __all__ = [
-    "PROMO_CODE",
     "BalanceTransaction",
     "Base",
+    "ClientMerge",
     "Customer",
     "Dispute",
     "DropInPlace",

@@ -24,9 +24,8 @@ class ProviderEvent(Base):
     payload: Mapped[dict[str, Any]]
     # WEBHOOK, or LISTED when it was found by the reconciler.
     source: Mapped[str]
-    # Real time, as is `apply_time`.
+    # Real time.
     receive_time: Mapped[datetime]
-    apply_time: Mapped[datetime | None]
 
 
 class Payout(Tenanted, Versioned, Base):

@@ -9,9 +9,6 @@ from sqlalchemy.orm import Mapped, mapped_column
 from services.chassis.db.models import Tenanted, Versioned
 from services.payments.models.base import Base
 
-# A constraint that requests are expected to meet.
-PROMO_CODE = "uq_promo_codes_code"
-
 
 class TaxRate(Tenanted, Base):
     """A rate of tax. Never changed."""
@@ -74,6 +71,6 @@ class PromoCode(Tenanted, Versioned, Base):
     max_per_client: Mapped[int]
     expire_time: Mapped[datetime | None]
     pricing_option_ids: Mapped[list[UUID]]
-    # Purchases that use it; changes only under the lock of this row.
+    # Purchases and memberships that use it; changes only under the lock of this row.
     redemptions: Mapped[int] = mapped_column(default=0)
     archive_time: Mapped[datetime | None]

@@ -24,6 +24,11 @@ class Membership(Tenanted, Versioned, Base):
     # The same of the next; another when the plan changes then.
     next_pricing_option_id: Mapped[UUID]
     next_terms_version: Mapped[int]
+    # What makes the first interval cheaper, and what that costs then.
+    promo_code_id: Mapped[UUID | None]
+    first_total_minor: Mapped[int | None] = mapped_column(BigInteger)
+    # The plan was one for new clients.
+    intro_offer: Mapped[bool] = mapped_column(server_default="false")
     # Whose cards pay.
     payer_id: Mapped[UUID]
     external_account: Mapped[str]

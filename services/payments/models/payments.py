@@ -44,18 +44,6 @@ class Payment(Tenanted, Versioned, Base):
         return self.amount_minor - self.gift_minor
 
 
-class Customer(Base):
-    """Who a client is to the provider: the one to whom cards are saved there."""
-
-    __tablename__ = "customers"
-
-    tenant_id: Mapped[UUID] = mapped_column(primary_key=True)
-    client_id: Mapped[UUID] = mapped_column(primary_key=True)
-    external_account: Mapped[str]
-    external_id: Mapped[str]
-    create_time: Mapped[datetime]
-
-
 class PaymentAttempt(Tenanted, Base):
     """One try to pay that the provider has decided."""
 

@@ -42,6 +42,8 @@ class Invoice:
     status: str
     total_minor: int
     currency_code: str
+    # It began the subscription.
+    first: bool
     # For what, and of a change of the plan instead of what.
     price: str
     old_price: str
@@ -64,11 +66,26 @@ class MembershipGateway(Protocol):
         """What an interval costs, in all; `interval` is week, month or year."""
         ...
 
-    async def subscribe(self, account: str, key: str, *, customer: str, price: str, reference: str) -> Subscription:
-        """Begins when its first invoice is paid in the browser; that card pays what follows."""
+    async def create_coupon(
+        self, account: str, key: str, *, coupon: str, name: str, amount: int, currency: str
+    ) -> None:
+        """What takes so much off the first invoice of a subscription; one that is there already stays."""
+        ...
+
+    async def subscribe(
+        self, account: str, key: str, *, customer: str, price: str, coupon: str, reference: str
+    ) -> Subscription:
+        """Begins when its first invoice is paid in the browser; that card pays what follows. '' is without a coupon.
+
+        When the coupon takes all, it has begun, without a card.
+        """
         ...
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription: ...
+
+    async def create_setup(self, account: str, key: str, *, customer: str, reference: str) -> str:
+        """With what a browser saves a card instead of a first payment; `setup_in` then says for what."""
+        ...
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice: ...
 
@@ -110,6 +127,10 @@ class MembershipGateway(Protocol):
         self, account: str, key: str, subscription: Subscription, price: str, at: datetime | None
     ) -> Subscription:
         """Another price: from `at` on, the rest of the period is paid now or nothing changes; else from the next on."""
+        ...
+
+    def setup_in(self, payload: dict[str, Any]) -> str:
+        """What we called the membership for which a card was saved; empty for none."""
         ...
 
     def subscription_in(self, kind: str, payload: dict[str, Any]) -> tuple[str, str]:

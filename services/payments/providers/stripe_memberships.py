@@ -35,7 +35,25 @@ class StripeMemberships:
         }
         return (await ask(self._v1.prices.create_async(wanted, options_of(account, key)))).id
 
-    async def subscribe(self, account: str, key: str, *, customer: str, price: str, reference: str) -> Subscription:
+    async def create_coupon(
+        self, account: str, key: str, *, coupon: str, name: str, amount: int, currency: str
+    ) -> None:
+        wanted: Any = {
+            "id": coupon,
+            "name": name,
+            "amount_off": to_provider(amount, currency),
+            "currency": currency.lower(),
+            "duration": "once",
+        }
+        try:
+            await ask(self._v1.coupons.create_async(wanted, options_of(account, key)))
+        except Refused as refused:
+            if refused.code != "resource_already_exists":
+                raise
+
+    async def subscribe(
+        self, account: str, key: str, *, customer: str, price: str, coupon: str, reference: str
+    ) -> Subscription:
         wanted: Any = {
             "customer": customer,
             "items": [{"price": price}],
@@ -43,10 +61,21 @@ class StripeMemberships:
             "payment_settings": {"save_default_payment_method": "on_subscription"},
             "metadata": {REFERENCE: reference},
         }
+        if coupon:
+            wanted["discounts"] = [{"coupon": coupon}]
         return _subscription(await ask(self._v1.subscriptions.create_async(wanted, options_of(account, key))))
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription:
         return _subscription(await ask(self._v1.subscriptions.retrieve_async(subscription, {}, options_of(account))))
+
+    async def create_setup(self, account: str, key: str, *, customer: str, reference: str) -> str:
+        wanted: Any = {
+            "customer": customer,
+            "usage": "off_session",
+            "payment_method_types": ["card"],
+            "metadata": {REFERENCE: reference},
+        }
+        return (await ask(self._v1.setup_intents.create_async(wanted, options_of(account, key)))).client_secret or ""
 
     async def get_invoice(self, account: str, invoice: str) -> Invoice:
         found: Any = await ask(self._v1.invoices.retrieve_async(invoice, _INVOICE, options_of(account)))
@@ -120,6 +149,9 @@ class StripeMemberships:
             }
         return await self._update(account, subscription.external_id, wanted, key)
 
+    def setup_in(self, payload: dict[str, Any]) -> str:
+        return str((payload.get("metadata") or {}).get(REFERENCE, ""))
+
     def subscription_in(self, kind: str, payload: dict[str, Any]) -> tuple[str, str]:
         if kind.startswith("customer.subscription."):
             return str(payload["id"]), ""
@@ -166,6 +198,7 @@ def _invoice(found: dict[str, Any]) -> Invoice:
         status=found["status"],
         total_minor=from_provider(found["total"], currency),
         currency_code=currency,
+        first=found.get("billing_reason") == "subscription_create",
         price=_price_of(new),
         old_price=_price_of(old) if old else "",
         start=time_of(new["period"]["start"]),

@@ -103,6 +103,7 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
         gift_minor=offer.gift_minor,
+        renewal_minor=offer.renewal_minor,
     )
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from powerhouse.payments.v1 import membership_pb2, membership_service_pb2, purchase_service_pb2
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import catalogue, memberships, purchases
+from services.payments import catalogue, client_merges, memberships, purchases
 from services.payments.membership_refunds import Unused
 from services.payments.models import Membership, MembershipAttempt, Terms
 from services.payments.plan_changes import Change
@@ -16,14 +16,37 @@ from services.payments.rpc.names import name_of
 
 
 async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.Membership:
+    [encoded] = await encode_memberships(tx, [row])
+    return encoded
+
+
+async def encode_memberships(tx: UnitOfWork, rows: Sequence[Membership]) -> list[membership_pb2.Membership]:
+    terms = await catalogue.terms_of_all(tx, {(row.pricing_option_id, row.terms_version) for row in rows})
+    costs = {plan: await purchases.quote_of(tx, agreed) for plan, agreed in terms.items()}
+    clients = await client_merges.current(tx, {row.client_id for row in rows})
+    tries = await memberships.attempts(tx, rows)
+    return [
+        _encode(
+            row,
+            clients[row.client_id],
+            terms[row.pricing_option_id, row.terms_version],
+            costs[row.pricing_option_id, row.terms_version],
+            [each for each in tries if each.membership_id == row.id],
+        )
+        for row in rows
+    ]
+
+
+def _encode(
+    row: Membership, client_id: UUID, terms: Terms, quote: Quote, tries: Sequence[MembershipAttempt]
+) -> membership_pb2.Membership:
     pb = membership_pb2.Membership
-    terms = await catalogue.terms_of(tx, row.pricing_option_id, row.terms_version)
     changes = (row.next_pricing_option_id, row.next_terms_version) != (row.pricing_option_id, row.terms_version)
     message = pb(
         name=name_of(row.tenant_id, "memberships", row.id),
-        client=name_of(row.tenant_id, "clients", row.client_id),
+        client=name_of(row.tenant_id, "clients", client_id),
         pricing_option=name_of(row.tenant_id, "pricingOptions", row.pricing_option_id),
-        quote=encode_quote(await purchases.quote_of(tx, terms), terms),
+        quote=encode_quote(quote, terms),
         interval=encode_interval(terms),
         interval_count=terms.interval_count,
         unlimited=terms.unlimited,
@@ -38,12 +61,12 @@ async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.M
         etag=row.etag,
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
+        first_total_minor=row.first_total_minor,
     )
     if row.state == "PAST_DUE":
-        tries = [_encode_attempt(each) for each in await memberships.attempts(tx, row)]
-        message.dunning.MergeFrom(
-            pb.Dunning(due_minor=row.due_minor, attempts=tries, next_attempt_time=to_timestamp(row.next_attempt_time))
-        )
+        attempts = [_encode_attempt(each) for each in tries]
+        next_time = to_timestamp(row.next_attempt_time)
+        message.dunning.MergeFrom(pb.Dunning(due_minor=row.due_minor, attempts=attempts, next_attempt_time=next_time))
     return message
 
 
@@ -54,6 +77,7 @@ def encode_quote(quote: Quote, terms: Terms) -> purchase_service_pb2.Quote:
         net_minor=quote.net,
         tax_minor=quote.tax,
         total_minor=quote.total,
+        renewal_minor=quote.total,
         currency_code=terms.currency_code,
         display_name=terms.display_name,
         credits=terms.credits,

@@ -22,7 +22,12 @@ from services.payments import (
     plan_changes,
 )
 from services.payments.rpc.encoding import encode_session
-from services.payments.rpc.membership_encoding import encode_membership, encode_plan_change, encode_unused
+from services.payments.rpc.membership_encoding import (
+    encode_membership,
+    encode_memberships,
+    encode_plan_change,
+    encode_unused,
+)
 from services.payments.rpc.names import CARDS, child, only_own, optional
 
 
@@ -38,7 +43,8 @@ class MembershipServicer(MembershipServiceServicer):
         buyer = await buyers.find(self._resources.stubs, current_call().tenant, client_id, only_own())
 
         async def change(tx: UnitOfWork) -> Membership:
-            return await encode_membership(tx, await memberships.create(tx, buyer, option_id, request.total_minor))
+            made = await memberships.create(tx, buyer, option_id, request.code, request.total_minor)
+            return await encode_membership(tx, made)
 
         return await self._database.write(change)
 
@@ -62,7 +68,7 @@ class MembershipServicer(MembershipServiceServicer):
         async with self._database.read() as tx:
             rows = await memberships.list_latest(tx, page, account=only_own(), client_id=client_id, state=state)
             shown, token = page.cut(rows, lambda row: (row.create_time, row.id))
-            found = [await encode_membership(tx, row) for row in shown]
+            found = await encode_memberships(tx, shown)
         return pb.ListMembershipsResponse(memberships=found, next_page_token=token)
 
     async def SetMembershipCard(self, request: pb.SetMembershipCardRequest, context: Any) -> Membership:
@@ -133,7 +139,7 @@ class MembershipServicer(MembershipServiceServicer):
         left = await membership_refunds.credits_left(self._resources, tenant, membership_id)
 
         async def change(tx: UnitOfWork) -> Membership:
-            membership = await memberships.lock(tx, membership_id, None)
+            membership = await memberships.get(tx, membership_id, None, lock=True)
             await membership_refunds.create(tx, membership, left, request.refund_minor, request.reason)
             return await encode_membership(tx, membership)
 

@@ -85,6 +85,12 @@ class Member:
         [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
         await v1.subscriptions.update_async(subscription.id, {"discounts": [{"coupon": coupon.id}]}, self._options)
 
+    async def end_there(self) -> None:
+        """Somebody ends it at the provider."""
+        v1 = provider(self.shop.sandbox).v1
+        [subscription] = (await v1.subscriptions.list_async({"customer": self.customer}, self._options)).data
+        await v1.subscriptions.cancel_async(subscription.id, {}, self._options)
+
     async def card(self) -> str:
         """The brand of what pays."""
         v1 = provider(self.shop.sandbox).v1
@@ -134,16 +140,22 @@ async def plan(shop: Shop, price: int = 8000, credits: int = 8, **terms: Any) ->
     return await shop.sell(price, credits, kind="MEMBERSHIP", **monthly)
 
 
-def join(shop: Shop, client: str, option: str, total: int, *, stub: Any = None, request_id: str = "") -> Any:
-    wanted = pb.CreateMembershipRequest(parent=shop.name, client=client, pricing_option=option, total_minor=total)
+def join(
+    shop: Shop, client: str, option: str, total: int, code: str = "", *, stub: Any = None, request_id: str = ""
+) -> Any:
+    wanted = pb.CreateMembershipRequest(
+        parent=shop.name, client=client, pricing_option=option, total_minor=total, code=code
+    )
     wanted.request_id = request_id or key()
     return (stub or shop.staff).CreateMembership(wanted)
 
 
-async def joined(shop: Shop, option: str = "", total: int = 8000, stub: Any = None, client: str = "") -> Member:
+async def joined(
+    shop: Shop, option: str = "", total: int = 8000, stub: Any = None, client: str = "", code: str = ""
+) -> Member:
     """Somebody who has joined and not paid yet, in the time of a test clock."""
     option, client = option or await plan(shop), client or await shop.add_client()
-    membership = await join(shop, client, option, total, stub=stub)
+    membership = await join(shop, client, option, total, code, stub=stub)
     v1: Any = provider(shop.sandbox).v1
     options = {"stripe_account": shop.account}
     now = int(shop.payments.mesh.clock.now().timestamp())

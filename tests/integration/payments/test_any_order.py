@@ -143,7 +143,7 @@ async def test_what_is_booked_with_others_is_what_is_booked_alone(shop: Shop) ->
         await provider_events.apply(resources, shop.account, declined["id"])
         before = await books.read()
         payload = paid["data"]["object"]
-        assert await successes.book(resources.database, shop.tenant, shop.account, paid["id"], intent(payload))
+        assert await successes.book(resources.database, shop.tenant, shop.account, intent(payload))
         together = await books.read()
         await books.put_back(before)
         async with resources.database.transaction(shop.tenant) as tx:

@@ -3,9 +3,11 @@
 import asyncio
 import random
 from datetime import UTC, timedelta
+from typing import Any
 
 import pytest
 from grpc import StatusCode
+from sqlalchemy import event
 
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.payments.v1 import membership_service_pb2 as pb
@@ -224,3 +226,22 @@ async def test_who_may_see_and_join(shop: Shop) -> None:
     await refused(join(shop, client, await shop.sell(), 10_000), StatusCode.FAILED_PRECONDITION, "NOT_A_MEMBERSHIP")
     listed = await person.ListMemberships(pb.ListMembershipsRequest(parent=shop.name))
     assert list(listed.memberships) == []
+
+
+async def test_a_page_is_read_at_once(shop: Shop) -> None:
+    option, executed = await plan(shop, tax_rate=await shop.tax()), list[str]()
+    for _ in range(3):
+        await join(shop, await shop.add_client(), option, 9520)
+
+    def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        executed.append(statement)
+
+    engine = shop.payments.resources.database.engine.sync_engine
+    event.listen(engine, "before_cursor_execute", note)
+    try:
+        listed = await shop.staff.ListMemberships(pb.ListMembershipsRequest(parent=shop.name))
+    finally:
+        event.remove(engine, "before_cursor_execute", note)
+    assert len(listed.memberships) == 3
+    # The studio is set; memberships, their terms, the tax rate, who was merged.
+    assert len(executed) == 5
