@@ -17,7 +17,7 @@ const RETURNED = {
   WAIVED: "The studio has let it go.",
   VOID: "It was not owed after all.",
 };
-const GONE = "Paying now books it again if there is room; if there is none, all of it comes back to you at once.";
+const LATE = "books it again if there is room; if there is none, all of it comes back to you at once.";
 
 let watch;
 // What the page shows of the purchase: who tries again after a refusal is not moved by old news.
@@ -44,8 +44,8 @@ export async function follow(purchase) {
 function hold(booking) {
   const left = new Date(booking.holdExpireTime) - now();
   const label = `${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}`;
-  if (!(left > 0)) return note([`Your place in ${label} is not held any more. ${GONE}`]);
-  note([`Your place in ${label} is held until ${timeIn(booking.holdExpireTime, booking.timeZone)}. After that others can have it.`]);
+  if (!(left > 0)) return note([`Your place in ${label} is not held any more. Paying now ${LATE}`]);
+  note([`Your place in ${label} is held until ${timeIn(booking.holdExpireTime, booking.timeZone)}. After that others can have it: a later payment ${LATE}`]);
   setTimeout(() => hold(booking), left + 500);
 }
 

@@ -1,6 +1,7 @@
 // Dialogs that ask before something is done.
 
 import { Refused } from "/api.js";
+import { keepPlace, place } from "/changes.js";
 import { $, act } from "/dom.js";
 
 // Whether the person confirms what `title` asks; `text` says what it costs.
@@ -19,6 +20,7 @@ export function asking(id, work) {
   const dialog = $(id);
   const form = dialog.querySelector("form");
   const fault = form.querySelector("[role=alert]");
+  const row = place();
   let done = false;
   fault.textContent = "";
   form.onsubmit = (event) => {
@@ -38,7 +40,10 @@ export function asking(id, work) {
     });
   };
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(done), { once: true }));
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    if (done) keepPlace(row);
+    resolve(done);
+  }, { once: true }));
 }
 
 for (const button of document.querySelectorAll("dialog [data-close]")) button.addEventListener("click", () => button.closest("dialog").close());

@@ -13,6 +13,8 @@ import { dateOf, momentOf } from "/times.js";
 // Milliseconds before each look; quickly after a payment, then slowly.
 const SOON = Array(10).fill(1000);
 const LATER = [...Array(20).fill(3000), ...Array(45).fill(10_000)];
+// Looks, a second apart, for what was paid for.
+const GRANTED = 8;
 const UNTOLD = "We have not heard of your payment yet. Nothing is lost: load this page again in a while.";
 
 let name;
@@ -88,17 +90,24 @@ async function tell(membership) {
     return showForm();
   }
   clearTimeout(timer);
-  const told = name;
   name = paying = false;
-  say("");
   if (membership.state === "ENDED") {
     $("done").textContent = "Back to the studio";
     return end("This membership has ended.", membership.endReason === "NEVER_PAID" ? "Nothing was paid." : "Nothing is charged any more.");
   }
+  const paid = await granted(membership);
+  say("");
   end("You are a member. Thank you.", gained(membership));
-  const purchases = await all(`${told.split("/memberships/")[0]}/purchases`, "purchases", { client: membership.client, kind: "MEMBERSHIP" });
-  const [latest] = purchases.filter(({ pricingOption }) => pricingOption === membership.pricingOption);
-  if (latest) await showReceipts(latest);
+  if (paid) await showReceipts(paid);
+}
+
+// The purchase of the interval, once the client has what it gives: a moment after the payment.
+async function granted({ client, pricingOption }, looks = GRANTED) {
+  const purchases = await all(`${client.split("/clients/")[0]}/purchases`, "purchases", { client, kind: "MEMBERSHIP" });
+  const latest = purchases.find((purchase) => purchase.pricingOption === pricingOption);
+  if (latest?.state === "FULFILLED" || !looks) return latest;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  return granted({ client, pricingOption }, looks - 1);
 }
 
 function gained({ quote, unlimited, periodEndTime, cancelAtPeriodEnd }) {

@@ -34,7 +34,7 @@ export function plansFor({ pricingOption, nextPricingOption, interval, intervalC
   return options.filter((option) => isMembership(option) && option.name !== coming && option.interval === interval && option.intervalCount === intervalCount);
 }
 
-export async function changePlan(membership, { options, timeZone }) {
+export async function changePlan(membership, { options, packages, timeZone }) {
   const { name, quote } = membership;
   const plans = plansFor(membership, options);
   const select = $("plan-change-plans");
@@ -71,7 +71,17 @@ export async function changePlan(membership, { options, timeZone }) {
       throw error;
     }
   });
-  if (done) say(`Your plan: ${plans.find(({ name: option }) => option === preview.pricingOption).displayName}.`);
+  if (!done) return;
+  say(`Your plan: ${plans.find(({ name: option }) => option === preview.pricingOption).displayName}.`);
+  if (preview.credits) await arrival(membership.client, packages);
+}
+
+// What a plan gives at once comes a moment after it was paid.
+async function arrival(client, known, looks = 10) {
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const packages = await all(`${client.split("/clients/")[0]}/clientPackages`, "clientPackages");
+  if (packages.length > known.length) return changed();
+  if (looks) await arrival(client, known, looks - 1);
 }
 
 function inWords({ quote, effectiveTime, dueMinor, credits }, membership, timeZone) {

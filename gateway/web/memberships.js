@@ -22,7 +22,7 @@ export function membershipCards(memberships, { clients, packages, options, timeZ
   const shown = memberships.filter(({ state }) => state !== "ENDED");
   const ended = memberships.filter(({ state, endReason }) => state === "ENDED" && endReason !== "NEVER_PAID");
   if (!shown.length && !ended.length) return [empty("No membership. Join one below.")];
-  const about = { clients, options, timeZone };
+  const about = { clients, options, packages, timeZone };
   return [
     ...shown.map((membership) => card(membership, { ...about, packs: packsOf(membership, shown, packages) })),
     ...(ended.length ? [endedOnes(ended, timeZone)] : []),
@@ -114,8 +114,8 @@ async function cancelIt(membership, { timeZone, packs }) {
     : `It ends now. Nothing is charged any more.${stays}`;
   const asked = { title: "Cancel this membership?", label: quote.displayName, text, no: "Keep it", yes: "Cancel it" };
   if (!(await confirmed(asked))) return;
-  await changed(send(`${name}:cancel`, { etag }));
-  say(state === "ACTIVE" ? `Cancelled: ${quote.displayName} ends on ${dateOf(periodEndTime, timeZone)}.` : `Cancelled: ${quote.displayName} has ended.`);
+  const after = await changed(send(`${name}:cancel`, { etag }));
+  say(after.state === "ACTIVE" ? `Cancelled: ${quote.displayName} ends on ${dateOf(periodEndTime, timeZone)}.` : `Cancelled: ${quote.displayName} has ended.`);
 }
 
 async function keep({ name, quote, etag }) {

@@ -3,7 +3,7 @@
 import { all, get, once, Refused } from "/api.js";
 import { bookingList, isHeld } from "/bookings.js";
 import { showCards } from "/cards.js";
-import { onChange } from "/changes.js";
+import { keepPlace, onChange, place } from "/changes.js";
 import { creditCard } from "/credits.js";
 import { $, act, make, onSubmit, say, show } from "/dom.js";
 import { isLive, membershipCards } from "/memberships.js";
@@ -79,12 +79,12 @@ async function showStudio() {
     visits ? history(studio.name, studio.timeZone) : [],
   ]);
   if (studio.name !== chosen()) return;
-  const place = document.activeElement?.closest("li, .card")?.id;
+  const row = place();
   const isClient = clients.length > 0;
   $("studio-name").textContent = studio.displayName;
   $("role").replaceChildren(...(works ? workplace(studio, roles) : []));
   $("join").hidden = works || isClient;
-  $("mine").hidden = !isClient;
+  for (const id of ["mine", "account"]) $(id).hidden = !isClient;
   $("owed").hidden = !fees.length;
   $("fees").replaceChildren(owedRows(fees, studio.timeZone));
   $("bookings").replaceChildren(bookingList(bookings, clients));
@@ -101,14 +101,7 @@ async function showStudio() {
   if (payer) await showCards(payer, memberships);
   // Not worth a page that cannot be used: without an answer there is no button.
   await showPush(clients.map(({ name }) => name)).catch(() => {});
-  keepPlace(place);
-}
-
-// The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
-function keepPlace(id) {
-  if (!id) return;
-  const place = document.getElementById(id);
-  (place?.querySelector("select, button, a") ?? place ?? $("bookings-title")).focus();
+  keepPlace(row);
 }
 
 function workplace(studio, roles) {
