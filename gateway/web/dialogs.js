@@ -14,6 +14,9 @@ export function confirmed({ title, label, text, no, yes }) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+// Answered by `work` when there is something new to read before it is done.
+export const AGAIN = Symbol("again");
+
 // Opens a dialog with a form. `work` does what it asks for with its fields; the dialog stays open, and says why, until that
 // has come about. Whether it did.
 export function asking(id, work) {
@@ -28,9 +31,8 @@ export function asking(id, work) {
     act(form.querySelector("button:not([type=button])"), async () => {
       fault.textContent = "";
       try {
-        await work(Object.fromEntries(new FormData(form)));
-        done = true;
-        dialog.close();
+        done = (await work(Object.fromEntries(new FormData(form)))) !== AGAIN;
+        if (done) dialog.close();
       } catch (error) {
         if (error.signedOut) dialog.close();
         // Beside its field if it has one; else here, since the page behind is out of reach.

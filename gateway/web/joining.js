@@ -49,7 +49,7 @@ function next() {
 
 const once = async () => get(name).then(tell).catch(() => {});
 
-function texts({ state, quote, dunning, intervalCount, interval }) {
+function texts({ state, quote, dunning, intervalCount, interval, firstTotalMinor }) {
   const amount = (minor) => money(minor, quote.currencyCode);
   const sent = () => {
     paying = true;
@@ -62,11 +62,11 @@ function texts({ state, quote, dunning, intervalCount, interval }) {
     if (dunning.nextAttemptTime) notes.push(`It is tried again ${momentOf(dunning.nextAttemptTime, timeZone)}, unless you pay now.`);
     return { title: `Pay ${due} that is due for ${quote.displayName}`, label: `Pay ${due}`, notes, sent };
   }
-  const due = amount(quote.totalMinor);
+  const due = amount(Number(firstTotalMinor) || quote.totalMinor);
   return {
     title: `Pay ${due} for ${quote.displayName}`,
     label: `Pay ${due}`,
-    notes: renewal({ interval, intervalCount }, due, timeZone),
+    notes: renewal({ interval, intervalCount }, amount(quote.totalMinor), timeZone),
     sent,
     giveUpLabel: "Do not join",
     giveUp: async () => tell(await send(`${name}:cancel`, { now: true })),

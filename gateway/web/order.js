@@ -74,7 +74,9 @@ async function ask() {
     ...line("Total", answer.totalMinor, "total"),
     ...(Number(answer.giftMinor) ? [...line("Gift card", -Number(answer.giftMinor)), ...line("To pay", dueOf(answer), "total")] : []),
   );
-  $("renewal").replaceChildren(...(isMembership ? renewal(option, amount(answer.totalMinor), studio.timeZone) : []).map((text) => make("p", { textContent: text })));
+  // A code makes the first interval cheaper, not those that follow.
+  const later = isMembership && (Number(answer.discountMinor) ? await quoted({ ...wanted, code: "" }) : answer);
+  $("renewal").replaceChildren(...(later ? renewal(option, amount(later.totalMinor), studio.timeZone) : []).map((text) => make("p", { textContent: text })));
   $("go-on").textContent = dueOf(answer) || isMembership ? "Continue to payment" : "Get it";
 }
 

@@ -10,12 +10,14 @@ import { isLive, membershipCards } from "/memberships.js";
 import { openFees, owedRows } from "/owed.js";
 import { showPush } from "/push.js";
 import { history } from "/receipts.js";
+import { showSales } from "/sales.js";
 import { shopItems } from "/shop.js";
 import { startOfToday } from "/times.js";
 import { showWeek } from "/week.js";
 
 const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
 const WHOLE_STUDIO = ["ROLE_OWNER", "ROLE_MANAGER", "ROLE_FRONT_DESK"];
+const REFUNDS = ["ROLE_OWNER", "ROLE_MANAGER"];
 export const ROLES = {
   ROLE_OWNER: "owner",
   ROLE_MANAGER: "manager",
@@ -65,7 +67,8 @@ async function showStudio() {
   const roles = me.roleBindings.filter((binding) => binding.name.startsWith(`${studio.name}/`)).map((binding) => binding.role);
   const works = roles.length > 0;
   // Whoever may see every client of the studio is not asked about their own.
-  const visits = !roles.some((role) => WHOLE_STUDIO.includes(role));
+  const sells = roles.some((role) => WHOLE_STUDIO.includes(role));
+  const visits = !sells;
   const own = (path, field, query) => (visits ? all(`${studio.name}/${path}`, field, query) : []);
   const [sessions, bookings, clients, packages, memberships, options, fees, bought] = await Promise.all([
     all(`${studio.name}/bookableSessions`, "bookableSessions", works ? { startTime: startOfToday(studio.timeZone).toISOString() } : {}),
@@ -95,7 +98,9 @@ async function showStudio() {
   $("shop").replaceChildren(...shopItems(options, joined));
   $("purchases").replaceChildren(...bought);
   const held = new Set(bookings.filter(isHeld).map(({ name }) => name));
-  showWeek(sessions, { studio: studio.name, options, held, works, books: isClient });
+  showWeek(sessions, { studio: studio.name, options, held, works, sells, books: isClient });
+  $("sales").hidden = !sells;
+  if (sells) await showSales(studio, roles.some((role) => REFUNDS.includes(role)));
   // Who has a guardian pays with the guardian's cards.
   const payer = clients.find(({ guardian }) => !guardian) ?? clients[0];
   if (payer) await showCards(payer, memberships);

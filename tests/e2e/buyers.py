@@ -26,16 +26,31 @@ async def at_the_studio(
     color_scheme: ColorScheme = "light",
     size: tuple[int, int] = DESKTOP,
 ) -> tuple[Page, str]:
-    email, studio = joined(running), running.sign_in("owner").studio
-    address = f"{running.url}/?studio={studio.split('/')[1]}"
+    email = joined(running)
+    page = await signed_in(running, open_page, email, PASSWORD, color_scheme=color_scheme, size=size)
+    await expect(page.locator("#credits")).to_contain_text("0 credits left")
+    return page, email
+
+
+async def signed_in(
+    running: Product,
+    open_page: OpenPage,
+    email: str,
+    password: str,
+    *,
+    color_scheme: ColorScheme = "light",
+    size: tuple[int, int] = DESKTOP,
+) -> Page:
+    """The page of the demo studio, as somebody sees it."""
+    address = f"{running.url}/?studio={running.sign_in('owner').studio.split('/')[1]}"
     # Not signed in yet; a code that is none, a card that is declined.
     page = await open_page(address, color_scheme=color_scheme, size=size, refusals=(401, 400, 402))
     form = page.locator("#sign-in")
     await form.get_by_label("E-mail").fill(email)
-    await form.get_by_label("Password").fill(PASSWORD)
+    await form.get_by_label("Password").fill(password)
     await page.keyboard.press("Enter")
-    await expect(page.locator("#credits")).to_contain_text("0 credits left")
-    return page, email
+    await expect(page.locator("#studio-name")).to_be_visible()
+    return page
 
 
 def card_form(page: Page) -> FrameLocator:

@@ -4,9 +4,10 @@ import re
 
 from playwright.async_api import Page, expect
 
-from tests.e2e.buyers import DECLINED, PASSWORD, at_the_studio, card_form, pay_with
+from tests.e2e.buyers import DECLINED, PASSWORD, at_the_studio, card_form, joined, pay_with, signed_in
+from tests.e2e.test_first_payment import confirm
 from tests.support.browser import PHONE, OpenPage, overflows, weak_texts
-from tests.support.product import Product, Visitor
+from tests.support.product import Product, Visitor, eventually
 
 
 async def _looks_right(page: Page) -> None:
@@ -132,3 +133,30 @@ async def test_who_has_no_credit_pays_for_the_class_alone(running: Product, open
     await _looks_right(page)
     await _back(page)
     await expect(page.locator("#bookings")).to_contain_text("Free to cancel until")
+
+
+async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Product, open_page: OpenPage) -> None:
+    visitor, owner = Visitor(running.url), running.sign_in("owner")
+    visitor.post("/v1/accounts:signIn", {"email": joined(running), "password": PASSWORD})
+    [client] = visitor.get(f"/v1/{owner.studio}/clients")["clients"]
+    options = visitor.get(f"/v1/{owner.studio}/pricingOptions", pageSize="200")["pricingOptions"]
+    pack = next(option["name"] for option in options if option["displayName"] == "5 classes")
+    wanted = {"client": client["name"], "pricingOption": pack, "totalMinor": "9000"}
+    purchase = visitor.post(f"/v1/{owner.studio}/purchases", wanted)["name"]
+    confirm(running, visitor.post(f"/v1/{purchase}:pay", {}), "pm_card_visa")
+    eventually(lambda: visitor.get(f"/v1/{purchase}")["state"] == "FULFILLED", what="the pack is there")
+
+    page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"], size=PHONE)
+    await page.get_by_label("What").select_option(label="Class packs")
+    sale = page.locator(f"[id='{purchase}']")
+    await sale.get_by_role("button", name="Details").click()
+    await expect(page.get_by_role("link", name="Receipt 0")).to_be_visible()
+    await expect(page.locator("#sale-preview")).to_contain_text("Of 5 credits that are left 5 would be taken away.")
+    await page.get_by_label("Amount").fill("36")
+    await page.get_by_label("Reason").fill("moved away")
+    await page.locator("#sale-go").click()
+    await expect(page.locator("#sale-preview")).to_contain_text("Of 5 credits that are left 2 would be taken away.")
+    await _looks_right(page)
+    await page.get_by_role("button", name="Refund €36.00").click()
+    await expect(page.locator("#notice-text")).to_contain_text("€36.00 is on its way back to Nora New.")
+    eventually(lambda: visitor.get(f"/v1/{purchase}")["refundedMinor"] == "3600", what="the money is back")
