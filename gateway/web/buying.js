@@ -2,6 +2,7 @@
 
 import { get, now, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
+import { isUnlimited } from "/credits.js";
 import { $, act, make, say } from "/dom.js";
 import { money } from "/money.js";
 import { decline, end, mount, mounted, note, present, showForm } from "/payment-form.js";
@@ -72,9 +73,10 @@ async function tell(purchase) {
   say("");
   if (purchase.state === "PAID") return end("Paid. Thank you.", "What you bought is on its way to you.");
   watch?.close();
-  if (purchase.state === "CANCELLED") return end("This purchase was given up.", "Nothing was paid.");
+  const gone = purchase.kind === "FEE" && "You do not owe this any more.";
+  if (purchase.state === "CANCELLED") return end(gone || "This purchase was given up.", "Nothing was paid.");
   if (purchase.state === "RETURNED") {
-    return end("You could not have it any more.", `${RETURNED[purchase.returnReason] ?? ""} Your money is on its way back to you.`.trim());
+    return end(gone || "You could not have it any more.", `${RETURNED[purchase.returnReason] ?? ""} Your money is on its way back to you.`.trim());
   }
   end("Done. Thank you.", await gained(purchase));
   await showReceipts(purchase);
@@ -104,7 +106,8 @@ async function gained(purchase) {
       $("gift-card-code-shown").textContent = (await send(`${card.name}:showCode`, {})).code;
     });
     $("done").textContent = "Back to the studio";
-    return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Its code is shown once; showing it again makes a new one, and the one before ends.`;
+    const worth = `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away.`;
+    return `${worth} Its code is shown once; showing it again makes a new one, and the one before ends.`;
   }
   if (purchase.kind === "FEE") $("done").textContent = "Back to the studio";
   if (purchase.booking) {
@@ -113,5 +116,6 @@ async function gained(purchase) {
   }
   if (!purchase.clientPackage) return purchase.quote.displayName;
   const pack = await get(purchase.clientPackage);
+  if (isUnlimited(pack)) return `${pack.displayName}: book as often as you like.`;
   return `${pack.displayName}: you have ${pack.creditsLeft} ${pack.creditsLeft === 1 ? "credit" : "credits"}.`;
 }

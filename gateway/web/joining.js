@@ -3,7 +3,7 @@
 
 import { all, get, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
-import { $, act, say } from "/dom.js";
+import { $, say } from "/dom.js";
 import { showReceipts } from "/buying.js";
 import { renewal } from "/intervals.js";
 import { money } from "/money.js";
@@ -105,7 +105,7 @@ async function tell(membership) {
 async function granted({ client, pricingOption }, looks = GRANTED) {
   const purchases = await all(`${client.split("/clients/")[0]}/purchases`, "purchases", { client, kind: "MEMBERSHIP" });
   const latest = purchases.find((purchase) => purchase.pricingOption === pricingOption);
-  if (latest?.state === "FULFILLED" || !looks) return latest;
+  if ((latest && latest.state !== "PAID") || !looks) return latest;
   await new Promise((resolve) => setTimeout(resolve, 1000));
   return granted({ client, pricingOption }, looks - 1);
 }

@@ -56,7 +56,8 @@ export async function changePlan(membership, { options, packages, timeZone }) {
     });
     if (!seen || wanted !== select.value) return;
     preview = seen;
-    $("plan-change-text").textContent = `${sentence(termsOf(plans.find(({ name: plan }) => plan === wanted)))} ${inWords(seen, membership, timeZone)}`;
+    const plan = plans.find((option) => option.name === wanted);
+    $("plan-change-text").textContent = `${sentence(termsOf(plan))} ${inWords(seen, plan, membership, timeZone)}`;
     go.textContent = Number(seen.dueMinor) ? `Change and pay ${money(seen.dueMinor, seen.quote.currencyCode)}` : "Change the plan";
     go.hidden = false;
   };
@@ -84,13 +85,13 @@ async function arrival(client, known, looks = 10) {
   if (looks) await arrival(client, known, looks - 1);
 }
 
-function inWords({ quote, effectiveTime, dueMinor, credits }, membership, timeZone) {
+function inWords({ quote, effectiveTime, dueMinor, credits }, plan, membership, timeZone) {
   const amount = (minor) => money(minor, quote.currencyCode);
   const then = `${amount(quote.totalMinor)} ${everyOf(membership)}`;
   if (!Number(dueMinor)) return `It begins on ${dateOf(effectiveTime, timeZone)}, for ${then}. Until then nothing changes, and nothing is due now.`;
-  const unlimited = credits >= 1000 || quote.credits >= 1000;
-  const gives = unlimited ? "book as often as you like" : `get ${credits} ${credits === 1 ? "credit" : "credits"}`;
-  return `It begins now. You pay ${amount(dueMinor)} with the card of your membership, and ${gives} until ${dateOf(membership.periodEndTime, timeZone)}. From then on it is ${then}.`;
+  const gives = plan.unlimited ? "book as often as you like" : `get ${credits} ${credits === 1 ? "credit" : "credits"}`;
+  const until = dateOf(membership.periodEndTime, timeZone);
+  return `It begins now. You pay ${amount(dueMinor)} with the card of your membership, and ${gives} until ${until}. From then on it is ${then}.`;
 }
 
 export async function useCard(membership) {

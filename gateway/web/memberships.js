@@ -13,7 +13,7 @@ import { actionButton, lines } from "/rows.js";
 import { dateOf, momentOf } from "/times.js";
 
 const STATES = { PENDING: "Not paid yet", ACTIVE: "Active", PAST_DUE: "Payment is due", PAUSED: "Paused", ENDED: "Ended" };
-const ENDS = { NEVER_PAID: "never paid", CANCELLED: "cancelled", PAYMENT_FAILED: "its payment failed" };
+const ENDS = { CANCELLED: "cancelled", PAYMENT_FAILED: "its payment failed" };
 
 export const isLive = ({ state }) => ["ACTIVE", "PAST_DUE", "PAUSED"].includes(state);
 
@@ -38,7 +38,8 @@ function packsOf({ client, quote }, memberships, packages) {
 }
 
 function endedOnes(ended, timeZone) {
-  const said = ({ quote, endTime, endReason }) => `${quote.displayName}: ended ${dateOf(endTime, timeZone)}${ENDS[endReason] ? ` (${ENDS[endReason]})` : ""}`;
+  const why = (reason) => (ENDS[reason] ? ` (${ENDS[reason]})` : "");
+  const said = ({ quote, endTime, endReason }) => `${quote.displayName}: ended ${dateOf(endTime, timeZone)}${why(endReason)}`;
   return make(
     "details", {},
     make("summary", { textContent: ended.length === 1 ? "1 membership that has ended" : `${ended.length} memberships that have ended` }),
@@ -54,7 +55,11 @@ function card(membership, about) {
   const price = `${money(membership.quote.totalMinor, membership.quote.currencyCode)} ${everyOf(membership)}`;
   return make(
     "div", { className: "card", id: membership.name, tabIndex: -1 },
-    make("p", { className: "headed" }, make("strong", { textContent: whose + membership.quote.displayName }), make("span", { className: "tag", textContent: stateOf(membership) })),
+    make(
+      "p", { className: "headed" },
+      make("strong", { textContent: whose + membership.quote.displayName }),
+      make("span", { className: "tag", textContent: stateOf(membership) }),
+    ),
     ...lines(price, ...left(about.packs)),
     ...standing(membership, about.timeZone, about.options).map((text) => make("p", { textContent: text })),
     ...arrears(membership, about.timeZone),

@@ -8,6 +8,9 @@ import { minorOf, money, plain } from "/money.js";
 import { receiptLink, receiptsOf, statusOf } from "/receipts.js";
 import { dateOf } from "/times.js";
 
+// Whoever has more has as many as they like.
+const MOST = 1000;
+
 // What the dialog shows, and what it would give back.
 let sale;
 let preview;
@@ -43,7 +46,9 @@ async function look(minor) {
   const amount = (value) => money(value, seen.currencyCode);
   preview = seen;
   $("sale-amount").value = plain(seen.amountMinor, seen.currencyCode);
-  const credits = seen.creditsLeft ? ` Of ${seen.creditsLeft} credits that are left ${seen.creditsRevoked} would be taken away.` : "";
-  $("sale-preview").textContent = `${amount(seen.amountMinor)} would go back, of ${amount(seen.restMinor)} at most.${credits}${sale.kind === "MEMBERSHIP" ? " The membership itself goes on." : ""}`;
+  const counted = `Of ${seen.creditsLeft} credits that are left ${seen.creditsRevoked} would be taken away.`;
+  const credits = seen.creditsLeft ? ` ${seen.creditsLeft > MOST ? "Its credits would be taken away in the same part." : counted}` : "";
+  const goesOn = sale.kind === "MEMBERSHIP" ? " The membership itself goes on." : "";
+  $("sale-preview").textContent = `${amount(seen.amountMinor)} would go back, of ${amount(seen.restMinor)} at most.${credits}${goesOn}`;
   $("sale-go").textContent = `Refund ${amount(seen.amountMinor)}`;
 }

@@ -134,3 +134,14 @@ async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product
     await expect(page.get_by_role("button", name="Pay €40.00")).to_be_visible()
     await pay_with(page, "Visa, succeeds")
     await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")
+
+
+async def test_a_link_to_the_page_calls_nothing_but_what_it_is_for(running: Product, open_page: OpenPage) -> None:
+    page, _ = await at_the_studio(running, open_page)
+    studio = running.sign_in("owner").studio
+    written: list[str] = []
+    page.on("request", lambda request: written.append(request.url) if request.method == "POST" else None)
+    for asked in (f"card={studio}/memberships/{studio[8:]}:cancel%3f", f"membership={studio}/purchases/{studio[8:]}"):
+        await page.goto(f"{running.url}/pay?{asked}")
+        await expect(page.locator("#notice-text")).to_have_text("Please choose at the studio what to buy.")
+    assert written == []
