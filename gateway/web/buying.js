@@ -36,7 +36,7 @@ export async function follow(purchase) {
     giveUp: purchase.kind !== "FEE" && (async () => tell(await send(`${purchase.name}:cancel`, {}))),
     sent: () => (asked.returned = ""),
   });
-  if (purchase.booking && purchase.state === "OPEN") hold(await get(purchase.booking));
+  if (purchase.kind === "DROP_IN" && purchase.state === "OPEN") hold(await get(purchase.booking));
   await tell(purchase);
   listen(purchase.name);
 }
@@ -109,7 +109,10 @@ async function gained(purchase) {
     const worth = `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away.`;
     return `${worth} Its code is shown once; showing it again makes a new one, and the one before ends.`;
   }
-  if (purchase.kind === "FEE") $("done").textContent = "Back to the studio";
+  if (purchase.kind === "FEE") {
+    $("done").textContent = "Back to the studio";
+    return `${purchase.quote.displayName}: paid.`;
+  }
   if (purchase.booking) {
     const booking = await get(purchase.booking);
     return `You are booked: ${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}${booking.spot ? `, ${booking.spot}` : ""}.`;

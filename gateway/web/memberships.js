@@ -10,6 +10,7 @@ import { changePlan, pause, plansFor, useCard } from "/membership-changes.js";
 import { money } from "/money.js";
 import { payLink } from "/pay-link.js";
 import { actionButton, lines } from "/rows.js";
+import { isMembership } from "/shop.js";
 import { dateOf, momentOf } from "/times.js";
 
 const STATES = { PENDING: "Not paid yet", ACTIVE: "Active", PAST_DUE: "Payment is due", PAUSED: "Paused", ENDED: "Ended" };
@@ -21,7 +22,7 @@ export const isLive = ({ state }) => ["ACTIVE", "PAST_DUE", "PAUSED"].includes(s
 export function membershipCards(memberships, { clients, packages, options, timeZone }) {
   const shown = memberships.filter(({ state }) => state !== "ENDED");
   const ended = memberships.filter(({ state, endReason }) => state === "ENDED" && endReason !== "NEVER_PAID");
-  if (!shown.length && !ended.length) return [empty("No membership. Join one below.")];
+  if (!shown.length && !ended.length) return [empty(options.some(isMembership) ? "No membership. Join one below." : "No membership.")];
   const about = { clients, options, packages, timeZone };
   return [
     ...shown.map((membership) => card(membership, { ...about, packs: packsOf(membership, shown, packages) })),
