@@ -84,10 +84,12 @@ async def load(mesh: Mesh, mails: str, stripe: str | None) -> list[dict[str, str
         new_york.build(""),
     )
     if stripe:
-        await asyncio.gather(
-            open_shop(mesh, owner, berlin.name, BERLIN, stripe), open_shop(mesh, owner, new_york.name, NEW_YORK, stripe)
-        )
-        await become_member(mesh, owner, member, berlin.name, with_membership, stripe)
+
+        async def sell_in_berlin(stripe: str) -> None:
+            await open_shop(mesh, owner, berlin.name, BERLIN, stripe)
+            await become_member(mesh, owner, member, berlin.name, with_membership, stripe)
+
+        await asyncio.gather(sell_in_berlin(stripe), open_shop(mesh, owner, new_york.name, NEW_YORK, stripe))
     roles = ("owner", "manager", "front_desk", "instructor", "client", "member")
     return [
         {"email": person.email, "role": role, "studio": BERLIN.display_name, "studio_name": berlin.name}

@@ -20,6 +20,7 @@ const WORDS = {
   GIFT_CARD_UNKNOWN: "There is no such gift card.",
   GIFT_CARD_USED_UP: "Nothing is left on this gift card.",
   INTERVAL_DIFFERS: "This plan is paid for another length of time. Cancel the one and join the other.",
+  INTRO_OFFER_USED: "This is for new clients only.",
   INVALID_EMAIL: "This is not an e-mail address.",
   LETTER_LEFT: "It has been sent already.",
   LINK_EXPIRED: "This link was used, withdrawn or has expired.",

@@ -130,4 +130,6 @@ window.addEventListener("hashchange", () => {
   link = takeLink();
   act($("again"), load);
 });
+// Come back to by the browser's own button, it shows what is so now.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 act($("again"), load);

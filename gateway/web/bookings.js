@@ -39,7 +39,7 @@ function bookingRow(booking, clients) {
     ? `Cancelling is free until ${until}: your ${paid} comes back. After that it does not.`
     : `Cancelling was free until ${until}. Your ${paid} will not come back.${fee}`);
   const outcome = ({ state }) => {
-    if (state !== "CANCELLED_EARLY") return `It was too late to return the ${paid}.`;
+    if (state !== "CANCELLED_EARLY") return `It was too late to return the ${paid}.${fee}`;
     return booking.clientPackage ? "Your credit is back." : "Your money is on its way back to you.";
   };
   const button = cancelButton(booking, cost, outcome);

@@ -2,6 +2,7 @@
 
 import { get, now, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
+import { isUnlimited } from "/credits.js";
 import { $, make, say } from "/dom.js";
 import { offer } from "/gift-cards.js";
 import { money } from "/money.js";
@@ -18,7 +19,7 @@ const RETURNED = {
   WAIVED: "The studio has let it go.",
   VOID: "It was not owed after all.",
 };
-const GONE = "Paying now books it again if there is room; if there is none, all of it comes back to you at once.";
+const LATE = "books it again if there is room; if there is none, all of it comes back to you at once.";
 
 let watch;
 // What the page shows of the purchase: who tries again after a refusal is not moved by old news.
@@ -36,7 +37,7 @@ export async function follow(purchase) {
     giveUp: purchase.kind !== "FEE" && (async () => tell(await send(`${purchase.name}:cancel`, {}))),
     sent: () => (asked.returned = ""),
   });
-  if (purchase.booking && purchase.state === "OPEN") hold(await get(purchase.booking));
+  if (purchase.kind === "DROP_IN" && purchase.state === "OPEN") hold(await get(purchase.booking));
   await tell(purchase);
   listen(purchase.name);
 }
@@ -45,8 +46,8 @@ export async function follow(purchase) {
 function hold(booking) {
   const left = new Date(booking.holdExpireTime) - now();
   const label = `${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}`;
-  if (!(left > 0)) return note([`Your place in ${label} is not held any more. ${GONE}`]);
-  note([`Your place in ${label} is held until ${timeIn(booking.holdExpireTime, booking.timeZone)}. After that others can have it.`]);
+  if (!(left > 0)) return note([`Your place in ${label} is not held any more. Paying now ${LATE}`]);
+  note([`Your place in ${label} is held until ${timeIn(booking.holdExpireTime, booking.timeZone)}. After that others can have it: a later payment ${LATE}`]);
   setTimeout(() => hold(booking), left + 500);
 }
 
@@ -74,9 +75,10 @@ async function tell(purchase) {
   say("");
   if (purchase.state === "PAID") return end("Paid. Thank you.", "What you bought is on its way to you.");
   watch?.close();
-  if (purchase.state === "CANCELLED") return end("This purchase was given up.", "Nothing was paid.");
+  const gone = purchase.kind === "FEE" && "You do not owe this any more.";
+  if (purchase.state === "CANCELLED") return end(gone || "This purchase was given up.", "Nothing was paid.");
   if (purchase.state === "RETURNED") {
-    return end("You could not have it any more.", `${RETURNED[purchase.returnReason] ?? ""} Your money is on its way back to you.`.trim());
+    return end(gone || "You could not have it any more.", `${RETURNED[purchase.returnReason] ?? ""} Your money is on its way back to you.`.trim());
   }
   end("Done. Thank you.", await gained(purchase));
   await showReceipts(purchase);
@@ -104,12 +106,16 @@ async function gained(purchase) {
     $("done").textContent = "Back to the studio";
     return `${purchase.quote.displayName}: ${money(card.balanceMinor, card.currencyCode)} to give away. Send it by mail, or show its code and pass that on.`;
   }
-  if (purchase.kind === "FEE") $("done").textContent = "Back to the studio";
+  if (purchase.kind === "FEE") {
+    $("done").textContent = "Back to the studio";
+    return `${purchase.quote.displayName}: paid.`;
+  }
   if (purchase.booking) {
     const booking = await get(purchase.booking);
     return `You are booked: ${booking.classTypeDisplayName}, ${dayOf(booking.localStart)}, ${timeOf(booking.localStart)}${booking.spot ? `, ${booking.spot}` : ""}.`;
   }
   if (!purchase.clientPackage) return purchase.quote.displayName;
   const pack = await get(purchase.clientPackage);
+  if (isUnlimited(pack)) return `${pack.displayName}: book as often as you like.`;
   return `${pack.displayName}: you have ${pack.creditsLeft} ${pack.creditsLeft === 1 ? "credit" : "credits"}.`;
 }

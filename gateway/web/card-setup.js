@@ -15,7 +15,7 @@ export async function saveCard(client, replaces) {
   present({
     title: replaces ? "The card that takes the place of the other" : "Save a card",
     label: "Save the card",
-    notes: ["Fees are charged to your default card, and you pay faster next time. No money is taken now."],
+    notes: ["Fees are charged to your default card. No money is taken now."],
     declined: "This card was declined. Please try different card.",
     busy: "Saving …",
     sent,

@@ -15,14 +15,14 @@ let live = [];
 
 // The provider is asked for them, so they come later than the rest of the page.
 export async function showCards(client, memberships) {
-  live = memberships.filter((membership) => isLive(membership) && membership.client === client.name);
+  live = memberships.filter(isLive);
   if (shown === client.name) return;
   let cards;
   try {
     cards = await all(`${client.name}/paymentMethods`, "paymentMethods");
   } catch (error) {
     if (error.signedOut) throw error;
-    $("cards").replaceChildren(empty("Your cards cannot be shown at this moment."));
+    $("cards").replaceChildren(empty("Not to be seen at this moment."));
     return;
   }
   shown = client.name;
@@ -34,7 +34,8 @@ export async function showCards(client, memberships) {
 
 function cardRow(card, cards, client) {
   const name = cardName(card);
-  const actions = [make("a", { className: "button quiet", href: payLink({ card: client.name, replaces: card.name }), textContent: "Replace", ariaLabel: `Replace: ${name}` })];
+  const href = payLink({ card: client.name, replaces: card.name });
+  const actions = [make("a", { className: "button quiet", href, textContent: "Replace", ariaLabel: `Replace: ${name}` })];
   if (card.isDefault) actions.unshift(make("span", { className: "tag", textContent: "Default" }));
   else actions.push(actionButton("Make default", name, async () => {
     await written(send(`${card.name}:setDefault`, {}));

@@ -1,4 +1,6 @@
-// After each write the page shows the state after it.
+// After each write the page shows the state after it, and the keyboard's place stays.
+
+import { $ } from "/dom.js";
 
 let refresh = async () => {};
 
@@ -13,4 +15,14 @@ export async function changed(write) {
   } finally {
     await refresh().catch(() => {});
   }
+}
+
+// The row or card in which the keyboard is.
+export const place = () => document.activeElement?.closest("li, .card")?.id;
+
+// The rows are new: at what is left to press in it, else at the row, else above.
+export function keepPlace(id) {
+  if (!id) return;
+  const row = document.getElementById(id);
+  (row?.querySelector("select, button, a") ?? row ?? $("bookings-title")).focus();
 }

@@ -13,7 +13,7 @@ export const usable = (packages, client) => packages.filter((pack) => pack.clien
 
 export const lastDayOf = ({ lastDay }) => dateOf(`${lastDay}T00:00Z`, "UTC");
 
-export function packageLine(pack) {
+function packageLine(pack) {
   const left = isUnlimited(pack) ? `${pack.displayName}: as often as you like` : `${pack.displayName}: ${pack.creditsLeft} of ${pack.creditsGranted}`;
   return left + (pack.lastDay ? `, until ${lastDayOf(pack)}` : "");
 }

@@ -1,6 +1,7 @@
 // Dialogs that ask before something is done.
 
 import { Refused } from "/api.js";
+import { keepPlace, place } from "/changes.js";
 import { $, act } from "/dom.js";
 
 // Whether the person confirms what `title` asks; `text` says what it costs.
@@ -13,12 +14,16 @@ export function confirmed({ title, label, text, no, yes }) {
   return new Promise((resolve) => dialog.addEventListener("close", () => resolve(dialog.returnValue === "yes"), { once: true }));
 }
 
+// Answered by `work` when there is something new to read before it is done.
+export const AGAIN = Symbol("again");
+
 // Opens a dialog with a form. `work` does what it asks for with its fields; the dialog stays open, and says why, until that
 // has come about. Whether it did.
 export function asking(id, work) {
   const dialog = $(id);
   const form = dialog.querySelector("form");
   const fault = form.querySelector("[role=alert]");
+  const row = place();
   let done = false;
   fault.textContent = "";
   form.onsubmit = (event) => {
@@ -26,9 +31,8 @@ export function asking(id, work) {
     act(form.querySelector("button:not([type=button])"), async () => {
       fault.textContent = "";
       try {
-        await work(Object.fromEntries(new FormData(form)));
-        done = true;
-        dialog.close();
+        done = (await work(Object.fromEntries(new FormData(form)))) !== AGAIN;
+        if (done) dialog.close();
       } catch (error) {
         if (error.signedOut) dialog.close();
         // Beside its field if it has one; else here, since the page behind is out of reach.
@@ -38,7 +42,10 @@ export function asking(id, work) {
     });
   };
   dialog.showModal();
-  return new Promise((resolve) => dialog.addEventListener("close", () => resolve(done), { once: true }));
+  return new Promise((resolve) => dialog.addEventListener("close", () => {
+    if (done) keepPlace(row);
+    resolve(done);
+  }, { once: true }));
 }
 
 for (const button of document.querySelectorAll("dialog [data-close]")) button.addEventListener("click", () => button.closest("dialog").close());

@@ -19,7 +19,7 @@ export async function offerPlace(studio, session, spot, options) {
   $("no-credit-text").textContent = preview.bookable
     ? "Pay for this class alone: your place is held while you pay. Or get something for more classes:"
     : "Get something to book with:";
-  $("no-credit-shop").replaceChildren(...shopItems(options));
+  $("no-credit-shop").replaceChildren(...shopItems(options.filter(({ kind }) => kind !== "GIFT_CARD")));
   await asking("no-credit", async () => {
     const booking = await once(`${studio}/bookings`, wanted);
     location.assign(payLink({ booking: booking.name }));

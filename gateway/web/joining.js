@@ -3,7 +3,7 @@
 
 import { all, get, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
-import { $, act, say } from "/dom.js";
+import { $, say } from "/dom.js";
 import { showReceipts } from "/buying.js";
 import { renewal } from "/intervals.js";
 import { money } from "/money.js";
@@ -13,6 +13,8 @@ import { dateOf, momentOf } from "/times.js";
 // Milliseconds before each look; quickly after a payment, then slowly.
 const SOON = Array(10).fill(1000);
 const LATER = [...Array(20).fill(3000), ...Array(45).fill(10_000)];
+// Looks, a second apart, for what was paid for.
+const GRANTED = 8;
 const UNTOLD = "We have not heard of your payment yet. Nothing is lost: load this page again in a while.";
 
 let name;
@@ -47,7 +49,7 @@ function next() {
 
 const once = async () => get(name).then(tell).catch(() => {});
 
-function texts({ state, quote, dunning, intervalCount, interval }) {
+function texts({ state, quote, dunning, intervalCount, interval, firstTotalMinor }) {
   const amount = (minor) => money(minor, quote.currencyCode);
   const sent = () => {
     paying = true;
@@ -60,11 +62,14 @@ function texts({ state, quote, dunning, intervalCount, interval }) {
     if (dunning.nextAttemptTime) notes.push(`It is tried again ${momentOf(dunning.nextAttemptTime, timeZone)}, unless you pay now.`);
     return { title: `Pay ${due} that is due for ${quote.displayName}`, label: `Pay ${due}`, notes, sent };
   }
-  const due = amount(quote.totalMinor);
+  const due = amount(firstTotalMinor ?? quote.totalMinor);
+  // What costs nothing at first begins with a card for what follows.
+  const free = firstTotalMinor === "0";
   return {
-    title: `Pay ${due} for ${quote.displayName}`,
-    label: `Pay ${due}`,
-    notes: renewal({ interval, intervalCount }, due, timeZone),
+    title: free ? `Save a card for ${quote.displayName}` : `Pay ${due} for ${quote.displayName}`,
+    label: free ? "Save the card and join" : `Pay ${due}`,
+    busy: free ? "Saving the card …" : undefined,
+    notes: renewal({ interval, intervalCount }, amount(quote.totalMinor), timeZone),
     sent,
     giveUpLabel: "Do not join",
     giveUp: async () => tell(await send(`${name}:cancel`, { now: true })),
@@ -88,17 +93,24 @@ async function tell(membership) {
     return showForm();
   }
   clearTimeout(timer);
-  const told = name;
   name = paying = false;
-  say("");
   if (membership.state === "ENDED") {
     $("done").textContent = "Back to the studio";
     return end("This membership has ended.", membership.endReason === "NEVER_PAID" ? "Nothing was paid." : "Nothing is charged any more.");
   }
+  const paid = await granted(membership);
+  say("");
   end("You are a member. Thank you.", gained(membership));
-  const purchases = await all(`${told.split("/memberships/")[0]}/purchases`, "purchases", { client: membership.client, kind: "MEMBERSHIP" });
-  const [latest] = purchases.filter(({ pricingOption }) => pricingOption === membership.pricingOption);
-  if (latest) await showReceipts(latest);
+  if (paid) await showReceipts(paid);
+}
+
+// The purchase of the interval, once the client has what it gives: a moment after the payment.
+async function granted({ client, pricingOption }, looks = GRANTED) {
+  const purchases = await all(`${client.split("/clients/")[0]}/purchases`, "purchases", { client, kind: "MEMBERSHIP" });
+  const latest = purchases.find((purchase) => purchase.pricingOption === pricingOption);
+  if ((latest && latest.state !== "PAID") || !looks) return latest;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  return granted({ client, pricingOption }, looks - 1);
 }
 
 function gained({ quote, unlimited, periodEndTime, cancelAtPeriodEnd }) {

@@ -34,7 +34,7 @@ export function plansFor({ pricingOption, nextPricingOption, interval, intervalC
   return options.filter((option) => isMembership(option) && option.name !== coming && option.interval === interval && option.intervalCount === intervalCount);
 }
 
-export async function changePlan(membership, { options, timeZone }) {
+export async function changePlan(membership, { options, packages, timeZone }) {
   const { name, quote } = membership;
   const plans = plansFor(membership, options);
   const select = $("plan-change-plans");
@@ -56,7 +56,8 @@ export async function changePlan(membership, { options, timeZone }) {
     });
     if (!seen || wanted !== select.value) return;
     preview = seen;
-    $("plan-change-text").textContent = `${sentence(termsOf(plans.find(({ name: plan }) => plan === wanted)))} ${inWords(seen, membership, timeZone)}`;
+    const plan = plans.find((option) => option.name === wanted);
+    $("plan-change-text").textContent = `${sentence(termsOf(plan))} ${inWords(seen, plan, membership, timeZone)}`;
     go.textContent = Number(seen.dueMinor) ? `Change and pay ${money(seen.dueMinor, seen.quote.currencyCode)}` : "Change the plan";
     go.hidden = false;
   };
@@ -71,16 +72,26 @@ export async function changePlan(membership, { options, timeZone }) {
       throw error;
     }
   });
-  if (done) say(`Your plan: ${plans.find(({ name: option }) => option === preview.pricingOption).displayName}.`);
+  if (!done) return;
+  say(`Your plan: ${plans.find(({ name: option }) => option === preview.pricingOption).displayName}.`);
+  if (preview.credits) await arrival(membership.client, packages);
 }
 
-function inWords({ quote, effectiveTime, dueMinor, credits }, membership, timeZone) {
+// What a plan gives at once comes a moment after it was paid.
+async function arrival(client, known, looks = 10) {
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const packages = await all(`${client.split("/clients/")[0]}/clientPackages`, "clientPackages");
+  if (packages.length > known.length) return changed();
+  if (looks) await arrival(client, known, looks - 1);
+}
+
+function inWords({ quote, effectiveTime, dueMinor, credits }, plan, membership, timeZone) {
   const amount = (minor) => money(minor, quote.currencyCode);
   const then = `${amount(quote.totalMinor)} ${everyOf(membership)}`;
   if (!Number(dueMinor)) return `It begins on ${dateOf(effectiveTime, timeZone)}, for ${then}. Until then nothing changes, and nothing is due now.`;
-  const unlimited = credits >= 1000 || quote.credits >= 1000;
-  const gives = unlimited ? "book as often as you like" : `get ${credits} ${credits === 1 ? "credit" : "credits"}`;
-  return `It begins now. You pay ${amount(dueMinor)} with the card of your membership, and ${gives} until ${dateOf(membership.periodEndTime, timeZone)}. From then on it is ${then}.`;
+  const gives = plan.unlimited ? "book as often as you like" : `get ${credits} ${credits === 1 ? "credit" : "credits"}`;
+  const until = dateOf(membership.periodEndTime, timeZone);
+  return `It begins now. You pay ${amount(dueMinor)} with the card of your membership, and ${gives} until ${until}. From then on it is ${then}.`;
 }
 
 export async function useCard(membership) {

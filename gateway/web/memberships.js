@@ -10,10 +10,11 @@ import { changePlan, pause, plansFor, useCard } from "/membership-changes.js";
 import { money } from "/money.js";
 import { payLink } from "/pay-link.js";
 import { actionButton, lines } from "/rows.js";
+import { isMembership } from "/shop.js";
 import { dateOf, momentOf } from "/times.js";
 
 const STATES = { PENDING: "Not paid yet", ACTIVE: "Active", PAST_DUE: "Payment is due", PAUSED: "Paused", ENDED: "Ended" };
-const ENDS = { NEVER_PAID: "never paid", CANCELLED: "cancelled", PAYMENT_FAILED: "its payment failed" };
+const ENDS = { CANCELLED: "cancelled", PAYMENT_FAILED: "its payment failed" };
 
 export const isLive = ({ state }) => ["ACTIVE", "PAST_DUE", "PAUSED"].includes(state);
 
@@ -21,8 +22,8 @@ export const isLive = ({ state }) => ["ACTIVE", "PAST_DUE", "PAUSED"].includes(s
 export function membershipCards(memberships, { clients, packages, options, timeZone }) {
   const shown = memberships.filter(({ state }) => state !== "ENDED");
   const ended = memberships.filter(({ state, endReason }) => state === "ENDED" && endReason !== "NEVER_PAID");
-  if (!shown.length && !ended.length) return [empty("No membership. Join one below.")];
-  const about = { clients, options, timeZone };
+  if (!shown.length && !ended.length) return [empty(options.some(isMembership) ? "No membership. Join one below." : "No membership.")];
+  const about = { clients, options, packages, timeZone };
   return [
     ...shown.map((membership) => card(membership, { ...about, packs: packsOf(membership, shown, packages) })),
     ...(ended.length ? [endedOnes(ended, timeZone)] : []),
@@ -38,7 +39,8 @@ function packsOf({ client, quote }, memberships, packages) {
 }
 
 function endedOnes(ended, timeZone) {
-  const said = ({ quote, endTime, endReason }) => `${quote.displayName}: ended ${dateOf(endTime, timeZone)}${ENDS[endReason] ? ` (${ENDS[endReason]})` : ""}`;
+  const why = (reason) => (ENDS[reason] ? ` (${ENDS[reason]})` : "");
+  const said = ({ quote, endTime, endReason }) => `${quote.displayName}: ended ${dateOf(endTime, timeZone)}${why(endReason)}`;
   return make(
     "details", {},
     make("summary", { textContent: ended.length === 1 ? "1 membership that has ended" : `${ended.length} memberships that have ended` }),
@@ -54,7 +56,11 @@ function card(membership, about) {
   const price = `${money(membership.quote.totalMinor, membership.quote.currencyCode)} ${everyOf(membership)}`;
   return make(
     "div", { className: "card", id: membership.name, tabIndex: -1 },
-    make("p", { className: "headed" }, make("strong", { textContent: whose + membership.quote.displayName }), make("span", { className: "tag", textContent: stateOf(membership) })),
+    make(
+      "p", { className: "headed" },
+      make("strong", { textContent: whose + membership.quote.displayName }),
+      make("span", { className: "tag", textContent: stateOf(membership) }),
+    ),
     ...lines(price, ...left(about.packs)),
     ...standing(membership, about.timeZone, about.options).map((text) => make("p", { textContent: text })),
     ...arrears(membership, about.timeZone),
@@ -114,8 +120,8 @@ async function cancelIt(membership, { timeZone, packs }) {
     : `It ends now. Nothing is charged any more.${stays}`;
   const asked = { title: "Cancel this membership?", label: quote.displayName, text, no: "Keep it", yes: "Cancel it" };
   if (!(await confirmed(asked))) return;
-  await changed(send(`${name}:cancel`, { etag }));
-  say(state === "ACTIVE" ? `Cancelled: ${quote.displayName} ends on ${dateOf(periodEndTime, timeZone)}.` : `Cancelled: ${quote.displayName} has ended.`);
+  const after = await changed(send(`${name}:cancel`, { etag }));
+  say(after.state === "ACTIVE" ? `Cancelled: ${quote.displayName} ends on ${dateOf(periodEndTime, timeZone)}.` : `Cancelled: ${quote.displayName} has ended.`);
 }
 
 async function keep({ name, quote, etag }) {

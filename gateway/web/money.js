@@ -2,7 +2,11 @@
 
 const LOCALE = navigator.languages.find((language) => language.startsWith("en")) ?? "en-GB";
 
-export function money(minor, currency) {
-  const format = new Intl.NumberFormat(LOCALE, { style: "currency", currency });
-  return format.format(Number(minor) / 10 ** format.resolvedOptions().maximumFractionDigits);
-}
+const formatOf = (currency) => new Intl.NumberFormat(LOCALE, { style: "currency", currency });
+const digitsOf = (currency) => formatOf(currency).resolvedOptions().maximumFractionDigits;
+
+export const money = (minor, currency) => formatOf(currency).format(Number(minor) / 10 ** digitsOf(currency));
+
+// In a field, and out of it again.
+export const plain = (minor, currency) => (Number(minor) / 10 ** digitsOf(currency)).toFixed(digitsOf(currency));
+export const minorOf = (text, currency) => Math.round(Number(text.replace(",", ".")) * 10 ** digitsOf(currency));

@@ -74,7 +74,8 @@ async function ask() {
     ...line("Total", answer.totalMinor, "total"),
     ...(Number(answer.giftMinor) ? [...line("Gift card", -Number(answer.giftMinor)), ...line("To pay", dueOf(answer), "total")] : []),
   );
-  $("renewal").replaceChildren(...(isMembership ? renewal(option, amount(answer.totalMinor), studio.timeZone) : []).map((text) => make("p", { textContent: text })));
+  const renews = isMembership ? renewal(option, amount(answer.renewalMinor), studio.timeZone) : [];
+  $("renewal").replaceChildren(...renews.map((text) => make("p", { textContent: text })));
   $("go-on").textContent = dueOf(answer) || isMembership ? "Continue to payment" : "Get it";
 }
 

@@ -10,11 +10,10 @@ import { dateOf, momentOf } from "/times.js";
 // Fees that wait for their payment, each with the class it is about.
 export async function openFees(studio) {
   const fees = await all(`${studio}/purchases`, "purchases", { kind: "FEE", states: "OPEN" });
-  return Promise.all(fees.map(async (purchase) => ({ purchase, booking: purchase.fee && (await bookingOf(purchase.fee)) })));
+  // Not worth a page that cannot be used: without an answer a fee stands there without its class.
+  const booking = (purchase) => (purchase.booking ? get(purchase.booking).catch(() => null) : null);
+  return Promise.all(fees.map(async (purchase) => ({ purchase, booking: await booking(purchase) })));
 }
-
-// Not worth a page that cannot be used: without an answer the fee stands there without its class.
-const bookingOf = async (fee) => get((await get(fee)).booking).catch(() => null);
 
 export const owedRows = (fees, timeZone) => make("ul", {}, ...fees.map(({ purchase, booking }) => feeRow(purchase, booking, timeZone)));
 

@@ -43,4 +43,6 @@ async function load() {
 $("notice-close").addEventListener("click", () => say(""));
 $("again").addEventListener("click", (event) => act(event.target, load));
 document.addEventListener("signed-out", () => location.assign($("back").href));
+// Come back to by the browser's own button, it shows what is so now.
+window.addEventListener("pageshow", (event) => event.persisted && location.reload());
 await act($("again"), load);

@@ -14,9 +14,13 @@ const classes = (credits) => (credits === 1 ? "1 class" : `${credits} classes`);
 
 export function termsOf(option) {
   if (option.kind === "GIFT_CARD") return ["pays for anything here", option.validDays && `good for ${option.validDays} days`].filter(Boolean).join(" · ");
-  if (isMembership(option)) return option.unlimited ? "as many classes as you like" : `${classes(option.credits)} ${everyOf(option)}`;
+  const intro = option.introOffer && "for new clients, once";
+  if (isMembership(option)) {
+    const gives = option.unlimited ? "as many classes as you like" : `${classes(option.credits)} ${everyOf(option)}`;
+    return [gives, intro].filter(Boolean).join(" · ");
+  }
   const validity = option.validDays && `good for ${option.validDays} days${option.startsOnFirstUse ? " from the first class on" : ""}`;
-  return [classes(option.credits), validity, option.introOffer && "for new clients, once"].filter(Boolean).join(" · ");
+  return [classes(option.credits), validity, intro].filter(Boolean).join(" · ");
 }
 
 export function priceOf(option) {

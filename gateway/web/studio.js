@@ -3,20 +3,24 @@
 import { all, get, once, Refused } from "/api.js";
 import { bookingList, isHeld } from "/bookings.js";
 import { showCards } from "/cards.js";
-import { onChange } from "/changes.js";
+import { keepPlace, onChange, place } from "/changes.js";
 import { creditCard } from "/credits.js";
-import { $, act, make, onSubmit, say, show } from "/dom.js";
+import { $, act, empty, make, onSubmit, say, show } from "/dom.js";
 import { isLive, membershipCards } from "/memberships.js";
 import { showMerchant } from "/merchant.js";
 import { openFees, owedRows } from "/owed.js";
 import { showPush } from "/push.js";
 import { history } from "/receipts.js";
+import { showSales } from "/sales.js";
 import { shopItems } from "/shop.js";
 import { startOfToday } from "/times.js";
 import { showWeek } from "/week.js";
 
 const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
 const WHOLE_STUDIO = ["ROLE_OWNER", "ROLE_MANAGER", "ROLE_FRONT_DESK"];
+// Milliseconds that the page waits for what was sold, before it goes on without.
+const PATIENCE = 2000;
+const REFUNDS = ["ROLE_OWNER", "ROLE_MANAGER"];
 export const ROLES = {
   ROLE_OWNER: "owner",
   ROLE_MANAGER: "manager",
@@ -27,6 +31,8 @@ export const ROLES = {
 
 let me;
 let studios = [];
+// Counts how often the page was filled: what comes late of an earlier time is old news.
+let turn = 0;
 
 onChange(showStudio);
 
@@ -62,55 +68,79 @@ export async function showStudios(person) {
 export const nameOf = (studio) => studios.find(({ name }) => name === studio)?.displayName;
 
 async function showStudio() {
+  const mine = ++turn;
   const studio = studios.find(({ name }) => name === chosen());
   const roles = me.roleBindings.filter((binding) => binding.name.startsWith(`${studio.name}/`)).map((binding) => binding.role);
   const works = roles.length > 0;
   // Whoever may see every client of the studio is not asked about their own.
-  const visits = !roles.some((role) => WHOLE_STUDIO.includes(role));
-  const own = (path, field, query) => (visits ? all(`${studio.name}/${path}`, field, query) : []);
-  const [sessions, bookings, clients, packages, memberships, options, fees, bought] = await Promise.all([
+  const sells = roles.some((role) => WHOLE_STUDIO.includes(role));
+  const visits = !sells;
+  const own = (path, field) => (visits ? all(`${studio.name}/${path}`, field) : []);
+  const sold = visits ? soldBy(studio) : Promise.resolve({});
+  const [sessions, bookings, clients, packages] = await Promise.all([
     all(`${studio.name}/bookableSessions`, "bookableSessions", works ? { startTime: startOfToday(studio.timeZone).toISOString() } : {}),
     // Latest class first: what is to come is on the first page.
     visits ? get(`${studio.name}/bookings?activeOnly=true&pageSize=200`).then((page) => page.bookings) : [],
     own("clients", "clients"),
     own("clientPackages", "clientPackages"),
-    own("memberships", "memberships"),
-    own("pricingOptions", "pricingOptions"),
-    visits ? openFees(studio.name) : [],
-    visits ? history(studio.name, studio.timeZone) : [],
   ]);
-  if (studio.name !== chosen()) return;
-  const place = document.activeElement?.closest("li, .card")?.id;
+  if (mine !== turn) return;
+  const row = place();
   const isClient = clients.length > 0;
   $("studio-name").textContent = studio.displayName;
   $("role").replaceChildren(...(works ? workplace(studio, roles) : []));
   $("join").hidden = works || isClient;
-  $("mine").hidden = !isClient;
-  $("owed").hidden = !fees.length;
-  $("fees").replaceChildren(owedRows(fees, studio.timeZone));
+  for (const id of ["mine", "account"]) $(id).hidden = !isClient;
+  $("sales").hidden = !sells;
+  const held = new Set(bookings.filter(isHeld).map(({ name }) => name));
+  const options = sold.then((parts) => parts.options ?? []);
+  showWeek(sessions, { studio: studio.name, options, held, works, sells, books: isClient });
   $("bookings").replaceChildren(bookingList(bookings, clients));
   $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages)));
+  // Classes are there, and booked, even while nobody can say what was sold.
+  const later = async () => {
+    const parts = await sold;
+    if (mine === turn && isClient) await showSold(studio, parts, clients, packages);
+    await showMerchant(studio, roles);
+    if (sells) await showSales(studio, roles.some((role) => REFUNDS.includes(role)));
+  };
+  await Promise.race([later(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
+  // Not worth a page that cannot be used: without an answer there is no button.
+  await showPush(clients.map(({ name }) => name)).catch(() => {});
+  keepPlace(row);
+}
+
+// What a client has bought, can buy and owes; `away` when that cannot be said.
+async function soldBy(studio) {
+  try {
+    const [memberships, options, fees, bought] = await Promise.all([
+      all(`${studio.name}/memberships`, "memberships"),
+      all(`${studio.name}/pricingOptions`, "pricingOptions"),
+      openFees(studio.name),
+      history(studio.name, studio.timeZone),
+    ]);
+    return { memberships, options, fees, bought };
+  } catch (error) {
+    if (error.signedOut || !(error instanceof Refused)) throw error;
+    return { away: true };
+  }
+}
+
+async function showSold(studio, { away, memberships, options, fees, bought }, clients, packages) {
+  $("away").hidden = !away;
+  $("owed").hidden = !fees?.length;
+  if (away) {
+    for (const id of ["memberships", "shop", "purchases"]) $(id).replaceChildren(empty("Not to be seen at this moment."));
+    return;
+  }
+  $("fees").replaceChildren(owedRows(fees, studio.timeZone));
   $("memberships").replaceChildren(...membershipCards(memberships, { clients, packages, options, timeZone: studio.timeZone }));
   // Who acts for others, too, may join for one of them.
   const joined = clients.length > 1 ? [] : memberships.filter(isLive).map(({ pricingOption }) => pricingOption);
   $("shop").replaceChildren(...shopItems(options, joined));
   $("purchases").replaceChildren(...bought);
-  const held = new Set(bookings.filter(isHeld).map(({ name }) => name));
-  showWeek(sessions, { studio: studio.name, options, held, works, books: isClient });
   // Who has a guardian pays with the guardian's cards.
-  const payer = clients.find(({ guardian }) => !guardian) ?? clients[0];
-  if (payer) await showCards(payer, memberships);
-  await showMerchant(studio, roles);
-  // Not worth a page that cannot be used: without an answer there is no button.
-  await showPush(clients.map(({ name }) => name)).catch(() => {});
-  keepPlace(place);
-}
-
-// The rows are new, the keyboard's place stays: at what is left to press, else at the row, else above.
-function keepPlace(id) {
-  if (!id) return;
-  const place = document.getElementById(id);
-  (place?.querySelector("select, button, a") ?? place ?? $("bookings-title")).focus();
+  await showCards(clients.find(({ guardian }) => !guardian) ?? clients[0], memberships);
 }
 
 function workplace(studio, roles) {

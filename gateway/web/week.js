@@ -10,7 +10,7 @@ import { dayOf, isHere } from "/times.js";
 
 const WHY_NOT = { FULL: "Full", NOT_YET_OPEN: "Not open yet", CLOSED: "Closed", CANCELLED: "Cancelled" };
 
-// `can`: the studio, what it sells, which of the bookings are not paid yet, and whether the person works there or books.
+// `can`: the studio, what it sells (to come), which of the bookings are not paid yet, and whether the person works there or books.
 export function showWeek(sessions, can) {
   const zones = new Set(sessions.map((session) => session.timeZone));
   const [zone] = zones;
@@ -52,7 +52,7 @@ function bookButton(session, { studio, options }) {
     const booking = await changed(once(`${studio}/bookings`, { classSession: session.classSession, spot: spots.value })).catch((error) => {
       if (error.reason !== "NO_CREDIT") throw error;
     });
-    if (!booking) return offerPlace(studio, session, spots.value, options);
+    if (!booking) return offerPlace(studio, session, spots.value, await options);
     say(`Booked: ${label}${booking.spot ? `, ${booking.spot}` : ""}. A confirmation is on its way by e-mail.`);
   });
   return [spots, button];

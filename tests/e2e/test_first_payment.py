@@ -20,7 +20,7 @@ def _open(product: Product, owner: Visitor) -> str:
     return account
 
 
-def _confirm(product: Product, session: dict[str, Any], card: str) -> None:
+def confirm(product: Product, session: dict[str, Any], card: str) -> None:
     """What the provider's form does in the browser."""
     secret: str = session["clientSecret"]
     httpx.post(
@@ -45,11 +45,11 @@ def test_a_pack_is_bought_and_partly_refunded(running: Product) -> None:
     total = client.post(f"/v1/{studio}/purchases:quote", wanted)["totalMinor"]
     purchase = client.post(f"/v1/{studio}/purchases", {**wanted, "totalMinor": total})["name"]
 
-    _confirm(running, client.post(f"/v1/{purchase}:pay", {}), "pm_card_visa_chargeDeclined")
+    confirm(running, client.post(f"/v1/{purchase}:pay", {}), "pm_card_visa_chargeDeclined")
     [attempt] = eventually(lambda: client.get(f"/v1/{purchase}")["attempts"], what="the declined try is shown")
     assert attempt["message"] == "Payment declined. Please try different card."
 
-    _confirm(running, client.post(f"/v1/{purchase}:pay", {}), "pm_card_visa")
+    confirm(running, client.post(f"/v1/{purchase}:pay", {}), "pm_card_visa")
     paid = eventually(
         lambda: (read := client.get(f"/v1/{purchase}"))["state"] == "FULFILLED" and read, what="the pack is there"
     )

@@ -1,44 +1,14 @@
 """Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
 import re
-from uuid import uuid4
 
 import pytest
-from playwright.async_api import FrameLocator, Page, expect
+from playwright.async_api import Page, expect
 from pypdf import PdfReader
 
+from tests.e2e.buyers import DECLINED, at_the_studio, card_form, pay_with
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
-from tests.support.product import Product, Visitor, eventually
-
-PASSWORD = "a long enough one"
-DECLINED = "Payment declined. Please try different card."
-
-
-def _joined(running: Product) -> str:
-    """A new client of the demo studio; its address."""
-    owner, visitor, email = running.sign_in("owner"), Visitor(running.url), f"{uuid4().hex}@visitors.example"
-    visitor.post("/v1/accounts:signUp", {"email": email, "password": PASSWORD, "displayName": "Nora New"})
-    visitor.post(f"/v1/{owner.studio}/clients:join", {"displayName": "Nora New", "email": email})
-    return email
-
-
-async def _at_the_studio(
-    running: Product,
-    open_page: OpenPage,
-    *,
-    color_scheme: ColorScheme = "light",
-    size: tuple[int, int] = DESKTOP,
-) -> tuple[Page, str]:
-    email, studio = _joined(running), running.sign_in("owner").studio
-    address = f"{running.url}/?studio={studio.split('/')[1]}"
-    # Not signed in yet; a code that is none, a card that is declined.
-    page = await open_page(address, color_scheme=color_scheme, size=size, refusals=(401, 400, 402))
-    form = page.locator("#sign-in")
-    await form.get_by_label("E-mail").fill(email)
-    await form.get_by_label("Password").fill(PASSWORD)
-    await page.keyboard.press("Enter")
-    await expect(page.locator("#credits")).to_contain_text("0 credits left")
-    return page, email
+from tests.support.product import Product, eventually
 
 
 async def _ordering(page: Page, option: str) -> None:
@@ -46,20 +16,11 @@ async def _ordering(page: Page, option: str) -> None:
     await expect(page.get_by_role("heading", name=option)).to_be_visible()
 
 
-def _cards(page: Page) -> FrameLocator:
-    return page.frame_locator("iframe")
-
-
-async def _pay_with(page: Page, card: str) -> None:
-    await _cards(page).get_by_role("radio", name=card).first.check()
-    await page.get_by_role("button", name="Pay €").click()
-
-
 @pytest.mark.parametrize(("color_scheme", "size"), [("light", DESKTOP), ("dark", PHONE)])
 async def test_a_declined_card_then_another_and_the_credits_are_there(
     running: Product, open_page: OpenPage, color_scheme: ColorScheme, size: tuple[int, int]
 ) -> None:
-    page, email = await _at_the_studio(running, open_page, color_scheme=color_scheme, size=size)
+    page, email = await at_the_studio(running, open_page, color_scheme=color_scheme, size=size)
     assert not await overflows(page)
     assert await weak_texts(page) == []
     await _ordering(page, "5 classes")
@@ -76,11 +37,11 @@ async def test_a_declined_card_then_another_and_the_credits_are_there(
     assert await weak_texts(page) == []
 
     await page.get_by_role("button", name="Continue to payment").click()
-    await _pay_with(page, "Declined: insufficient funds")
+    await pay_with(page, "Declined: insufficient funds")
     await expect(page.get_by_role("alert")).to_contain_text(DECLINED)
     assert not await overflows(page)
     assert await weak_texts(page) == []
-    await _pay_with(page, "Visa, succeeds")
+    await pay_with(page, "Visa, succeeds")
     await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")
     assert not await overflows(page)
     assert await weak_texts(page) == []
@@ -104,13 +65,13 @@ async def test_a_declined_card_then_another_and_the_credits_are_there(
 
 
 async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_page: OpenPage) -> None:
-    page, _ = await _at_the_studio(running, open_page)
+    page, _ = await at_the_studio(running, open_page)
     await _ordering(page, "First visit: 3 classes")
     await page.get_by_role("button", name="Continue to payment").click()
-    await _pay_with(page, "3-D Secure")
+    await pay_with(page, "3-D Secure")
     await page.get_by_role("button", name="No, refuse it").click()
     await expect(page.get_by_role("alert")).to_have_text(DECLINED)
-    await _pay_with(page, "3-D Secure")
+    await pay_with(page, "3-D Secure")
     await page.get_by_role("button", name="Yes, approve it").click()
     await expect(page.locator("#outcome-text")).to_have_text("First visit: 3 classes: you have 3 credits.")
     # What only the provider's form may know stays nowhere.
@@ -133,7 +94,7 @@ async def test_a_wallet_pays(running: Product, open_page: OpenPage) -> None:
 
 
 async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> None:
-    page, _ = await _at_the_studio(running, open_page)
+    page, _ = await at_the_studio(running, open_page)
     await page.get_by_role("link", name="Buy 5 classes", exact=True).focus()
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("button", name="Continue to payment")).to_be_visible()
@@ -141,7 +102,7 @@ async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> N
     for _ in range(3):
         await page.keyboard.press("Tab")
     await page.keyboard.press("Enter")
-    await expect(_cards(page).get_by_role("radio").first).to_be_visible()
+    await expect(card_form(page).get_by_role("radio").first).to_be_visible()
     # From the heading, where the keyboard's place is now, into the provider's fields and out of them again.
     await expect(page.locator("#paying")).to_be_focused()
     await page.keyboard.press("Tab")
@@ -154,7 +115,7 @@ async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> N
 
 
 async def test_a_purchase_can_be_given_up(running: Product, open_page: OpenPage) -> None:
-    page, _ = await _at_the_studio(running, open_page)
+    page, _ = await at_the_studio(running, open_page)
     await _ordering(page, "10 classes")
     await page.get_by_role("button", name="Continue to payment").click()
     await page.get_by_role("button", name="Give up this purchase").click()
@@ -162,10 +123,10 @@ async def test_a_purchase_can_be_given_up(running: Product, open_page: OpenPage)
 
 
 async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product, open_page: OpenPage) -> None:
-    page, _ = await _at_the_studio(running, open_page)
+    page, _ = await at_the_studio(running, open_page)
     await _ordering(page, "Gift card €50")
     await page.get_by_role("button", name="Continue to payment").click()
-    await _pay_with(page, "Visa, succeeds")
+    await pay_with(page, "Visa, succeeds")
     await page.get_by_role("button", name="Show the code of the gift card").click()
     shown = page.locator("#gift-card-code-shown")
     await expect(shown).to_have_text(re.compile("^(....-){3}....$"))
@@ -185,7 +146,7 @@ async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product
     [mail] = running.mails(friend)
     assert code in mail["text"]
 
-    page, _ = await _at_the_studio(running, open_page, color_scheme="dark", size=PHONE)
+    page, _ = await at_the_studio(running, open_page, color_scheme="dark", size=PHONE)
     await _ordering(page, "5 classes")
     await page.get_by_label("Gift card, if you have one").fill("no such card")
     await page.get_by_role("button", name="Use the codes").click()
@@ -197,5 +158,16 @@ async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product
     assert await weak_texts(page) == []
     await page.get_by_role("button", name="Continue to payment").click()
     await expect(page.get_by_role("button", name="Pay €40.00")).to_be_visible()
-    await _pay_with(page, "Visa, succeeds")
+    await pay_with(page, "Visa, succeeds")
     await expect(page.locator("#outcome-text")).to_have_text("5 classes: you have 5 credits.")
+
+
+async def test_a_link_to_the_page_calls_nothing_but_what_it_is_for(running: Product, open_page: OpenPage) -> None:
+    page, _ = await at_the_studio(running, open_page)
+    studio = running.sign_in("owner").studio
+    written: list[str] = []
+    page.on("request", lambda request: written.append(request.url) if request.method == "POST" else None)
+    for asked in (f"card={studio}/memberships/{studio[8:]}:cancel%3f", f"membership={studio}/purchases/{studio[8:]}"):
+        await page.goto(f"{running.url}/pay?{asked}")
+        await expect(page.locator("#notice-text")).to_have_text("Please choose at the studio what to buy.")
+    assert written == []

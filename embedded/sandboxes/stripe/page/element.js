@@ -20,3 +20,4 @@ try {
 } catch (problem) {
   show("error", problem.message);
 }
+parent.postMessage({ ready: true }, "*");

@@ -5,14 +5,19 @@
   // A frame of the sandbox's: what is chosen in it, the page around it never sees.
   class PaymentElement {
     #frame = document.createElement("iframe");
+    #ready;
 
     constructor(clientSecret) {
       const query = new URLSearchParams({ domain: location.hostname });
       this.#frame.src = new URL(`elements/${encodeURIComponent(clientSecret)}/element?${query}`, root);
       this.#frame.title = "Secure payment input frame";
       Object.assign(this.#frame.style, { width: "100%", border: "0", display: "block", colorScheme: "light dark" });
+      const { promise, resolve } = Promise.withResolvers();
+      this.#ready = promise;
       addEventListener("message", ({ source, data }) => {
-        if (source === this.#frame.contentWindow && data.height) this.#frame.style.height = `${data.height}px`;
+        if (source !== this.#frame.contentWindow) return;
+        if (data.height) this.#frame.style.height = `${data.height}px`;
+        if (data.ready) resolve();
       });
     }
 
@@ -20,7 +25,8 @@
       (typeof target === "string" ? document.querySelector(target) : target).replaceChildren(this.#frame);
     }
 
-    confirm(fields) {
+    async confirm(fields) {
+      await this.#ready;
       const { port1, port2 } = new MessageChannel();
       const answer = new Promise((resolve) => (port1.onmessage = ({ data }) => resolve(data)));
       this.#frame.contentWindow.postMessage(fields, root.origin, [port2]);
