@@ -1,6 +1,7 @@
 """Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
 import re
+from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, expect
@@ -82,10 +83,10 @@ async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_pa
 
 
 async def test_a_wallet_pays(running: Product, open_page: OpenPage) -> None:
-    page, _ = await _at_the_studio(running, open_page)
+    page, _ = await at_the_studio(running, open_page)
     await _ordering(page, "5 classes")
     await page.get_by_role("button", name="Continue to payment").click()
-    await _pay_with(page, "Apple Pay")
+    await pay_with(page, "Apple Pay")
     await expect(page.locator("#outcome-text")).to_contain_text("you have 5 credits")
     async with page.expect_download() as saved:
         await page.get_by_role("link", name="Receipt").click()
