@@ -41,7 +41,7 @@ export async function showMerchant(chosen, roles) {
   $("account-currency").textContent = studio.currencyCode;
   if (!account) return $("merchant-account").replaceChildren(empty(owns ? "" : "The owner has not opened an account for payments yet."));
   const [books, payouts, disputes] = await Promise.all([
-    orNone(`${studio.name}/reconciliation`),
+    get(`${studio.name}/reconciliation`),
     owns ? get(`${studio.name}/payouts?pageSize=5`).then((page) => page.payouts) : [],
     all(`${studio.name}/disputes`, "disputes"),
   ]);
@@ -78,7 +78,7 @@ function accountCard(account, owns) {
 }
 
 function booksCard(books) {
-  if (!books) return make("div", { className: "card" }, ...lines("The books are compared with the provider every ten minutes; not yet."));
+  if (!books.runTime) return make("div", { className: "card" }, ...lines("The books are compared with the provider every ten minutes; not yet."));
   const amount = (minor) => money(minor, books.currencyCode);
   const agrees = books.differenceMinor === "0" && !books.differences.length;
   return make(

@@ -4,10 +4,9 @@ from typing import Any
 
 from powerhouse.payments.v1 import reconciliation_service_pb2 as pb
 from powerhouse.payments.v1.reconciliation_service_pb2_grpc import ReconciliationServiceServicer
-from services.chassis.errors import NotFound
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import disputes, payouts, reconciliations
+from services.payments import disputes, merchants, payouts, reconciliations
 from services.payments.models import Dispute, Payout, Reconciliation
 from services.payments.rpc.names import name_of
 
@@ -20,9 +19,9 @@ class ReconciliationServicer(ReconciliationServiceServicer):
 
     async def GetReconciliation(self, request: pb.GetReconciliationRequest, context: Any) -> pb.Reconciliation:
         async with self._database.read() as tx:
-            found = await reconciliations.latest(tx)
+            account, found = await merchants.get(tx), await reconciliations.latest(tx)
         if found is None:
-            raise NotFound("reconciliation")
+            return pb.Reconciliation(name=request.name, currency_code=account.currency_code)
         return _encode(found)
 
     async def ListPayouts(self, request: pb.ListPayoutsRequest, context: Any) -> pb.ListPayoutsResponse:
