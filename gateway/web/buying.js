@@ -1,6 +1,6 @@
 // A purchase that is being paid, and what became of it: told by our server as it happens, wherever it came from.
 
-import { get, now, send } from "/api.js";
+import { get, now, once, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
 import { isUnlimited } from "/credits.js";
 import { $, make, say } from "/dom.js";
@@ -34,12 +34,20 @@ export async function follow(purchase) {
     title: `Pay ${due} for ${purchase.quote.displayName}`,
     label: `Pay ${due}`,
     // A fee is the studio's to let go.
-    giveUp: purchase.kind !== "FEE" && (async () => tell(await send(`${purchase.name}:cancel`, {}))),
+    giveUp: purchase.kind !== "FEE" && (() => giveUp(purchase)),
+    giveUpLabel: purchase.kind === "DROP_IN" ? "Give the place back" : "Give up this purchase",
     sent: () => (asked.returned = ""),
   });
   if (purchase.kind === "DROP_IN" && purchase.state === "OPEN") hold(await get(purchase.booking));
   await tell(purchase);
   listen(purchase.name);
+}
+
+async function giveUp(purchase) {
+  const given = await send(`${purchase.name}:cancel`, {});
+  // If that fails, the place is free when its time is over.
+  if (purchase.kind === "DROP_IN") await once(`${purchase.booking}:cancel`, {}).catch(() => {});
+  await tell(given);
 }
 
 // Until when the place is held, and what happens then.

@@ -102,7 +102,7 @@ function actions(membership, about) {
   const button = (text, work, className) => actionButton(text, quote.displayName, work, className);
   const pay = (text) => make("a", { className: "button", href: payLink({ membership: membership.name }), textContent: text, ariaLabel: `${text}: ${quote.displayName}` });
   const cancel = button("Cancel", () => cancelIt(membership, about), "quiet bad");
-  const card = button("Card", () => useCard(membership));
+  const card = button("Change the card", () => useCard(membership));
   if (state === "PENDING") return [pay("Pay it"), cancel];
   if (state === "PAST_DUE") return [pay("Pay now"), button("Another saved card", () => useCard(membership)), cancel];
   if (state === "PAUSED") return [button("Resume", () => resume(membership), ""), card, cancel];

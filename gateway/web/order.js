@@ -8,7 +8,7 @@ import { followMembership } from "/joining.js";
 import { money } from "/money.js";
 import { end } from "/payment-form.js";
 import { termsOf } from "/shop.js";
-import { dayOf, timeOf } from "/times.js";
+import { dayOf, timeIn, timeOf } from "/times.js";
 
 let studio;
 let option;
@@ -44,7 +44,7 @@ export async function showPlace(place, held) {
   const [best] = offers.filter(({ error }) => !error).sort((one, other) => one.total - other.total);
   if (!best) throw offers[0]?.error ?? new Refused("This class cannot be paid by itself. Buy a class pack to book it.");
   option = best.each;
-  $("terms").textContent = label;
+  $("terms").textContent = `${label}. Held for you until ${timeIn(booking.holdExpireTime, booking.timeZone)}.`;
   $("client").replaceChildren(make("option", { value: booking.client }));
   await open();
 }

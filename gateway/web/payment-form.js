@@ -17,7 +17,7 @@ export function present(texts) {
   $("paying").textContent = form.title;
   $("pay").textContent = form.label;
   $("give-up").hidden = !form.giveUp;
-  $("give-up").textContent = form.giveUpLabel ?? "Give up this purchase";
+  $("give-up").textContent = form.giveUpLabel ?? "";
   note(form.notes ?? []);
 }
 
