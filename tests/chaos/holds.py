@@ -81,7 +81,7 @@ class _HeldCommit:
 
     def pid(self) -> int | None:
         held = self._held()
-        return _at_port(self.running, held[0]["client_port"]) if held else None
+        return _connected_from(self.running, held[0]["client_port"]) if held else None
 
     def end(self) -> None:
         # The server does not look after its clients while a commit waits, so the fate of that is ours to choose.
@@ -119,7 +119,8 @@ class _HeldCall:
     kept: bool
 
     def set(self, *faults: str) -> None:
-        httpx.put(self._faults, json=dict.fromkeys(faults, {"count": 1, "path": self.gate.path})).raise_for_status()
+        knob = {"count": 1, "path": self.gate.path}
+        httpx.put(self._faults, json={name: knob for name in faults}).raise_for_status()
 
     def pid(self) -> int | None:
         # A knob that is used up is not shown.
@@ -133,10 +134,11 @@ class _HeldCall:
         return f"http://127.0.0.1:{self.running.facts['ports']['stripe']}/sandbox/faults"
 
 
-def _at_port(running: Product, port: int) -> int:
-    """The process that has this end of a connection."""
+def _connected_from(running: Product, port: int) -> int:
+    """The process that is connected to the database from this port."""
+    ends = [f"0100007F:{each:04X}" for each in (port, running.facts["ports"]["postgres"])]
     sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()]
-    [inode] = [fields[9] for fields in sockets if fields[1] == f"0100007F:{port:04X}"]
+    [inode] = [fields[9] for fields in sockets if fields[1:3] == ends]
     for pid in running.children("."):
         if any(_points_to(entry, f"socket:[{inode}]") for entry in Path(f"/proc/{pid}/fd").iterdir()):
             return pid

@@ -9,118 +9,46 @@ import os
 import shutil
 import signal
 import time
-from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from embedded.processes import is_alive, temporary_var
-from tests.chaos.holds import AtCommit, AtProvider, Gate
+from tests.chaos.steps import RETURNING, STEPS, Step
 from tests.chaos.till import Till
 from tests.mutants.code_copy import COPIED, LINKED
 from tests.support.product import ROOT, eventually, product
 
-VISA, RETURNING = "pm_card_visa", "pm_card_refundFail"
 # A supervisor that waits as short after each death as after the first: here they do not die by themselves.
 FORGIVING = ("-c", "import sys; from embedded import children, run; children.STEADY = 0.0; sys.exit(run.main())")
-PAYMENTS_WORK = "services.payments work"
-KINDS = ["apply_provider_event", "fulfil_purchase", "issue_receipt", "make_refund", "restore_credits", "reconcile_merchant"]
+# File, guard, and how it is without.
+GUARDS = (
+    ("services/payments/payments.py", "str(payment.intent_key),", "str(new_id()),"),
+    ("services/payments/refunding.py", "account, str(refund_id), intent", "account, str(real_now()), intent"),
+    ("services/payments/refunding.py", "if asked_before:", "if False:"),
+)
 SEEN = """
 SELECT u.state, (SELECT r.state FROM refunds r WHERE r.tenant_id = u.tenant_id AND r.purchase_id = u.id) AS refund,
     ARRAY(SELECT d.kind FROM receipts d WHERE d.tenant_id = u.tenant_id AND d.purchase_id = u.id ORDER BY d.number)
-    AS documents, EXISTS (SELECT FROM jobs WHERE state IN ('queued', 'running') AND kind = ANY ($3)) AS busy
+    AS documents,
+    EXISTS (SELECT FROM jobs WHERE state IN ('queued', 'running') AND kind = ANY (ARRAY['apply_provider_event',
+        'fulfil_purchase', 'issue_receipt', 'make_refund', 'restore_credits', 'reconcile_merchant'])) AS busy
 FROM purchases u WHERE u.tenant_id = $1 AND u.id = $2
 """
 BOUGHT = ("FULFILLED", None, ["RECEIPT"], False)
 GIVEN_BACK = ("FULFILLED", "SUCCEEDED", ["RECEIPT", "CREDIT_NOTE"], False)
 CAME_BACK = ("FULFILLED", "FAILED", ["RECEIPT", "CREDIT_NOTE", "CREDIT_NOTE_REVERSAL"], False)
-
-
-@dataclass(frozen=True)
-class Step:
-    """Where somebody waits, and who dies: who waits there, unless another is named."""
-
-    what: str
-    gate: Gate
-    dies: str = ""
-    kept: bool = True
-    card: str = VISA
-    # No webhook arrives: the reconciler finds what happened, in the list of events or in that of what moved money.
-    found_in: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.what}, {'kept' if self.kept else 'lost'}".replace(" ", "-")
-
-
-def _both(what: str, gate: Gate, **more: str) -> list[Step]:
-    return [Step(what, gate, kept=kept, **more) for kept in (False, True)]
-
-
-def _at(table: str, when: str, service: str = "payments") -> AtCommit:
-    return AtCommit(service, table, when)
-
-
-def _job(kind: str, state: str, more: str = "true") -> AtCommit:
-    return _at("jobs", f"NEW.kind = '{kind}' AND NEW.state = '{state}' AND {more}")
-
-
-_CREATED, _CHANGED = "TG_OP = 'INSERT'", "TG_OP = 'UPDATE'"
-_PAID = "NEW.type = 'payment_intent.succeeded'"
-_TELLS_OF_IT = (
-    "EXISTS (SELECT FROM provider_events e WHERE e.external_account = NEW.args->>'account'"
-    f" AND e.external_id = NEW.args->>'event' AND {_PAID.replace('NEW', 'e')})"
-)
-_SUCCEEDED = _at("payments", f"{_CHANGED} AND NEW.state = 'SUCCEEDED' AND OLD.state = 'OPEN'")
-_STORED = _at("provider_events", f"{_CREATED} AND {_PAID}")
-_GRANTED = _at("package_sales", _CREATED, "booking")
-_FROZEN = _at("credit_freezes", _CREATED, "booking")
-_RESTORED = _at("credit_freezes", f"{_CHANGED} AND NEW.unfreeze_time IS NOT NULL", "booking")
-
-PURCHASE = [
-    *_both("making the purchase", _at("purchases", _CREATED)),
-    *_both("starting the payment", _at("payments", _CREATED)),
-    *_both("asking for the intent", AtProvider("/v1/payment_intents$", "services.payments serve")),
-    *_both("noting the intent", _at("payments", f"{_CHANGED} AND OLD.external_id IS NULL AND NEW.state = 'OPEN'")),
-    *_both("storing the webhook", _STORED),
-    Step("storing the webhook, the gateway", _STORED, "-m gateway"),
-    *_both("taking up the webhook", _job("apply_provider_event", "running", _TELLS_OF_IT)),
-    *_both("posting the payment", _SUCCEEDED),
-    *_both("settling the webhook", _job("apply_provider_event", "done", _TELLS_OF_IT)),
-    *_both("taking up the grant", _job("fulfil_purchase", "running")),
-    *_both("granting", _GRANTED),
-    Step("granting, the caller", _GRANTED, PAYMENTS_WORK),
-    *_both("noting the grant", _at("purchases", f"{_CHANGED} AND NEW.state = 'FULFILLED' AND OLD.state = 'PAID'")),
-    *_both("writing the receipt", _at("receipts", f"{_CREATED} AND NEW.kind = 'RECEIPT'")),
-]
-REFUND = [
-    *_both("making the refund", _at("refunds", _CREATED)),
-    *_both("taking up the refund", _job("make_refund", "running")),
-    *_both("freezing", _FROZEN),
-    Step("freezing, the caller", _FROZEN, PAYMENTS_WORK),
-    *_both("noting the freeze", _at("refunds", f"{_CHANGED} AND NEW.state = 'FROZEN' AND OLD.state = 'REQUESTED'")),
-    *_both("about to send", _at("refunds", f"{_CHANGED} AND NEW.send_time IS NOT NULL AND OLD.send_time IS NULL")),
-    *_both("sending", AtProvider("/v1/refunds$", PAYMENTS_WORK)),
-    *_both("posting the refund", _at("refunds", f"{_CHANGED} AND NEW.state = 'SUCCEEDED' AND OLD.state = 'FROZEN'")),
-    *_both("storing the webhook of the refund", _at("provider_events", f"{_CREATED} AND NEW.type = 'refund.created'")),
-    *_both("writing the credit note", _at("receipts", f"{_CREATED} AND NEW.kind = 'CREDIT_NOTE'")),
-]
-FAILURE = [
-    *_both("failing", _at("refunds", f"{_CHANGED} AND NEW.state = 'FAILED'"), card=RETURNING),
-    *_both("restoring", _RESTORED, card=RETURNING),
-    Step("restoring, the caller", _RESTORED, PAYMENTS_WORK, card=RETURNING),
-    *_both("writing the reversal", _at("receipts", "NEW.kind = 'CREDIT_NOTE_REVERSAL'"), card=RETURNING),
-]
-RECONCILER = [
-    *_both("storing what was listed", _at("provider_events", f"{_CREATED} AND {_PAID}"), found_in="events"),
-    *_both("storing the lines", _at("balance_transactions", "NEW.category = 'charge'"), found_in="events"),
-    *_both("repairing", _SUCCEEDED, found_in="lines"),
-    *_both("comparing", _at("reconciliations", "true"), found_in="events"),
-]
-STEPS = [*PURCHASE, *REFUND, *FAILURE, *RECONCILER]
+PACKAGES = """
+SELECT p.credits_left, s.purchase_id FROM client_packages p
+LEFT JOIN package_sales s ON s.tenant_id = p.tenant_id AND s.client_package_id = p.id
+WHERE p.tenant_id = $1 AND p.client_id = $2
+"""
+FORGET_EVENTS = "UPDATE merchants SET events_until = now() + make_interval(days => $2) WHERE studio_id = $1"
 
 
 @dataclass
@@ -147,23 +75,24 @@ def test_a_process_dies_and_all_of_it_comes_about_once(shop: Shop, step: Step) -
     _run(shop, step)
 
 
-def test_without_stored_key_and_look_there_are_two_refunds(tmp_path: Path) -> None:
-    """As if each call had a key of its own, and what was sent were not looked for."""
+def test_without_its_keys_there_are_two(tmp_path: Path) -> None:
+    """As if each call of the provider had a key of its own, and what was sent before were not looked for."""
     for name in COPIED:
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("*.pyc*", "node_modules"))
     for name in LINKED:
         (tmp_path / name).symlink_to(ROOT / name)
-    spoilt = tmp_path / "services/payments/refunding.py"
-    healthy = spoilt.read_text(encoding="utf-8")
-    for old, new in (("account, str(refund_id), intent", "account, str(real_now()), intent"), ("if asked_before:", "if 0:")):
-        assert healthy.count(old) == 1
-        healthy = healthy.replace(old, new)
-    spoilt.write_text(healthy, encoding="utf-8")
-    [step] = [each for each in STEPS if each.what == "sending" and each.kept]
+    for name, guard, without in GUARDS:
+        healthy = (tmp_path / name).read_text(encoding="utf-8")
+        assert healthy.count(guard) == 1, f"{name} no longer has the line of {guard!r}"
+        (tmp_path / name).write_text(healthy.replace(guard, without), encoding="utf-8")
+    steps = {str(step): step for step in STEPS}
     with temporary_var() as var, product(Path(var), folder=tmp_path) as running:
         till = Till(running, uuid4().hex)
+        shop = Shop(till, till.sell())
+        with pytest.raises(AssertionError, match="2 intents"):
+            _run(shop, steps["asking-for-the-intent-kept"])
         with pytest.raises(AssertionError, match="2 refunds"):
-            _run(Shop(till, till.sell()), step)
+            _run(shop, steps["sending-kept"])
 
 
 class Trade:
@@ -190,7 +119,7 @@ class Trade:
     def seen(self) -> tuple[object, ...] | None:
         """As far as it has come."""
         ids = self._till.studio, _id(self.purchase)
-        found = self._till.running.sql("payments", SEEN, *ids, KINDS)
+        found = self._till.running.sql("payments", SEEN, *ids)
         return tuple(found[0]) if found else None
 
     def wait(self, end: tuple[object, ...]) -> None:
@@ -204,9 +133,10 @@ def _run(shop: Shop, step: Step) -> None:
     with ThreadPoolExecutor(1) as desk, step.gate.armed(running, kept=step.kept) as hold:
         if step.found_in:
             _drop_webhooks(shop.till, step.found_in)
-        traded = desk.submit(trade.run)
+        traded: Future[Any] = desk.submit(trade.run)
+        # Who fails before that tells why.
         held = eventually(lambda: hold.pid() or (traded.done() and traded.result()), within=60, what="somebody waits")
-        [victim] = running.children(step.dies) if step.dies else [held]
+        victim: int = running.children(step.dies)[0] if step.dies else held
         who = Path(f"/proc/{victim}/cmdline").read_text().replace("\0", " ").partition("-m ")[2].strip()
         os.kill(victim, signal.SIGKILL)
         died_at = time.monotonic()
@@ -222,32 +152,25 @@ def _run(shop: Shop, step: Step) -> None:
 def _drop_webhooks(till: Till, found_in: str) -> None:
     till.set_faults({"webhook_drop": {"count": -1}})
     # Where the list of events was read to its end, a line of money is the first to tell.
-    ahead = 1 if found_in == "lines" else 0
-    till.running.sql(
-        "payments",
-        "UPDATE merchants SET events_until = now() + make_interval(days => $2) WHERE studio_id = $1",
-        *(till.studio, ahead),
-    )
+    till.running.sql("payments", FORGET_EVENTS, till.studio, 1 if found_in == "lines" else 0)
 
 
 def _check(till: Till, trade: Trade) -> None:
     """One charge, one package, one refund, each document once, and the books agree."""
+    sql, purchase = till.running.sql, _id(trade.purchase)
     eventually(lambda: not till.deliveries_under_way(), within=60, what="the provider has told all")
     trade.wait(trade.end)
-    mine = till.running.sql("payments", "SELECT id, external_id FROM payments WHERE purchase_id = $1", _id(trade.purchase))
-    [payment] = mine
+    [payment] = sql("payments", "SELECT id::text, external_id FROM payments WHERE purchase_id = $1", purchase)
     intents, charges, refunds = till.at_provider()
-    made = refunds[str(_id(trade.refund))]
-    assert made == 1, f"{made} refunds"
-    assert (intents[str(payment["id"])], charges[payment["external_id"]]) == (1, 1)
-    held = till.running.sql(
-        "booking",
-        "SELECT p.credits_left, s.purchase_id FROM client_packages p LEFT JOIN package_sales s"
-        " ON s.tenant_id = p.tenant_id AND s.client_package_id = p.id WHERE p.tenant_id = $1 AND p.client_id = $2",
-        *(till.studio, _id(trade.client)),
-    )
-    assert [tuple(each) for each in held] == [(9 if trade.end == CAME_BACK else 6, _id(trade.purchase))]
-    assert Counter(row["kind"] for row in till.running.sql("payments", "SELECT kind FROM jobs WHERE state = 'failed'")) == {}
+    for made, what in (
+        (intents[payment["id"]], "intents"),
+        (charges[payment["external_id"]], "charges"),
+        (refunds[str(_id(trade.refund))], "refunds"),
+    ):
+        assert made == 1, f"{made} {what}"
+    packages = [tuple(row) for row in sql("booking", PACKAGES, till.studio, _id(trade.client))]
+    assert packages == [(9 if trade.end == CAME_BACK else 6, purchase)]
+    assert sql("payments", "SELECT kind, outcome FROM jobs WHERE state = 'failed'") == []
     till.wait_until_the_books_agree()
 
 

@@ -21,6 +21,8 @@ _RECONCILE = (
     " FROM merchants WHERE studio_id = $1"
 )
 
+_MERCHANT = "SELECT external_account FROM merchants WHERE studio_id = $1"
+
 
 class Till:
     """The front desk of the demo studio. `run` tells its keys from those of other runs."""
@@ -29,9 +31,8 @@ class Till:
         self.running, self.run, self.desk = running, run, running.sign_in("owner")
         self.stripe = f"http://127.0.0.1:{running.facts['ports']['stripe']}"
         self.studio = UUID(self.desk.studio.rpartition("/")[2])
-        self.account = running.sql("payments", "SELECT external_account FROM merchants WHERE studio_id = $1", self.studio)[
-            0
-        ]["external_account"]
+        [merchant] = running.sql("payments", _MERCHANT, self.studio)
+        self.account: str = merchant["external_account"]
 
     def sell(self) -> str:
         """Something for sale."""
