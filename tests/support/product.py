@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -164,13 +164,19 @@ def eventually(look: Callable[[], T], within: float = 15, what: str = "") -> T:
 
 
 @contextmanager
-def product(var: Path, environment: Mapping[str, str] | None = None) -> Iterator[Product]:
-    """Starts the product on a free port and waits until it says it is ready."""
+def product(
+    var: Path,
+    environment: Mapping[str, str] | None = None,
+    *,
+    program: Sequence[str] = ("-m", "embedded"),
+    folder: Path = ROOT,
+) -> Iterator[Product]:
+    """Starts the product of a folder on a free port and waits until it says it is ready."""
     port = free_port()
     with open(var / "console.log", "wb") as console_log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "embedded"],
-            cwd=ROOT,
+            [sys.executable, *program],
+            cwd=folder,
             env={**os.environ, "POWERHOUSE_VAR_DIR": str(var), "POWERHOUSE_PORT": str(port), **(environment or {})},
             stdout=console_log,
             stderr=subprocess.STDOUT,

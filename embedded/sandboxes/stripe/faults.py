@@ -1,5 +1,6 @@
 """What goes wrong on purpose: knobs that tests turn at the control address."""
 
+import asyncio
 import random
 import re
 from dataclasses import dataclass, field
@@ -11,10 +12,12 @@ Fault = Literal[
     "reject_500",
     "reject_429",
     "reject_close",
+    "hold",
     "slow",
     "done_then_500",
     "done_then_close",
     "done_then_slow",
+    "done_then_hold",
     "webhook_drop",
     "webhook_delay",
     "webhook_duplicate",
@@ -40,6 +43,8 @@ class Faults:
 
     knobs: dict[str, Knob] = field(default_factory=dict)
     dice: random.Random = field(default_factory=lambda: random.Random(0))  # noqa: S311 - no secret
+    # When others are set.
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
 
     def set(self, body: dict[str, Any]) -> None:
         """Replaces the faults set before: {"<fault>": count} or {"<fault>": {…}}, and "seed". Raises Refusal."""
@@ -49,6 +54,12 @@ class Faults:
         except (TypeError, ValueError, re.error) as error:
             raise Refusal(str(error)) from None
         self.dice.seed(seed)
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    async def change(self) -> None:
+        """Waits until other faults are set."""
+        await self._changed.wait()
 
     def shown(self) -> Object:
         """What will still go wrong."""

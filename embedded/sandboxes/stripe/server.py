@@ -134,6 +134,8 @@ class StripeSandbox:
                 _check_version(version)
             if account != platform:
                 headers["stripe-account"] = account
+            if self.faults.request("hold", method, path):
+                await self.faults.change()
             if self.faults.request("reject_close", method, path):
                 return CutOff()
             self._reject(method, path)
@@ -190,6 +192,8 @@ class StripeSandbox:
             raise
         if slow := self.faults.request("done_then_slow", method, path):
             await asyncio.sleep(slow.seconds)
+        if self.faults.request("done_then_hold", method, path):
+            await self.faults.change()
         if self.faults.request("done_then_close", method, path):
             return CutOff()
         return JSONResponse(body, status, headers=headers)

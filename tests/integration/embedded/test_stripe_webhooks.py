@@ -254,6 +254,26 @@ async def test_a_rejected_request_did_nothing_and_may_come_again(
     assert [one.id for one in (await studio.v1.customers.list_async()).data] == [made.id]
 
 
+@pytest.mark.parametrize(
+    ("fault", "then", "made"), [("hold", "reject_close", 0), ("hold", "", 1), ("done_then_hold", "", 1)]
+)
+async def test_a_call_is_held_until_other_faults_are_set(
+    our_sandbox: StripeLike, studio: Studio, fault: str, then: str, made: int
+) -> None:
+    await our_sandbox.control("/sandbox/faults", {fault: 1}, "PUT")
+    asked = asyncio.create_task(studio.v1.customers.create_async({"name": "Ann"}))
+    for _ in range(1000):
+        # What is used up is not shown.
+        if not await our_sandbox.control("/sandbox/faults", method="GET"):
+            break
+        await asyncio.sleep(0.01)
+    assert len((await studio.v1.customers.list_async()).data) == (fault == "done_then_hold")
+    await our_sandbox.control("/sandbox/faults", {then: 1} if then else {}, "PUT")
+    [answer] = await asyncio.gather(asked, return_exceptions=True)
+    assert isinstance(answer, stripe.APIConnectionError) == (not made)
+    assert len((await studio.v1.customers.list_async()).data) == made
+
+
 async def test_the_sdk_s_own_retry_finds_what_was_done(our_sandbox: StripeLike, studio: Studio) -> None:
     await our_sandbox.control("/sandbox/faults", {"done_then_close": 1}, "PUT")
     client: Any = our_sandbox.client(account=studio.account, retries=2)
