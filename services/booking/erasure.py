@@ -40,9 +40,13 @@ _OWN_ACCOUNTS = (
     "SELECT id FROM client_packages WHERE tenant_id = :tenant AND client_id = :client"
     " UNION ALL SELECT id FROM credit_holds WHERE tenant_id = :tenant AND client_id = :client"
 )
+# Who became the client, also by way of another.
 _DUPLICATES = text(
-    "SELECT duplicate_id FROM client_merges"
-    " WHERE tenant_id = :tenant AND survivor_id = :client AND undo_time IS NULL ORDER BY duplicate_id"
+    "WITH RECURSIVE became AS ("
+    " SELECT duplicate_id FROM client_merges WHERE tenant_id = :tenant AND survivor_id = :client AND undo_time IS NULL"
+    " UNION SELECT m.duplicate_id FROM client_merges m JOIN became b ON m.survivor_id = b.duplicate_id"
+    " WHERE m.tenant_id = :tenant AND m.undo_time IS NULL"
+    ") SELECT duplicate_id FROM became ORDER BY duplicate_id"
 )
 # Everything personal, beside the client's own row.
 _BLANK = tuple(

@@ -44,8 +44,12 @@ async def current(tx: UnitOfWork, client_id: UUID) -> UUID:
     """The client, or the one that it became."""
     merge = ClientMerge
     into = select(merge.survivor_id).where(merge.tenant_id == tx.tenant, merge.undone.is_(False))
+    passed = {client_id}
     while survivor_id := await tx.session.scalar(into.where(merge.duplicate_id == client_id)):
-        client_id = survivor_id
+        # What is told in another order than it happened may lead in a circle for a while.
+        if survivor_id in passed:
+            break
+        passed.add(client_id := survivor_id)
     return client_id
 
 
@@ -53,9 +57,9 @@ async def all_of(tx: UnitOfWork, client_id: UUID) -> Sequence[UUID]:
     """The client and those that became it."""
     merge, found = ClientMerge, [client_id]
     became = select(merge.duplicate_id).where(merge.tenant_id == tx.tenant, merge.undone.is_(False))
-    newest: Sequence[UUID] = found
-    while newest := (await tx.session.scalars(became.where(merge.survivor_id.in_(newest)))).all():
-        found += newest
+    newest = {client_id}
+    while newest := {*await tx.session.scalars(became.where(merge.survivor_id.in_(newest)))} - {*found}:
+        found += sorted(newest)
     return found
 
 

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -276,6 +277,20 @@ async def test_files_that_may_hold_the_person_are_gone(house: House, manager: An
     running = await files.upload("id,name\n2,Ben\n")
     await files.manager.RunImport(import_service_pb2.RunImportRequest(name=running.name, request_id=key()))
     await refused(erase(manager, await house.add_client("Ada")), StatusCode.FAILED_PRECONDITION, "IMPORT_IN_PROGRESS")
+
+
+async def test_who_became_the_person_by_way_of_another_is_erased_too(house: House, manager: Any) -> None:
+    first, second, last = [await house.add_client(display_name=f"{name} {CANARY}") for name in ("Ann", "Anna", "Anne")]
+    for survivor, duplicate in ((second, first), (last, second)):
+        await house.staff.MergeClients(
+            client_service_pb2.MergeClientsRequest(name=survivor.name, duplicate=duplicate.name, request_id=key())
+        )
+    await erase(manager, last)
+    ids = [UUID(client.name.rpartition("/")[2]) for client in (first, second, last)]
+    rows = await house.running.sql("SELECT display_name, erase_time FROM clients WHERE id = ANY($1)", ids)
+    assert len(rows) == 3
+    assert {row["display_name"] for row in rows} == {"Erased client"}
+    assert all(row["erase_time"] for row in rows)
 
 
 async def test_only_who_runs_the_studio_erases(house: House, manager: Any) -> None:

@@ -131,6 +131,21 @@ async def test_news_of_a_merge_in_any_order_leave_everybody_as_they_were(twins: 
     assert (await twins.stopped(twins.survivor), await twins.stopped(twins.duplicate)) == ([], ["*/sms"])
 
 
+async def test_news_that_lead_in_a_circle_for_a_while(twins: Twins) -> None:
+    """Parted, and merged the other way round; of the first merge its end is heard last."""
+    await twins.join()
+    merged, parted = await twins.part()
+    twins.survivor, twins.duplicate = twins.duplicate, twins.survivor
+    round_again = await twins.join()
+    async with asyncio.timeout(10):
+        await twins.hear([merged])
+        await twins.hear(round_again)
+        await twins.unsubscribe(twins.duplicate, Kind.REMINDER)
+        await twins.hear([parted])
+    await twins.unsubscribe(twins.duplicate, Kind.RECEIPT)
+    assert "receipt/email" in await twins.stopped(twins.survivor)
+
+
 async def test_what_is_stopped_while_a_merge_is_told_is_not_lost(twins: Twins) -> None:
     """Who unsubscribes waits for the duplicate's row, and finds that it has become another one's."""
     [merged] = await twins.join()
