@@ -1,12 +1,12 @@
 // A purchase that is being paid, and what became of it: told by our server as it happens, wherever it came from.
 
-import { get, now, once, send } from "/api.js";
+import { all, get, now, once, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
 import { isUnlimited } from "/credits.js";
 import { $, make, say } from "/dom.js";
 import { offer } from "/gift-cards.js";
 import { money } from "/money.js";
-import { decline, end, mount, mounted, note, present, showForm } from "/payment-form.js";
+import { decline, end, mount, mounted, note, offerCards, present, showForm } from "/payment-form.js";
 import { receiptLink, receiptsOf } from "/receipts.js";
 import { dayOf, timeOf, timeIn } from "/times.js";
 
@@ -36,6 +36,7 @@ export async function follow(purchase) {
     // A fee is the studio's to let go.
     giveUp: purchase.kind !== "FEE" && (() => giveUp(purchase)),
     giveUpLabel: purchase.kind === "DROP_IN" ? "Give the place back" : "Give up this purchase",
+    choose: (wish) => send(`${purchase.name}:pay`, wish),
     sent: () => (asked.returned = ""),
   });
   if (purchase.kind === "DROP_IN" && purchase.state === "OPEN") hold(await get(purchase.booking));
@@ -97,8 +98,17 @@ async function open(purchase) {
   const session = await send(`${purchase.name}:pay`, {}).catch((error) => {
     if (!["ALREADY_PAID", "CANCELLED", "PAYMENT_PROCESSING"].includes(error.reason)) throw error;
   });
-  if (session) mount(session);
-  return Boolean(session);
+  if (!session) return false;
+  mount(session);
+  // Without an answer any card pays all the same.
+  await savedFor(purchase.client).then(offerCards).catch(() => {});
+  return true;
+}
+
+// Who has a guardian pays with the guardian's cards.
+async function savedFor(client) {
+  const { guardian } = await get(client);
+  return all(`${guardian || client}/paymentMethods`, "paymentMethods");
 }
 
 // A receipt is written a moment after the payment.

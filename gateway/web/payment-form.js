@@ -2,6 +2,7 @@
 // comes near this page.
 
 import { Refused } from "/api.js";
+import { cardName, expiryOf } from "/card-name.js";
 import { $, act, make, onSubmit, say, show } from "/dom.js";
 
 const DECLINED = "Payment declined. Please try different card.";
@@ -11,7 +12,8 @@ let form = {};
 
 export const mounted = () => Boolean(provider);
 
-// `title`, `label` of the button, `notes` below the title, `giveUp` where that is possible; `sent` runs once the provider took it.
+// `title`, `label` of the button, `notes` below the title, `giveUp` where that is possible; `choose` tells our server which
+// saved card pays, or that a new one is kept; `sent` runs once the provider took it.
 export function present(texts) {
   form = texts;
   $("paying").textContent = form.title;
@@ -33,7 +35,25 @@ export function mount({ clientSecret, publishableKey, externalAccount }) {
   const elements = stripe.elements({ clientSecret, appearance: { theme: dark ? "night" : "stripe" } });
   elements.create("payment").mount("#element");
   const confirm = clientSecret.startsWith("seti_") ? stripe.confirmSetup : stripe.confirmPayment;
-  provider = { confirm, elements };
+  provider = { confirm, clientSecret, elements };
+}
+
+// Cards that may pay instead of a new one, and whether a new one may be kept.
+export function offerCards(cards) {
+  const usual = cards.find(({ isDefault }) => isDefault) ?? cards[0];
+  const radio = (value, checked, ...said) => make("label", { className: "check" }, make("input", { type: "radio", name: "card", value, checked }), ...said);
+  $("saved").replaceChildren(
+    $("saved").firstElementChild,
+    ...cards.map((card) => radio(card.name, card === usual, cardName(card), make("small", { textContent: expiryOf(card) }))),
+    radio("", !cards.length, "Another card or wallet"),
+  );
+  $("saved").hidden = !cards.length;
+  const fit = () => {
+    const anew = !$("payment").elements.card.value;
+    for (const id of ["element", "keep"]) $(id).hidden = !anew;
+  };
+  $("saved").onchange = fit;
+  fit();
 }
 
 export function showForm() {
@@ -51,10 +71,13 @@ export function end(title, text) {
   $("outcome-title").focus();
 }
 
-onSubmit("payment", async () => {
+onSubmit("payment", async ({ card, keep }) => {
   $("declined").textContent = "";
+  if (card || keep) await form.choose({ paymentMethod: card, saveCard: !card });
+  // What was agreed to stays agreed to for this purchase.
+  if (keep) $("payment").elements.keep.disabled = true;
   const { error } = await provider.confirm({
-    elements: provider.elements,
+    ...(card ? { clientSecret: provider.clientSecret } : { elements: provider.elements }),
     confirmParams: { return_url: location.href },
     redirect: "if_required",
   });

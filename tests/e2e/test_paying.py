@@ -82,6 +82,26 @@ async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_pa
     await expect(page.locator("#outcome-title")).to_have_text("Done. Thank you.")
 
 
+async def test_a_card_is_kept_and_pays_the_next_time_by_one_click(running: Product, open_page: OpenPage) -> None:
+    page, _ = await at_the_studio(running, open_page)
+    await _ordering(page, "First visit: 3 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await page.get_by_label("Keep this card for next time").check()
+    await pay_with(page, "Mastercard, succeeds")
+    await expect(page.locator("#outcome-text")).to_contain_text("you have 3 credits")
+    await page.get_by_role("link", name="Back to the studio").click()
+    await expect(page.locator("#cards")).to_contain_text("Mastercard ending in 4444")
+    await _ordering(page, "5 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await expect(page.get_by_role("radio", name="Mastercard ending in 4444")).to_be_checked()
+    await expect(page.locator("#element")).to_be_hidden()
+    await expect(page.get_by_label("Keep this card for next time")).to_be_hidden()
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    await page.get_by_role("button", name="Pay €90.00").click()
+    await expect(page.locator("#outcome-text")).to_contain_text("you have 5 credits")
+
+
 async def test_a_wallet_pays(running: Product, open_page: OpenPage) -> None:
     page, _ = await at_the_studio(running, open_page)
     await _ordering(page, "5 classes")
@@ -108,6 +128,8 @@ async def test_all_of_it_by_keyboard(running: Product, open_page: OpenPage) -> N
     await expect(page.locator("#paying")).to_be_focused()
     await page.keyboard.press("Tab")
     await page.keyboard.press("ArrowDown")
+    await page.keyboard.press("Tab")
+    await expect(page.get_by_label("Keep this card for next time")).to_be_focused()
     await page.keyboard.press("Tab")
     await expect(page.locator("#pay")).to_be_focused()
     await page.keyboard.press("Enter")

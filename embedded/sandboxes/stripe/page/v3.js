@@ -45,6 +45,14 @@
     }
   }
 
+  // With the method that the intent has already.
+  const confirmWithout = async (fields) => {
+    const address = new URL(`elements/${encodeURIComponent(fields.client_secret)}/confirm`, root);
+    const answer = await fetch(address, { method: "POST", body: new URLSearchParams(fields) });
+    const body = await answer.json();
+    return body.error ? { error: body.error } : { intent: body };
+  };
+
   const returning = (address, { object, id, client_secret: secret }) => {
     const url = new URL(address, location.href);
     const told = { [object]: id, [`${object}_client_secret`]: secret, redirect_status: "succeeded" };
@@ -54,10 +62,10 @@
 
   window.Stripe = (key, { stripeAccount } = {}) => {
     // The answer has the intent under `name`.
-    const confirming = (name) => async ({ elements, confirmParams, redirect = "always" }) => {
-      const fields = { key, client_secret: elements.clientSecret, return_url: confirmParams.return_url };
+    const confirming = (name) => async ({ elements, clientSecret = elements.clientSecret, confirmParams, redirect = "always" }) => {
+      const fields = { key, client_secret: clientSecret, return_url: confirmParams.return_url };
       if (stripeAccount) fields._stripe_account = stripeAccount;
-      const { error, intent } = await elements.payment.confirm(fields);
+      const { error, intent } = elements ? await elements.payment.confirm(fields) : await confirmWithout(fields);
       if (error) return { error };
       const bank = intent.next_action?.redirect_to_url?.url;
       if (!bank && redirect === "if_required") return { [name]: intent };
