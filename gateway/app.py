@@ -50,6 +50,7 @@ ASSETS = (
     "/intervals.js",
     "/joining.js",
     "/membership-changes.js",
+    "/membership-refunds.js",
     "/memberships.js",
     "/merchant.js",
     "/money.js",

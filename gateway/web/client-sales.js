@@ -1,14 +1,21 @@
 // What one client has bought and joined, for who works at the studio.
 
-import { all } from "/api.js";
+import { all, Refused } from "/api.js";
 import { $, make } from "/dom.js";
 import { everyOf } from "/intervals.js";
-import { standing, stateOf } from "/memberships.js";
+import { endWithRefund } from "/membership-refunds.js";
+import { isLive, standing, stateOf } from "/memberships.js";
 import { money } from "/money.js";
 import { purchaseList } from "/receipts.js";
-import { lines, list, plainRow } from "/rows.js";
+import { actionButton, lines, list, plainRow } from "/rows.js";
 
-export async function showClientSales(client, displayName, timeZone) {
+// `refunds`: whether the person may give money back.
+export async function showClientSales(client, displayName, timeZone, refunds) {
+  await load(client, displayName, timeZone, refunds);
+  $("client-sales").showModal();
+}
+
+async function load(client, displayName, timeZone, refunds) {
   const studio = client.split("/clients/")[0];
   const [memberships, purchases, receipts] = await Promise.all([
     all(`${studio}/memberships`, "memberships", { client }),
@@ -16,11 +23,20 @@ export async function showClientSales(client, displayName, timeZone) {
     all(`${studio}/receipts`, "receipts", { client }),
   ]);
   $("client-sales-title").textContent = displayName;
+  $("client-sales-fault").textContent = "";
+  // The page behind is out of reach: what is refused is said here.
+  const end = (membership) => actionButton("End and refund", membership.quote.displayName, async () => {
+    try {
+      if (await endWithRefund(membership, displayName)) await load(client, displayName, timeZone, refunds);
+    } catch (error) {
+      if (!(error instanceof Refused) || error.signedOut) throw error;
+      $("client-sales-fault").textContent = error.message;
+    }
+  }, "quiet bad");
   const rows = memberships.map((membership) => plainRow(membership.name, membership.quote.displayName, lines(
     `${money(membership.quote.totalMinor, membership.quote.currencyCode)} ${everyOf(membership)}`,
     ...standing(membership, timeZone),
-  ), [make("span", { className: "tag", textContent: stateOf(membership) })]));
+  ), [make("span", { className: "tag", textContent: stateOf(membership) }), ...(refunds && isLive(membership) ? [end(membership)] : [])]));
   $("client-sales-memberships").replaceChildren(list(rows, "No membership."));
   $("client-sales-purchases").replaceChildren(...purchaseList(purchases, receipts, timeZone, false));
-  $("client-sales").showModal();
 }

@@ -75,6 +75,7 @@ async function showStudio() {
   // Whoever may see every client of the studio is not asked about their own.
   const sells = roles.some((role) => WHOLE_STUDIO.includes(role));
   const visits = !sells;
+  const refunds = roles.some((role) => REFUNDS.includes(role));
   const own = (path, field) => (visits ? all(`${studio.name}/${path}`, field) : []);
   const sold = visits ? soldBy(studio) : Promise.resolve({});
   const [sessions, bookings, clients, packages] = await Promise.all([
@@ -94,7 +95,7 @@ async function showStudio() {
   $("sales").hidden = !sells;
   const held = new Set(bookings.filter(isHeld).map(({ name }) => name));
   const options = sold.then((parts) => parts.options ?? []);
-  showWeek(sessions, { studio: studio.name, options, held, works, sells, books: isClient });
+  showWeek(sessions, { studio: studio.name, options, held, works, sells, refunds, books: isClient });
   $("bookings").replaceChildren(bookingList(bookings, clients));
   $("credits").replaceChildren(...clients.map((client) => creditCard(client, clients, packages)));
   // Classes are there, and booked, even while nobody can say what was sold.
@@ -102,7 +103,7 @@ async function showStudio() {
     const parts = await sold;
     if (mine === turn && isClient) await showSold(studio, parts, clients, packages);
     await showMerchant(studio, roles);
-    if (sells) await showSales(studio, roles.some((role) => REFUNDS.includes(role)));
+    if (sells) await showSales(studio, refunds);
   };
   await Promise.race([later(), new Promise((resolve) => setTimeout(resolve, PATIENCE))]);
   // Not worth a page that cannot be used: without an answer there is no button.

@@ -160,3 +160,32 @@ async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Produ
     await page.get_by_role("button", name="Refund €36.00").click()
     await expect(page.locator("#notice-text")).to_contain_text("€36.00 is on its way back to Nora New.")
     eventually(lambda: visitor.get(f"/v1/{purchase}")["refundedMinor"] == "3600", what="the money is back")
+
+
+async def test_a_manager_ends_a_membership_and_gives_back_what_is_unused(running: Product, open_page: OpenPage) -> None:
+    visitor, owner = Visitor(running.url), running.sign_in("owner")
+    visitor.post("/v1/accounts:signIn", {"email": joined(running), "password": PASSWORD})
+    [client] = visitor.get(f"/v1/{owner.studio}/clients")["clients"]
+    options = visitor.get(f"/v1/{owner.studio}/pricingOptions", pageSize="200")["pricingOptions"]
+    plan = next(option["name"] for option in options if option["displayName"] == "10 a month")
+    wanted = {"client": client["name"], "pricingOption": plan, "totalMinor": "13900"}
+    membership = visitor.post(f"/v1/{owner.studio}/memberships", wanted)["name"]
+    confirm(running, visitor.post(f"/v1/{membership}:pay", {}), "pm_card_visa")
+    eventually(lambda: visitor.get(client["name"])["creditsLeft"] == 10, what="the credits are there")
+    sessions = visitor.get(f"/v1/{owner.studio}/bookableSessions", pageSize="200")["bookableSessions"]
+    session = next(each for each in reversed(sessions) if each["availability"] == "OPEN")
+    visitor.post(f"/v1/{owner.studio}/bookings", {"classSession": session["classSession"]})
+
+    page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"])
+    await page.locator(f"[id='{session['classSession']}']").get_by_role("button", name="Roster").click()
+    await page.get_by_role("button", name="Purchases: Nora New").last.click()
+    await page.get_by_role("button", name="End and refund: 10 a month").click()
+    dialog = page.get_by_role("dialog", name="End this membership")
+    await expect(dialog).to_contain_text("€125.10 goes back, and 9 credits that are left are taken away.")
+    await _looks_right(page)
+    await dialog.get_by_role("button", name="End it and refund €125.10").click()
+    await expect(dialog.get_by_text("Please say why.")).to_be_visible()
+    await dialog.get_by_label("Reason").fill("moved away")
+    await dialog.get_by_role("button", name="End it and refund €125.10").click()
+    await expect(page.locator("#client-sales-memberships")).to_contain_text("Ended")
+    eventually(lambda: visitor.get(client["name"])["creditsLeft"] == 0, what="the credits are gone")
