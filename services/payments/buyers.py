@@ -1,6 +1,6 @@
 """What booking knows of who buys, and of what can be sold and given. Call these outside of any transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -105,11 +105,14 @@ async def reader(stubs: Stubs, studio_id: UUID, client_id: UUID) -> Reader:
     return Reader(found.display_name, found.language)
 
 
-async def require_class_types(stubs: Stubs, studio_id: UUID, class_types: Sequence[str]) -> None:
+async def require_class_types(stubs: Stubs, studio_id: UUID, class_type_ids: Collection[UUID]) -> None:
     """Raises NotFound for one of which the studio has never planned a class."""
-    if not class_types:
+    if not class_type_ids:
         return
-    request = sale_service_pb2.CheckClassTypesRequest(parent=f"studios/{studio_id}", class_types=class_types)
+    studio = f"studios/{studio_id}"
+    request = sale_service_pb2.CheckClassTypesRequest(
+        parent=studio, class_types=[f"{studio}/classTypes/{each}" for each in class_type_ids]
+    )
     try:
         await sale_stub(stubs).CheckClassTypes(request)
     except grpc.aio.AioRpcError as error:

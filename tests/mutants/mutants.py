@@ -939,8 +939,8 @@ MUTANTS = [
     Mutant(
         "two tabs start one payment",
         "services/payments/payments.py",
-        "payment = await _open(tx, await purchases.lock(tx, purchase_id))",
-        "payment = await _open(tx, await purchases.get(tx, purchase_id, account))",
+        "purchase = await purchases.lock(tx, purchase_id)\n        payment = await _open(tx, purchase)",
+        "purchase = await purchases.get(tx, purchase_id, account)\n        payment = await _open(tx, purchase)",
         f"{PAYMENTS}/test_purchases.py::test_two_tabs_and_a_double_click_make_one_charge_and_one_grant",
     ),
     Mutant(
@@ -1092,7 +1092,7 @@ MUTANTS = [
         "services/payments/client_merges.py",
         "where=ClientMerge.version < merge.version",
         "where=ClientMerge.version > 0",
-        f"{PAYMENTS}/test_merged_clients.py::test_merges_in_any_order_and_twice",
+        f"{PAYMENTS}/test_paying_of_merged_clients.py::test_merges_in_any_order_and_twice",
     ),
     Mutant(
         "what has ended is not charged any more",

@@ -1,6 +1,6 @@
 """CatalogueService: decode, call the noun, encode."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from powerhouse.payments.v1 import catalogue_pb2
@@ -27,7 +27,7 @@ class CatalogueServicer(CatalogueServiceServicer):
         terms = _decode_terms(request.pricing_option, catalogue.MUTABLE)
         pb_kind = catalogue_pb2.PricingOption.Kind
         kind = pb_kind.Name(request.pricing_option.kind or catalogue_pb2.PricingOption.CLASS_PACK)
-        await self._require_class_types(request.pricing_option)
+        await self._require_class_types(terms)
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.PricingOption:
             return encode_option(await catalogue.create(tx, kind, terms))
@@ -57,7 +57,7 @@ class CatalogueServicer(CatalogueServiceServicer):
         option_id = child(request.pricing_option.name, "pricingOptions", "pricing_option.name")
         fields = masked_fields(request.update_mask, request.pricing_option, "pricing_option", catalogue.MUTABLE)
         changes = _decode_terms(request.pricing_option, fields)
-        await self._require_class_types(request.pricing_option)
+        await self._require_class_types(changes)
 
         async def change(tx: UnitOfWork) -> catalogue_pb2.PricingOption:
             return encode_option(await catalogue.update(tx, option_id, request.pricing_option.etag, changes))
@@ -135,8 +135,8 @@ class CatalogueServicer(CatalogueServiceServicer):
 
         return await self._database.write(change)
 
-    async def _require_class_types(self, option: catalogue_pb2.PricingOption) -> None:
-        await buyers.require_class_types(self._stubs, current_call().tenant, option.class_types)
+    async def _require_class_types(self, terms: Mapping[str, Any]) -> None:
+        await buyers.require_class_types(self._stubs, current_call().tenant, terms.get("class_type_ids", ()))
 
 
 def _decode_terms(option: catalogue_pb2.PricingOption, fields: Collection[str]) -> dict[str, Any]:

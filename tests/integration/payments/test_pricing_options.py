@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
 
 from powerhouse.payments.v1 import catalogue_pb2
@@ -113,6 +114,18 @@ async def test_options_are_changed_archived_and_brought_back(shop: Shop) -> None
 )
 async def test_each_kind_has_its_own_terms(shop: Shop, kind: str, terms: dict[str, object], reason: str) -> None:
     await refused(shop.sell(**{"credits": 0, **terms}, kind=kind), StatusCode.INVALID_ARGUMENT, reason)
+
+
+async def test_what_is_not_to_be_changed_is_not_looked_at(shop: Shop) -> None:
+    nonsense = catalogue_pb2.PricingOption(name=await shop.sell(), display_name="Ten", class_types=["nonsense"])
+    masked = pb.UpdatePricingOptionRequest(pricing_option=nonsense, update_mask=FieldMask(paths=["display_name"]))
+    masked.request_id = key()
+    changed = await shop.staff.UpdatePricingOption(masked)
+    assert (changed.display_name, list(changed.class_types)) == ("Ten", [])
+    both = pb.UpdatePricingOptionRequest(
+        pricing_option=nonsense, update_mask=FieldMask(paths=["class_types"]), request_id=key()
+    )
+    await refused(shop.staff.UpdatePricingOption(both), StatusCode.INVALID_ARGUMENT, "INVALID_NAME")
 
 
 async def test_the_kind_is_fixed(shop: Shop) -> None:
