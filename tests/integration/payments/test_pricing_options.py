@@ -125,7 +125,7 @@ async def test_what_is_not_to_be_changed_is_not_looked_at(shop: Shop) -> None:
     both = pb.UpdatePricingOptionRequest(
         pricing_option=nonsense, update_mask=FieldMask(paths=["class_types"]), request_id=key()
     )
-    await refused(shop.staff.UpdatePricingOption(both), StatusCode.INVALID_ARGUMENT, "INVALID_NAME")
+    await refused(shop.staff.UpdatePricingOption(both), StatusCode.INVALID_ARGUMENT, "MALFORMED_NAME")
 
 
 async def test_the_kind_is_fixed(shop: Shop) -> None:
