@@ -1,6 +1,6 @@
 // What one client has bought and joined, for who works at the studio.
 
-import { all, Refused } from "/api.js";
+import { all, get, Refused } from "/api.js";
 import { $, make } from "/dom.js";
 import { everyOf } from "/intervals.js";
 import { endWithRefund } from "/membership-refunds.js";
@@ -8,6 +8,15 @@ import { isLive, standing, stateOf } from "/memberships.js";
 import { money } from "/money.js";
 import { purchaseList } from "/receipts.js";
 import { actionButton, lines, list, plainRow } from "/rows.js";
+
+// Looks, a second apart, until a membership is ended: that is made step by step.
+const LOOKS = 10;
+
+async function ended(name, looks = LOOKS) {
+  if ((await get(name)).state === "ENDED" || !looks) return;
+  await new Promise((resolve) => setTimeout(resolve, 1000));
+  await ended(name, looks - 1);
+}
 
 // `refunds`: whether the person may give money back.
 export async function showClientSales(client, displayName, timeZone, refunds) {
@@ -27,7 +36,9 @@ async function load(client, displayName, timeZone, refunds) {
   // The page behind is out of reach: what is refused is said here.
   const end = (membership) => actionButton("End and refund", membership.quote.displayName, async () => {
     try {
-      if (await endWithRefund(membership, displayName)) await load(client, displayName, timeZone, refunds);
+      if (!(await endWithRefund(membership, displayName))) return;
+      await ended(membership.name);
+      await load(client, displayName, timeZone, refunds);
     } catch (error) {
       if (!(error instanceof Refused) || error.signedOut) throw error;
       $("client-sales-fault").textContent = error.message;
