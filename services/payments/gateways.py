@@ -5,7 +5,8 @@ from functools import cache
 from services.chassis.settings import ServiceSettings
 from services.payments.providers.card_gateway import CardGateway
 from services.payments.providers.membership_gateway import MembershipGateway
-from services.payments.providers.stripe_gateway import StripeGateway, stripe_client
+from services.payments.providers.stripe_calls import stripe_client
+from services.payments.providers.stripe_gateway import StripeGateway
 from services.payments.providers.stripe_memberships import StripeMemberships
 from services.payments.settings import PaymentsSettings
 

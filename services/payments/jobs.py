@@ -2,13 +2,14 @@
 
 from collections import Counter
 from datetime import datetime, timedelta
+from functools import wraps
 from uuid import UUID
 
 from prometheus_client import Gauge
 
 from services.chassis.db.batches import LARGEST
 from services.chassis.errors import DomainError, FailedPrecondition
-from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, Jobs, Outcome, Retry, Work
+from services.chassis.jobs.registry import Cancelled, Done, Failed, Job, JobHandler, Jobs, Outcome, Retry, Work
 from services.chassis.telemetry import VIOLATIONS, logger
 from services.payments import (
     cards,
@@ -45,7 +46,21 @@ MAX_RUNS = 200
 _WHILE_PROCESSING = 6 * 3600.0
 
 
+def asks_provider(handler: JobHandler) -> JobHandler:
+    """What the provider does not do now is asked of it again."""
+
+    @wraps(handler)
+    async def run(work: Work, job: Job) -> Outcome:
+        try:
+            return await handler(work, job)
+        except ProviderError as error:
+            return Retry(type(error).__name__)
+
+    return run
+
+
 @jobs.on(provider_events.APPLY_JOB, max_attempts=MAX_RUNS, concurrency=LARGEST)
+@asks_provider
 async def apply_provider_event(work: Work, job: Job) -> Outcome:
     """Does what an event of the provider says."""
     account, event = job.args["account"], job.args["event"]
@@ -56,8 +71,6 @@ async def apply_provider_event(work: Work, job: Job) -> Outcome:
         return Failed("AMOUNT_MISMATCH")
     except provider_events.Unreadable:
         return Failed("UNREADABLE")
-    except ProviderError as error:
-        return Retry(type(error).__name__)
     return Done() if ours else Cancelled("NOT_OURS")
 
 
@@ -70,13 +83,11 @@ async def fulfil_purchase(work: Work, job: Job) -> Outcome:
 
 
 @jobs.on(refunds.MAKE_JOB, max_attempts=MAX_RUNS)
+@asks_provider
 async def make_refund(work: Work, job: Job) -> Outcome:
     """Takes a refund to what the provider says of it."""
     assert job.tenant is not None
-    try:
-        await refunding.make(work, job.tenant, UUID(job.args["refund"]))
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    await refunding.make(work, job.tenant, UUID(job.args["refund"]))
     return Done()
 
 
@@ -116,25 +127,21 @@ async def expire_purchase(work: Work, job: Job) -> Outcome:
 
 
 @jobs.on(memberships.GIVE_UP_JOB, max_attempts=MAX_RUNS)
+@asks_provider
 async def give_up_membership(work: Work, job: Job) -> Outcome:
     """Ends a membership that nobody paid in time."""
     assert job.tenant is not None
-    try:
-        await membership_payments.give_up(work, job.tenant, UUID(job.args["membership"]))
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    await membership_payments.give_up(work, job.tenant, UUID(job.args["membership"]))
     return Done()
 
 
 @jobs.on(membership_refunds.END_JOB, max_attempts=MAX_RUNS)
+@asks_provider
 async def end_membership(work: Work, job: Job) -> Outcome:
     """Ends a membership of which what is unused is given back."""
     assert job.tenant is not None
     ended = [UUID(each) for each in job.args["purchases"]]
-    try:
-        done = await membership_refunds.end(work, job.tenant, UUID(job.args["membership"]), ended)
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    done = await membership_refunds.end(work, job.tenant, UUID(job.args["membership"]), ended)
     return Done() if done else Retry("REFUND_REQUESTED")
 
 
@@ -162,6 +169,7 @@ async def settle_fee(work: Work, job: Job) -> Outcome:
 
 
 @jobs.on(purchases.CHARGE_JOB, max_attempts=MAX_RUNS)
+@asks_provider
 async def charge_fee(work: Work, job: Job) -> Outcome:
     """Charges a fee to the client's default card."""
     assert job.tenant is not None
@@ -169,19 +177,15 @@ async def charge_fee(work: Work, job: Job) -> Outcome:
         await charging.charge(work, job.tenant, UUID(job.args["purchase"]), job.args["step"])
     except DomainError as refusal:
         return Retry(refusal.reason)
-    except ProviderError as error:
-        return Retry(type(error).__name__)
     return Done()
 
 
 @jobs.on(cards.FORGET_JOB, max_attempts=MAX_RUNS)
+@asks_provider
 async def forget_customer(work: Work, job: Job) -> Outcome:
     """Deletes an erased client and its cards at the provider."""
     assert job.tenant is not None
-    try:
-        await cards.forget(work, job.tenant, UUID(job.args["client"]))
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    await cards.forget(work, job.tenant, UUID(job.args["client"]))
     return Done()
 
 
@@ -194,12 +198,10 @@ async def look_after_wallets(work: Work, tick_at: datetime) -> None:
 
 
 @jobs.on(wallets.JOB, concurrency=4)
+@asks_provider
 async def offer_wallets(work: Work, job: Job) -> Outcome:
     """Registers our domain for a studio's account."""
-    try:
-        await wallets.offer(work, UUID(job.args["studio"]))
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    await wallets.offer(work, UUID(job.args["studio"]))
     return Done()
 
 
@@ -222,12 +224,10 @@ async def reconcile(work: Work, tick_at: datetime) -> None:
 
 
 @jobs.on(reconciling.JOB, concurrency=4)
+@asks_provider
 async def reconcile_merchant(work: Work, job: Job) -> Outcome:
     """Finds what no webhook brought, and compares the ledger with the provider's account."""
-    try:
-        await reconciling.reconcile(work, UUID(job.args["studio"]), job.args["account"])
-    except ProviderError as error:
-        return Retry(type(error).__name__)
+    await reconciling.reconcile(work, UUID(job.args["studio"]), job.args["account"])
     return Done()
 
 

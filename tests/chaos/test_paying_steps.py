@@ -29,9 +29,9 @@ FORGIVING = ("-c", "import sys; from embedded import children, run; children.STE
 # File, guard, and how it is without.
 GUARDS = (
     (
-        "services/payments/providers/stripe_gateway.py",
+        "services/payments/providers/stripe_calls.py",
         'account, "idempotency_key": key}',
-        'account, "idempotency_key": key and str(real_now())}',
+        'account, "idempotency_key": key and str(datetime.now(UTC))}',
     ),
     ("services/payments/refunding.py", "if asked_before:", "if False:"),
     ("services/payments/provider_events.py", '"refund.": _take_over_refund', '"nothing.": _take_over_refund'),

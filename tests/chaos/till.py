@@ -11,7 +11,7 @@ from uuid import UUID
 import httpx
 
 from services.payments.invariants import INVARIANTS
-from services.payments.providers.stripe_gateway import REFERENCE
+from services.payments.providers.stripe_calls import REFERENCE
 from tests.support.product import Product, eventually
 
 # As the tick does every ten minutes.

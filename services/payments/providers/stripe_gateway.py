@@ -1,17 +1,16 @@
 """Stripe, through its official SDK. Whatever speaks the same wire at STRIPE_API_URL is served alike."""
 
 import json
-from collections.abc import AsyncIterator, Awaitable
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator
+from datetime import datetime
 from decimal import Decimal
-from typing import Any, TypeVar
+from typing import Any
 
 import stripe
 
 from services.chassis.clock import real_now
 from services.payments.providers.card_gateway import (
     Account,
-    Away,
     BadSignature,
     BalanceLine,
     Charge,
@@ -25,13 +24,21 @@ from services.payments.providers.card_gateway import (
     Told,
 )
 from services.payments.providers.currencies import from_provider, to_provider
+from services.payments.providers.stripe_calls import (
+    REFERENCE,
+    TIMEOUT,
+    ask,
+    each_of,
+    id_of,
+    options_of,
+    stripe_client,
+    time_of,
+)
 
-# Seconds one call may take.
-TIMEOUT = 20.0
 # Seconds a signature may be old, or ahead of our clock.
 TOLERANCE = 300
-# What we call our payments and clients in Stripe's metadata, and the card that a new one replaces.
-REFERENCE, CLIENT, REPLACES = "powerhouse_payment", "powerhouse_client", "powerhouse_replaces"
+# What we call our clients in Stripe's metadata, and the card that a new one replaces.
+CLIENT, REPLACES = "powerhouse_client", "powerhouse_replaces"
 # Of which it is known days later whether they came: docs.stripe.com/payments/payment-methods, "delayed notification".
 SLOW = (
     *("acss_debit", "au_becs_debit", "bacs_debit", "boleto", "customer_balance", "konbini", "multibanco"),
@@ -39,19 +46,6 @@ SLOW = (
 )
 # By Stripe's names.
 WALLETS = ("apple_pay", "google_pay")
-
-T = TypeVar("T")
-
-
-def stripe_client(api_key: str, api_url: str, timeout: float = TIMEOUT) -> stripe.StripeClient:
-    """The SDK, with one key."""
-    return stripe.StripeClient(
-        api_key,
-        base_addresses={"api": api_url.rstrip("/")},
-        http_client=stripe.HTTPXClient(timeout=timeout, allow_sync_methods=False),
-        # A repeat is ours to decide: it comes with the key that was stored.
-        max_network_retries=0,
-    )
 
 
 class StripeGateway:
@@ -177,7 +171,7 @@ class StripeGateway:
                 expire_month=each["card"]["exp_month"],
                 expire_year=each["card"]["exp_year"],
             )
-            async for each in _each(found)
+            async for each in each_of(found)
         ]
 
     async def default_card(self, account: str, customer: str) -> str:
@@ -218,7 +212,7 @@ class StripeGateway:
     async def find_refund(self, account: str, intent: str, reference: str) -> MadeRefund | None:
         wanted: Any = {"payment_intent": intent, "limit": 100}
         found = await ask(self._client.v1.refunds.list_async(wanted, options_of(account)))
-        async for refund in _each(found):
+        async for refund in each_of(found):
             if (refund.get("metadata") or {}).get(REFERENCE) == reference:
                 return _refund(refund)
         return None
@@ -266,7 +260,7 @@ class StripeGateway:
                 {"created": {"gte": int(since.timestamp())}, "limit": 100}, options_of(account)
             )
         )
-        async for line in _each(found):
+        async for line in each_of(found):
             currency = line["currency"].upper()
             yield BalanceLine(
                 external_id=line["id"],
@@ -298,7 +292,7 @@ class StripeGateway:
     async def events(self, account: str, since: datetime) -> AsyncIterator[Told]:
         wanted: Any = {"created": {"gte": int(since.timestamp())}, "limit": 100}
         found = await ask(self._client.v1.events.list_async(wanted, options_of(account)))
-        async for event in _each(found):
+        async for event in each_of(found):
             yield _told({**event, "account": account})
 
     def card_of(self, payload: dict[str, Any]) -> tuple[str, str, str]:
@@ -317,37 +311,6 @@ class StripeGateway:
             currency_code=currency,
             charge=_charge(payload),
         )
-
-
-async def ask(call: Awaitable[T]) -> T:
-    """Awaits a call of the SDK and says what its errors mean. Their texts may quote a request: codes alone are kept."""
-    try:
-        return await call
-    except stripe.RateLimitError as error:
-        raise Away("too many calls") from error
-    except (stripe.CardError, stripe.InvalidRequestError, stripe.PermissionError) as error:
-        # In flight under the same key: the outcome will be known.
-        if error.http_status == 409:
-            raise Away("the same call is under way") from error
-        raise Refused(f"the provider answered {error.http_status} {error.code}", error.code or "") from error
-    except stripe.StripeError as error:
-        raise Away(f"the provider answered {error.http_status or 'nothing'}") from error
-
-
-async def _each(page: Any) -> AsyncIterator[dict[str, Any]]:
-    """Everything of a list, page by page."""
-    while True:
-        for item in page.data:
-            yield item.to_dict()
-        if not page.has_more:
-            return
-        page = await ask(page.next_page_async())
-
-
-def options_of(account: str, key: str = "") -> Any:
-    """Whose call it is, and its key."""
-    options = {"stripe_account": account, "idempotency_key": key}
-    return {name: value for name, value in options.items() if value}
 
 
 def _account(found: dict[str, Any], *, own_key: bool = False) -> Account:
@@ -382,16 +345,6 @@ def _refund(found: dict[str, Any]) -> MadeRefund:
         status=found["status"],
         failure=found.get("failure_reason") or "",
     )
-
-
-def time_of(seconds: int) -> datetime:
-    """An instant of Stripe's."""
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def id_of(reference: Any) -> str:
-    """Of what is an id, or expanded."""
-    return str(reference["id"]) if isinstance(reference, dict) else str(reference or "")
 
 
 def _told(event: dict[str, Any]) -> Told:

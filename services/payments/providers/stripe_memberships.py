@@ -8,7 +8,7 @@ import stripe
 from services.payments.providers.card_gateway import Refused
 from services.payments.providers.currencies import from_provider, to_provider
 from services.payments.providers.membership_gateway import Invoice, Subscription
-from services.payments.providers.stripe_gateway import REFERENCE, ask, id_of, options_of, time_of
+from services.payments.providers.stripe_calls import REFERENCE, ask, id_of, options_of, time_of
 
 # Of what happens to an invoice only this changes anything here.
 _TELLING = (

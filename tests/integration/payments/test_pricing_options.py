@@ -13,7 +13,7 @@ from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
 from services.payments import wallets
-from services.payments.providers.stripe_gateway import options_of, stripe_client
+from services.payments.providers.stripe_calls import options_of, stripe_client
 from tests.integration.booking.house import key, refused
 from tests.integration.payments.house import API_KEY, Shop
 
