@@ -35,6 +35,8 @@ class Database:
             sqlalchemy_url(url),
             pool_size=pool_size,
             max_overflow=0,
+            # The same few connections as long as they suffice: each has megabytes of caches in its server process.
+            pool_use_lifo=True,
             pool_timeout=5,
             pool_pre_ping=True,
             hide_parameters=True,  # they hold personal data, and errors are logged
