@@ -105,6 +105,19 @@ class Product:
                 found.append(int(entry.name))
         return found
 
+    def memory(self) -> float:
+        """GiB: the proportional set size of everything that runs, pages that are shared counted once."""
+        total, pending = 0, [self.process.pid]
+        while pending:
+            pid = pending.pop()
+            try:
+                shares = Path(f"/proc/{pid}/smaps_rollup").read_text()
+                pending += map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())
+            except OSError:
+                continue
+            total += next(int(line.split()[1]) for line in shares.splitlines() if line.startswith("Pss:"))
+        return total / 2**20
+
 
 @dataclass
 class Visitor:
