@@ -27,6 +27,7 @@ function entry(address, label, words) {
 }
 
 function search() {
+  if (!spec) return;
   const words = $("#search").value.toLowerCase().split(/\s+/).filter(Boolean);
   for (const item of document.querySelectorAll("#contents li")) {
     item.hidden = !words.every((word) => item.dataset.words.includes(word));
@@ -128,6 +129,14 @@ function wireKeys() {
   });
 }
 
+// Before the contract is there: a click on what stands there already is not lost.
+function wire() {
+  wireSignIn(rememberStudio);
+  wireKeys();
+  $("#search").addEventListener("input", search);
+  $("#contents-toggle").addEventListener("click", () => toggleContents(!document.body.classList.contains("open")));
+}
+
 async function start() {
   spec = await (await fetch("/openapi.json")).json();
   useSchemas(spec.components.schemas);
@@ -135,15 +144,16 @@ async function start() {
     for (const [method, operation] of Object.entries(methods)) operations.set(operation.operationId, { method, path, operation });
   }
   contents();
-  wireSignIn(rememberStudio);
-  wireKeys();
-  $("#search").addEventListener("input", search);
-  $("#contents-toggle").addEventListener("click", () => toggleContents(!document.body.classList.contains("open")));
   addEventListener("hashchange", route);
   route();
+  if ($("#search").value) {
+    $("#search").focus();
+    search();
+  }
   await recallSession();
 }
 
+wire();
 start().catch((error) => {
   $("#main").replaceChildren(el("p", { role: "alert" }, `The contract could not be loaded: ${error.message}`));
 });

@@ -1,11 +1,12 @@
 """The API reference in a real browser: found, signed in, called, read; by mouse, by keyboard, by day and by night."""
 
+import asyncio
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Page, Route, expect
 
 from tests.support.browser import PHONE, ColorScheme, OpenPage, overflows, weak_texts
 from tests.support.product import Product
@@ -104,6 +105,28 @@ async def test_a_program_calls_with_its_key(running: Product, open_page: OpenPag
     await page.get_by_label("studio").fill(owner.studio.split("/")[1])
     await _send(page)
     assert (await _answer(page))["name"] == owner.studio
+
+
+async def test_what_is_clicked_and_typed_before_the_contract_is_there_is_not_lost(
+    running: Product, open_page: OpenPage
+) -> None:
+    page = await open_page(f"{running.url}/docs")
+    arrived = asyncio.Event()
+
+    async def late(route: Route) -> None:
+        await arrived.wait()
+        await route.continue_()
+
+    await page.route("**/openapi.json", late)
+    await page.reload()
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("/")
+    await page.keyboard.type("ListClients")
+    arrived.set()
+    await expect(page.locator("#contents li:visible")).to_have_text(["GETListClients", "ListClientsResponse"])
+    await expect(page.get_by_label("Search operations and schemas")).to_be_focused()
 
 
 async def test_everything_is_reached_by_keyboard(running: Product, open_page: OpenPage) -> None:
