@@ -9,7 +9,13 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-TIMEOUT = 5.0
+from services.chassis import telemetry
+
+log = telemetry.logger(__name__)
+
+TIMEOUT = 30.0
+# A kept connection may be closed by the sandbox in the moment that the next request goes out on it.
+NONE_KEPT = httpx.Limits(max_keepalive_connections=0)
 STRIPE = "/sandbox/stripe"
 _PASSED_BACK = ("content-type", "content-security-policy", "cache-control")
 
@@ -33,7 +39,7 @@ def stripe_routes(base_url: str) -> list[Route]:
 
 def _forwarding(base_url: str, prefix: str) -> Callable[[Request], Awaitable[Response]]:
     """Passes requests on, without the caller's cookies and keys."""
-    client = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT)
+    client = httpx.AsyncClient(base_url=base_url, timeout=TIMEOUT, limits=NONE_KEPT)
 
     async def forward(request: Request) -> Response:
         try:
@@ -43,7 +49,8 @@ def _forwarding(base_url: str, prefix: str) -> Callable[[Request], Awaitable[Res
                 content=await request.body(),
                 headers={"content-type": request.headers.get("content-type", "application/json")},
             )
-        except httpx.HTTPError:
+        except httpx.HTTPError as error:
+            log.warning("sandbox_not_reached", error=type(error).__name__)
             return Response("the sandbox is not running\n", 502, media_type="text/plain")
         headers = {name: answer.headers[name] for name in _PASSED_BACK if name in answer.headers}
         return Response(answer.content, answer.status_code, headers)

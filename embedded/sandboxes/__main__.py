@@ -62,6 +62,8 @@ async def serve(arguments: argparse.Namespace) -> None:
             port=arguments.port,
             log_level="warning",
             access_log=False,
+            # Longer than callers keep idle connections, so that none is closed while a request goes out on it.
+            timeout_keep_alive=75,
             lifespan="off",
             timeout_graceful_shutdown=5,
         )

@@ -187,5 +187,5 @@ async def test_a_manager_ends_a_membership_and_gives_back_what_is_unused(running
     await expect(dialog.get_by_text("Please say why.")).to_be_visible()
     await dialog.get_by_label("Reason").fill("moved away")
     await dialog.get_by_role("button", name="End it and refund €125.10").click()
-    await expect(page.locator("#client-sales-memberships")).to_contain_text("Ended", timeout=15_000)
+    await expect(page.locator("#client-sales-memberships")).to_contain_text("Ended")
     eventually(lambda: visitor.get(f"/v1/{client['name']}")["creditsLeft"] == 0, what="the credits are gone")

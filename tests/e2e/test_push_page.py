@@ -30,7 +30,7 @@ PushManager.prototype.subscribe = async ({ applicationServerKey, userVisibleOnly
 
 async def test_a_client_lets_a_browser_show_news_and_ends_it(running: Product, chromium: Browser) -> None:
     login = next(each for each in running.demo["logins"] if each["role"].lower() == "client")
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         subscription = (await client.post(f"{running.url}/sandbox/push")).json()
     # Not by `open_page`: the browser logs as an error that nobody is signed in.
     viewport = ViewportSize(width=PHONE[0], height=PHONE[1])

@@ -10,7 +10,16 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, ViewportSize, async_playwright
+from playwright.async_api import (
+    Browser,
+    BrowserContext,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    async_playwright,
+    expect,
+)
 
 from tests.support.missing import missing
 
@@ -24,7 +33,8 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PATIENCE_MS = 10_000
+# Of no promise, only of a machine that does much beside.
+PATIENCE_MS = 30_000
 DESKTOP, PHONE = (1280, 900), (390, 844)
 # What WCAG AA asks of text.
 CONTRAST = 4.5
@@ -41,6 +51,7 @@ async def chromium() -> AsyncIterator[Browser]:
     program = shutil.which("chromium")
     if program is None:
         missing("CHROMIUM IS MISSING (apt-get install chromium fonts-liberation): pages are not tested")
+    expect.set_options(timeout=PATIENCE_MS)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield browser

@@ -127,7 +127,7 @@ class Visitor:
     studio: str = ""
     cookie: str = ""
     csrf: str = ""
-    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=15))
+    client: httpx.Client = field(default_factory=lambda: httpx.Client(timeout=60))
 
     def get(self, path: str, expect: int = 200, **params: str) -> Any:
         return self._send("GET", path, None, expect, params)
@@ -165,7 +165,7 @@ class Visitor:
         return answer.json() if answer.content else None
 
 
-def eventually(look: Callable[[], T], within: float = 15, what: str = "") -> T:
+def eventually(look: Callable[[], T], within: float = 45, what: str = "") -> T:
     """Looks until something true is seen. For what the product promises soon, not at once."""
     deadline = time.monotonic() + within
     while True:

@@ -34,7 +34,7 @@ class Watch:
     async def __aexit__(self, *_: object) -> None:
         self._call.cancel()
 
-    async def next(self, within: float = 3) -> BookableSession:
+    async def next(self, within: float = 30) -> BookableSession:
         """What is told next that is new."""
         async with asyncio.timeout(within):
             while True:

@@ -60,7 +60,7 @@ async def test_who_comes_too_late_waits_for_nobody(house: House) -> None:
     try:
         async with busy.transaction():
             await busy.execute("SELECT FROM class_sessions WHERE id = $1 FOR UPDATE", last_id(session))
-            assert await asyncio.wait_for(outcome(house.book(session, late)), 3) == "SESSION_FULL"
+            assert await asyncio.wait_for(outcome(house.book(session, late)), 30) == "SESSION_FULL"
     finally:
         await busy.close()
 

@@ -181,7 +181,7 @@ async def test_what_somebody_holds_for_a_moment_is_looked_at_again(sample: Sampl
     async with sample.database.transaction() as tx:
         await tx.session.execute(text("SELECT 1 FROM jobs WHERE id = :id FOR UPDATE"), {"id": held})
         running = asyncio.create_task(worker.run([held, free]))
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while (await row(sample, free))["state"] == "queued":  # noqa: ASYNC110  # it cannot tell
                 await asyncio.sleep(0.01)
         assert (await row(sample, held))["state"] == "queued"
@@ -220,7 +220,7 @@ async def test_a_worker_that_lost_its_lease_stops_its_job(sample: Sample, worker
     running = asyncio.create_task(worker.run([id]))
     await asyncio.sleep(0.2)
     await sample.sql("UPDATE jobs SET lease_token = gen_random_uuid()")
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 20)
     assert await sample.count("effects") == 0
 
 

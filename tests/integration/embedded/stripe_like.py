@@ -52,7 +52,7 @@ class StripeLike:
 
     async def control(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> Any:
         """Asks the control address of our sandbox."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.request(method, f"{self.url}{path}", json=body if method != "GET" else None)
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -120,7 +120,7 @@ class Studio:
             pytest.skip("only a person in a browser can answer the bank's page there")
         action = intent.next_action.to_dict()
         url = action["redirect_to_url"]["url"] if "redirect_to_url" in action else action["use_stripe_sdk"]["stripe_js"]
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.post(url, json={"outcome": outcome})
         assert answer.status_code == 200, answer.text
         return answer.json()
@@ -134,7 +134,7 @@ def sandbox(directory: Path, *arguments: str, **environ: str) -> Iterator[str]:
     environment = {**os.environ, "STRIPE_API_KEY": f"{KEY},{OTHER_KEY}", **environ}
     with subprocess.Popen([*command, *arguments], env=environment, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not answers(port):
                 assert time.monotonic() < deadline, "the sandbox did not start"
                 time.sleep(0.05)

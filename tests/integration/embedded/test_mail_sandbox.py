@@ -36,7 +36,7 @@ def sandbox(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "embedded.sandboxes", "--port", str(port), "--directory", str(directory)]
     with subprocess.Popen(command, env={**os.environ, "RESEND_API_KEY": KEY}, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not answers(port):
                 assert time.monotonic() < deadline, "the sandbox did not start"
                 time.sleep(0.05)

@@ -14,7 +14,7 @@ async def test_a_key_is_needed_and_must_be_known(stripe_like: StripeLike) -> Non
     with pytest.raises(stripe.AuthenticationError) as refused:
         await stripe_like.client("sk_test_nobody").v1.customers.list_async()
     assert refused.value.http_status == 401
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         bare = await client.get(f"{stripe_like.url}/v1/customers")
         basic = await client.get(f"{stripe_like.url}/v1/customers", auth=(stripe_like.key, ""))
     assert (bare.status_code, bare.json()["error"]["type"]) == (401, "invalid_request_error")
@@ -82,7 +82,7 @@ async def test_onboarding_is_done_on_a_page(our_sandbox: StripeLike) -> None:
             "refresh_url": "https://studio.example/again",
         }
     )
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         finished = await client.post(f"{link.url}/state", json={})
         again = await client.post(f"{link.url}/state", json={})
     assert (finished.json(), again.status_code) == ({"redirect": "https://studio.example/done"}, 404)

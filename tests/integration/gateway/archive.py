@@ -107,7 +107,7 @@ class Archive:
 
     async def rested(self) -> None:
         """Waits until no call is left."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while self.running:  # noqa: ASYNC110 - what is watched is a counter
                 await asyncio.sleep(0.02)
 

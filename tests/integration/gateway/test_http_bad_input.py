@@ -166,7 +166,7 @@ async def test_what_is_too_large(house: House) -> None:
 async def _status(port: int, request: bytes) -> int:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    line = await asyncio.wait_for(reader.readline(), 5)
+    line = await asyncio.wait_for(reader.readline(), 30)
     writer.close()
     return int(line.split()[1])
 

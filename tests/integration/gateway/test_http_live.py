@@ -66,7 +66,7 @@ class Reader:
                 event = {}
 
     async def next(self) -> dict[str, Any]:
-        return await asyncio.wait_for(self.events.get(), 10)
+        return await asyncio.wait_for(self.events.get(), 60)
 
 
 @asynccontextmanager
@@ -139,6 +139,6 @@ async def test_a_watch_survives_a_restart_of_booking_and_of_the_gateway(
 
 
 async def _until(seen: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not seen():  # noqa: ASYNC110 - what is watched is a counter
             await asyncio.sleep(0.02)

@@ -46,7 +46,7 @@ async def _gateway(house: House, **extra: str) -> AsyncIterator[Gateway]:
         sys.executable, "-m", "gateway", env=environ, stdout=asyncio.subprocess.PIPE
     )
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not await _open(port):  # noqa: ASYNC110 - another process has no Event for us
                 await asyncio.sleep(0.05)
         yield Gateway(process, port)
@@ -68,7 +68,7 @@ async def _open(port: int) -> bool:
 async def _raw(port: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(request)
-    answer = await asyncio.wait_for(reader.read(), 10)
+    answer = await asyncio.wait_for(reader.read(), 30)
     writer.close()
     return answer
 
@@ -78,13 +78,13 @@ async def test_a_running_request_ends_before_the_process_does(house: House) -> N
     headers = {"authorization": "Bearer key-1", "idempotency-key": "k", "x-request-timeout": "1"}
     async with _gateway(house) as gateway:
         url = f"http://127.0.0.1:{gateway.port}{BOOKINGS}"
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             body = {"classSession": "x", "spot": "slow"}
             running = asyncio.create_task(client.post(url, json=body, headers=headers))
-            await asyncio.wait_for(house.booking.arrived.wait(), 10)
+            await asyncio.wait_for(house.booking.arrived.wait(), 30)
             gateway.process.send_signal(signal.SIGTERM)
             assert (await running).status_code == 504
-        output, _ = await asyncio.wait_for(gateway.process.communicate(), 10)
+        output, _ = await asyncio.wait_for(gateway.process.communicate(), 30)
         assert gateway.process.returncode == 0
     lines = [json.loads(line) for line in output.splitlines()]
     assert all({"time", "level", "service", "process", "event"} <= line.keys() for line in lines)
@@ -100,13 +100,13 @@ async def test_a_stream_does_not_hold_up_the_end_of_the_process(house: House) ->
     headers = {"authorization": "Bearer key-1", "accept": "text/event-stream"}
     async with _gateway(house) as gateway:
         url = f"http://127.0.0.1:{gateway.port}/v1/studios/{STUDIO}/classSessions/1:watch"
-        async with httpx.AsyncClient() as client, client.stream("GET", url, headers=headers) as answer:
+        async with httpx.AsyncClient(timeout=60) as client, client.stream("GET", url, headers=headers) as answer:
             text = answer.aiter_text()
             started = monotonic()
             assert "id: v1" in await anext(text) + await anext(text)
             gateway.process.send_signal(signal.SIGTERM)
             assert [part async for part in text] == []
-        await asyncio.wait_for(gateway.process.wait(), 10)
+        await asyncio.wait_for(gateway.process.wait(), 30)
         assert monotonic() - started < 5
         assert gateway.process.returncode == 0
 
@@ -139,10 +139,10 @@ async def test_a_trace_goes_on_through_the_gateway(house: House) -> None:
     await server.start()
     async with _gateway(house, POWERHOUSE_OTLP_ENDPOINT=endpoint) as gateway:
         url = f"http://127.0.0.1:{gateway.port}{BOOKINGS}"
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             assert (await client.post(url, json={"classSession": "x"}, headers=headers)).status_code == 200
         gateway.process.send_signal(signal.SIGTERM)
-        output, _ = await asyncio.wait_for(gateway.process.communicate(), 10)
+        output, _ = await asyncio.wait_for(gateway.process.communicate(), 30)
     await server.stop(0)
     assert house.booking.metadata["traceparent"].split("-")[1] == trace_id
     [request] = [line for line in map(json.loads, output.splitlines()) if line["event"] == "request"]

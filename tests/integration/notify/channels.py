@@ -100,7 +100,7 @@ def sandboxes(directory: Path) -> Iterator[Sandboxes]:
     command += ["--smtp-port", str(smtp), "--webhooks", f"http://127.0.0.1:{webhooks}/webhooks"]
     with subprocess.Popen(command, env={**os.environ, **keys.of_sandbox()}, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not answers(port):
                 assert time.monotonic() < deadline, "the sandboxes did not start"
                 time.sleep(0.05)

@@ -46,7 +46,7 @@ def sandbox_process(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "embedded.sandboxes", "--port", str(port), "--directory", str(directory)]
     with subprocess.Popen(command, env={**os.environ, "RESEND_API_KEY": KEY}, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not answers(port):
                 assert time.monotonic() < deadline, "the sandbox did not start"
                 time.sleep(0.05)
@@ -94,7 +94,7 @@ class Post:
         """Runs due jobs until none is left."""
         now = self.notify.mesh.clock.now
         workers = [(registry, Worker(self.notify.resources, registry, TIMING)) for registry in (jobs, outbound)]
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 count = 0
                 for registry, worker in workers:
@@ -127,14 +127,14 @@ class Post:
 
     async def mails(self, to: str) -> list[dict[str, Any]]:
         """What the provider has accepted for an address."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.get(f"{self.sandbox}/sandbox/messages", params={"to": to})
         messages: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
         return messages
 
     async def misbehave(self, **faults: object) -> None:
         """How the provider will fail; nothing for good weather."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             (await client.put(f"{self.sandbox}/sandbox/faults", json=faults)).raise_for_status()
 
     def staff(self, role: Any = Role.ROLE_FRONT_DESK) -> Any:

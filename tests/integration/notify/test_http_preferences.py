@@ -61,7 +61,7 @@ async def front(studio: Studio, certificates: Certificates) -> AsyncIterator[Fro
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
         server = uvicorn.Server(uvicorn.Config(create_app(settings, upstreams), log_level="error", lifespan="off"))
         serving = asyncio.create_task(server.serve([listener]))
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             yield Front(studio, address, client)
         server.should_exit = True
         await serving

@@ -69,7 +69,7 @@ async def test_every_fault_says_what_is_known(twins: Sandboxes, name: str, fault
     assert to not in answer.value.reason
     if fault == "slow":
         # Still under way there; it shall not meet the weather of the next test.
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await twins.messages(to):  # noqa: ASYNC110 - there is nothing to be told by
                 await asyncio.sleep(0.05)
     assert len(await twins.messages(to)) == accepted

@@ -137,7 +137,7 @@ async def test_news_that_lead_in_a_circle_for_a_while(twins: Twins) -> None:
     merged, parted = await twins.part()
     twins.survivor, twins.duplicate = twins.duplicate, twins.survivor
     round_again = await twins.join()
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         await twins.hear([merged])
         await twins.hear(round_again)
         await twins.unsubscribe(twins.duplicate, Kind.REMINDER)
@@ -153,7 +153,7 @@ async def test_what_is_stopped_while_a_merge_is_told_is_not_lost(twins: Twins) -
     async with twins.studio.notify.resources.database.transaction(twins.studio.id) as tx:
         await preferences.lock(tx, twins.duplicate)
         clicked = asyncio.create_task(twins.unsubscribe(twins.duplicate, Kind.REMINDER))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await twins.studio.notify.sql(_WAITS):  # noqa: ASYNC110  # it cannot tell
                 await asyncio.sleep(0.01)
         await merged_preferences.follow(tx, state)

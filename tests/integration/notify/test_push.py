@@ -54,13 +54,13 @@ class Person:
 
     async def browser(self) -> pb.PushSubscription:
         """A browser that does not listen to us yet, as its Push API describes it."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             made = (await client.post(f"{self.desk.post.sandbox}/sandbox/push")).json()
         return pb.PushSubscription(endpoint=made["endpoint"], **made["keys"])
 
     async def leave(self, browser: pb.PushSubscription) -> None:
         """The browser listens no more."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             await client.delete(f"{self.desk.post.sandbox}/sandbox/push/{address(browser)}")
 
     async def subscribe(self, browser: pb.PushSubscription, account: UUID | None = None) -> pb.PushSubscription:

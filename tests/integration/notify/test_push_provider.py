@@ -41,7 +41,7 @@ async def test_a_browser_reads_what_was_sent_and_a_repeat_has_the_same_topic(twi
 
 async def test_a_subscription_that_is_gone_is_to_be_forgotten(twins: Sandboxes) -> None:
     push = await push_to_new_browser(twins)
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(timeout=60) as client:
         await client.delete(f"{twins.url}/sandbox/push/{browser_of(push)}")
     with pytest.raises(SubscriptionGone):
         await provider(twins.url).send(push, new_key())

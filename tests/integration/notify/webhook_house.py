@@ -42,7 +42,7 @@ class Door:
     url: str
     signatures: Signatures
     studio: UUID = field(default_factory=new_id)
-    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=10))
+    client: httpx.AsyncClient = field(default_factory=lambda: httpx.AsyncClient(timeout=60))
 
     @property
     def twilio_url(self) -> str:
@@ -81,7 +81,7 @@ class Door:
 
     async def work_off(self) -> None:
         """Runs due jobs until none is left."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while await self.work_once():  # noqa: ASYNC110  # there is nothing to be told by
                 await asyncio.sleep(0.02)
 

@@ -83,7 +83,7 @@ def sandbox_process(directory: Path) -> Iterator[str]:
     command = [sys.executable, "-m", "embedded.sandboxes.stripe", "--port", str(port), "--directory", str(directory)]
     with subprocess.Popen(command, env={**os.environ, "STRIPE_API_KEY": API_KEY}, stdout=subprocess.DEVNULL) as process:
         try:
-            deadline = time.monotonic() + 20
+            deadline = time.monotonic() + 60
             while not answers(port):
                 assert time.monotonic() < deadline, "the sandbox did not start"
                 time.sleep(0.05)
@@ -225,7 +225,7 @@ class Shop:
         form = {"client_secret": session.client_secret, "payment_method": card, "return_url": "https://studio.example/"}
         if not card:
             del form["payment_method"]
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             answer = await browser.post(
                 f"{self.sandbox}/v1/{kind}/{intent}/confirm",
                 data=form,
@@ -236,7 +236,7 @@ class Shop:
 
     async def authenticate(self, answer: dict[str, Any], *, succeeds: bool = True) -> None:
         """What the client does in the bank's window."""
-        async with httpx.AsyncClient() as browser:
+        async with httpx.AsyncClient(timeout=60) as browser:
             done = await browser.post(
                 f"{self.sandbox}/elements/authenticate/{answer['client_secret']}",
                 json={"outcome": "succeed" if succeeds else "fail"},
@@ -311,7 +311,7 @@ class Shop:
     async def work_off(self) -> None:
         """Runs due jobs until none is left."""
         worker = Worker(self.payments.resources, jobs, TIMING)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while rows := await self.payments.sql(
                 "SELECT id FROM jobs WHERE state IN ('queued', 'running') AND due_at <= $1",
                 self.payments.mesh.clock.now(),
@@ -335,7 +335,7 @@ class Shop:
 
     async def control(self, method: str, path: str, body: dict[str, Any]) -> Any:
         """Makes things happen at the sandbox."""
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(timeout=60) as client:
             answer = await client.request(method, f"{self.sandbox}/sandbox/{path}", json=body)
         return answer.raise_for_status().json()
 

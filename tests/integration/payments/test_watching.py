@@ -21,7 +21,7 @@ async def test_a_purchase_is_told_as_it_goes(shop: Shop) -> None:
     answers, seen = aiter(call), set()
 
     async def until(state: "pb.Purchase.State.ValueType", attempts: int) -> pb.Purchase:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while True:
                 answer = await anext(answers)
                 assert answer.event_id not in seen
