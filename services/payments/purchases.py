@@ -213,9 +213,13 @@ async def fulfilled(tx: UnitOfWork, purchase: Purchase, client_package_id: UUID 
 
 
 async def returned(tx: UnitOfWork, purchase: Purchase, reason: str) -> None:
-    """The client does not get it, or gave it back: the money goes back; under the lock of `lock`."""
+    """The client does not get it, or gave it back in time: the money goes back, and the use of a code; under the locks
+    of `lock` with its promo code.
+    """
     purchase.state, purchase.return_reason = "RETURNED", reason
     purchase.touch(tx.now())
+    if purchase.promo_code_id is not None:
+        await promo_codes.give_back(tx, purchase.promo_code_id)
     event = PurchaseReturned(
         purchase_id=str(purchase.id),
         client_id=str(purchase.client_id),
