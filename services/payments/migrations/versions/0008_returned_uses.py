@@ -5,20 +5,21 @@ from alembic import op
 revision = "0008"
 down_revision = "0007"
 
-STATEMENTS = (
-    # What was returned before comes back as well, in all studios.
-    "ALTER TABLE purchases NO FORCE ROW LEVEL SECURITY",
-    "ALTER TABLE promo_codes NO FORCE ROW LEVEL SECURITY",
-    """
-    UPDATE promo_codes c SET redemptions = c.redemptions - r.returned
-    FROM (SELECT tenant_id, promo_code_id, count(*) AS returned FROM purchases
-        WHERE state = 'RETURNED' AND promo_code_id IS NOT NULL GROUP BY tenant_id, promo_code_id) r
-    WHERE r.tenant_id = c.tenant_id AND r.promo_code_id = c.id""",
-    "ALTER TABLE purchases FORCE ROW LEVEL SECURITY",
-    "ALTER TABLE promo_codes FORCE ROW LEVEL SECURITY",
-)
+TABLES = ("promo_codes", "purchases", "memberships")
+# What was returned before comes back as well. Counted anew, so that it may be run again.
+STATEMENT = """
+    UPDATE promo_codes c SET redemptions = (
+        SELECT count(*) FROM purchases p
+        WHERE p.tenant_id = c.tenant_id AND p.promo_code_id = c.id AND p.state NOT IN ('CANCELLED', 'RETURNED'))
+        + (SELECT count(*) FROM memberships m
+        WHERE m.tenant_id = c.tenant_id AND m.promo_code_id = c.id AND m.end_reason <> 'NEVER_PAID')
+    WHERE redemptions > 0"""
 
 
 def upgrade() -> None:
-    for statement in STATEMENTS:
-        op.execute(statement)
+    # It looks at the rows of all studios.
+    for table in TABLES:
+        op.execute(f"ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY")
+    op.execute(STATEMENT)
+    for table in TABLES:
+        op.execute(f"ALTER TABLE {table} FORCE ROW LEVEL SECURITY")
