@@ -181,7 +181,8 @@ def row(tx: UnitOfWork, buyer: Buyer, option: PricingOption, terms: Terms, quote
 
 def too_small(purchase: Purchase) -> bool:
     """Whether it waits for a payment that nobody can make. What is sold here never does; what booking charges may."""
-    return purchase.state == "OPEN" and purchase.total_minor - purchase.gift_minor < smallest(purchase.currency_code)
+    due = purchase.total_minor - purchase.gift_minor
+    return purchase.state == "OPEN" and 0 < due < smallest(purchase.currency_code)
 
 
 async def charge(tx: UnitOfWork, purchase_id: UUID, step: int, *, due_at: datetime | None = None) -> None:
