@@ -75,6 +75,7 @@ async function tell(purchase) {
   if (state === shown) return;
   shown = state;
   if (purchase.processing) return end("Your bank is at it.", "That can take some days. You get what you bought, and a mail, once it has paid.");
+  if (purchase.tooSmall) return end("Please settle this at the studio.", "It is less than can be paid by card. Your studio may also let it go.");
   if (purchase.state === "OPEN") {
     if (!mounted() && !(await open(purchase))) return tell(await get(purchase.name));
     if (attempt && !attempt.succeeded) decline();

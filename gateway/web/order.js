@@ -55,7 +55,13 @@ async function open() {
   show("order");
 }
 
-const quoted = (wanted) => send(`${studio.name}/purchases:quote`, wanted);
+// What is too little for a card is said in the studio's money.
+const quoted = (wanted) => send(`${studio.name}/purchases:quote`, wanted).catch((error) => {
+  const { reason, metadata } = error;
+  if (reason !== "AMOUNT_TOO_SMALL") throw error;
+  const words = `Less than ${money(metadata.smallest_minor, metadata.currency_code)} cannot be paid by card.`;
+  throw new Refused(words, { reason, fields: wanted.code ? { code: words } : {} });
+});
 const codes = () => ({ code: $("code").value.trim(), giftCardCode: $("gift-card-code").value.trim() });
 
 // What it costs whom, with which code.
@@ -74,8 +80,9 @@ async function ask() {
     ...line("Total", answer.totalMinor, "total"),
     ...(Number(answer.giftMinor) ? [...line("Gift card", -Number(answer.giftMinor)), ...line("To pay", dueOf(answer), "total")] : []),
   );
+  const kept = Number(answer.giftKeptMinor) ? [`Less than ${amount(dueOf(answer))} cannot be paid by card, so ${amount(answer.giftKeptMinor)} more stay on the gift card.`] : [];
   const renews = isMembership ? renewal(option, amount(answer.renewalMinor), studio.timeZone) : [];
-  $("renewal").replaceChildren(...renews.map((text) => make("p", { textContent: text })));
+  $("renewal").replaceChildren(...[...kept, ...renews].map((text) => make("p", { textContent: text })));
   $("go-on").textContent = dueOf(answer) || isMembership ? "Continue to payment" : "Get it";
 }
 

@@ -10,8 +10,9 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, check_etag
 from services.chassis.ids import new_id
-from services.payments import kinds, merchants
+from services.payments import kinds, merchants, quotes
 from services.payments.models import PricingOption, TaxRate, Terms
+from services.payments.providers.smallest_amounts import require_chargeable
 
 MUTABLE = (
     *("display_name", "price_minor", "credits", "valid_days", "starts_on_first_use", "class_types", "tax_rate"),
@@ -23,7 +24,7 @@ Sold = tuple[PricingOption, Terms]
 async def create(tx: UnitOfWork, kind: str, terms: dict[str, Any]) -> Sold:
     """Puts something up for sale, in the studio's currency.
 
-    Raises as `kinds.check_terms`, NotFound for the tax rate, FailedPrecondition/NOT_A_MERCHANT.
+    Raises as `kinds.check_terms`, NotFound for the tax rate, FailedPrecondition with NOT_A_MERCHANT, AMOUNT_TOO_SMALL.
     """
     option = PricingOption(
         tenant_id=tx.tenant, id=new_id(), kind=kind, terms_version=0, create_time=tx.now(), update_time=tx.now()
@@ -37,7 +38,8 @@ async def create(tx: UnitOfWork, kind: str, terms: dict[str, Any]) -> Sold:
 async def update(tx: UnitOfWork, option_id: UUID, etag: str, changes: dict[str, Any]) -> Sold:
     """Other terms for sales to come.
 
-    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, and as `kinds.check_terms`.
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition with ARCHIVED, AMOUNT_TOO_SMALL, and as
+    `kinds.check_terms`.
     """
     option = await _locked(tx, option_id, etag)
     _require_sold(option)
@@ -178,8 +180,11 @@ def _with_terms() -> Any:
 
 async def _write(tx: UnitOfWork, option: PricingOption, terms: dict[str, Any]) -> Terms:
     kinds.check_terms(option.kind, terms)
-    if terms["tax_rate_id"] is not None:
-        await get_tax_rate(tx, terms["tax_rate_id"])
+    rate = await get_tax_rate(tx, terms["tax_rate_id"]) if terms["tax_rate_id"] is not None else None
+    quote = quotes.quote(
+        terms["price_minor"], tax_ppm=rate.rate_ppm if rate else 0, tax_inclusive=bool(rate and rate.inclusive)
+    )
+    require_chargeable(quote.total, terms["currency_code"], "pricing_option.price_minor")
     version = option.terms_version + 1
     row = Terms(tenant_id=tx.tenant, pricing_option_id=option.id, version=version, create_time=tx.now(), **terms)
     tx.session.add(row)

@@ -1,6 +1,7 @@
 """Charging fees while the client is away: to the default card, again by a schedule, until they are paid or let go.
 
-What the bank declines, or wants the client for, stays open: the client pays the same purchase in the browser.
+What the bank declines, or wants the client for, stays open: the client pays the same purchase in the browser. What is
+less than can be charged is never tried: it stays open until the studio waives it.
 """
 
 from datetime import datetime, timedelta
@@ -46,7 +47,7 @@ async def charge(work: Resources, tenant: UUID, purchase_id: UUID, step: int) ->
 
 def next_time(purchase: Purchase, now: datetime) -> datetime | None:
     """When the card is tried again for a fee that is due; None for never, and for everything else."""
-    if purchase.kind != kinds.FEE or purchase.state != "OPEN":
+    if purchase.kind != kinds.FEE or purchase.state != "OPEN" or purchases.too_small(purchase):
         return None
     return next((due for each in SCHEDULE if (due := purchase.create_time + each) > now), None)
 

@@ -58,8 +58,10 @@ async def settle(work: Resources, tenant: UUID, fee_id: UUID) -> None:
 
 
 async def is_due(tx: UnitOfWork, purchase: Purchase) -> bool:
-    """Whether a fee is still to be charged. One that staff sold is, until it is paid."""
-    return purchase.state == "OPEN" and (purchase.fee_id is None or (await _get(tx, purchase.fee_id)).state == DUE)
+    """Whether a fee is still to be charged, and can be. One that staff sold is, until it is paid."""
+    if purchase.state != "OPEN" or purchases.too_small(purchase):
+        return False
+    return purchase.fee_id is None or (await _get(tx, purchase.fee_id)).state == DUE
 
 
 async def purchase_of(tx: UnitOfWork, fee_id: UUID) -> Purchase | None:

@@ -83,7 +83,7 @@ async def _confirm_place(work: Resources, purchase: Purchase, terms: Terms) -> N
         if error.code() not in _REFUSALS:
             raise
         async with work.database.transaction(tenant) as tx:
-            unwanted = await purchases.lock(tx, purchase.id)
+            unwanted = await purchases.lock(tx, purchase.id, with_promo_code=True)
             if unwanted.state == "PAID":
                 await purchases.returned(tx, unwanted, reason_of(error))
                 await refunds.give_back(tx, unwanted, "the place was gone")

@@ -19,10 +19,11 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied, ResourceExhausted
 from services.chassis.ids import derived_id
-from services.payments import ledger
+from services.payments import ledger, quotes
 from services.payments.gift_card_codes import Codes, hash_of
 from services.payments.ledger import Move
 from services.payments.models import GiftCard, GiftCardGuesses, LedgerAccount, Purchase, Terms
+from services.payments.providers.smallest_amounts import smallest
 
 # Unknown codes of one client in a while, in real time.
 MOST_GUESSES, WHILE = 10, timedelta(hours=1)
@@ -30,10 +31,11 @@ MOST_GUESSES, WHILE = 10, timedelta(hours=1)
 
 @dataclass(frozen=True)
 class Paying:
-    """A card that pays a part of something, and what it pays."""
+    """A card that pays a part of something, what it pays, and what it keeps so that the rest can be charged."""
 
     card: GiftCard
     amount: int
+    kept: int
 
 
 async def look_up(database: Database, tenant: UUID, client_id: UUID, code: str) -> UUID:
@@ -60,7 +62,9 @@ async def look_up(database: Database, tenant: UUID, client_id: UUID, code: str) 
 async def paying(tx: UnitOfWork, card_id: UUID, total: int, *, lock: bool = False) -> Paying:
     """What a card would pay of a total; `lock` for who is about to let it. Raises as `worth`."""
     card = await tx.session.get_one(GiftCard, (tx.tenant, card_id), with_for_update=lock or None)
-    return Paying(card, min(await worth(tx, card, tx.now()), total))
+    left = await worth(tx, card, tx.now())
+    amount = quotes.gift_share(total, left, smallest(card.currency_code))
+    return Paying(card, amount, min(left, total) - amount)
 
 
 async def worth(tx: UnitOfWork, card: GiftCard, when: datetime) -> int:

@@ -70,7 +70,8 @@ INVARIANTS = {
     "promo_codes": """
         SELECT FROM promo_codes c WHERE c.tenant_id = :tenant AND c.redemptions <> (
             SELECT count(*) FROM purchases p
-            WHERE p.tenant_id = c.tenant_id AND p.promo_code_id = c.id AND p.state <> 'CANCELLED')
+            WHERE p.tenant_id = c.tenant_id AND p.promo_code_id = c.id
+                AND p.state NOT IN ('CANCELLED', 'RETURNED'))
             + (SELECT count(*) FROM memberships m
             WHERE m.tenant_id = c.tenant_id AND m.promo_code_id = c.id AND m.end_reason <> 'NEVER_PAID')
     """,

@@ -25,6 +25,7 @@ from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Customer, Payment, PaymentAttempt, Purchase
 from services.payments.providers.card_gateway import Away, Charge, Intent, ProviderError, Refused
+from services.payments.providers.smallest_amounts import require_chargeable
 
 # Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
 # new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.
@@ -57,8 +58,8 @@ async def start(
 ) -> Intent:
     """The intent that the browser confirms: made once, found after that.
 
-    Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY, PAYMENT_PROCESSING or
-    PAYMENT_REFUSED, Unavailable/PROVIDER_AWAY, PermissionDenied for staff who have a wish.
+    Raises NotFound, FailedPrecondition with ALREADY_PAID, CANCELLED, NOTHING_TO_PAY, AMOUNT_TOO_SMALL,
+    PAYMENT_PROCESSING or PAYMENT_REFUSED, Unavailable/PROVIDER_AWAY, PermissionDenied for staff who have a wish.
     """
     if account is None and wish != Wish():
         raise PermissionDenied()
@@ -66,6 +67,7 @@ async def start(
         await purchases.get(tx, purchase_id, account)
         purchase = await purchases.lock(tx, purchase_id)
         payment = await _open(tx, purchase)
+        require_chargeable(payment.charged_minor, payment.currency_code)
     gateway, read_time = gateway_of(resources.settings), real_now()
     try:
         if payment.external_id:

@@ -1,6 +1,7 @@
 """Changing the plan of a membership: what it would cost and give is shown, and the same is then done.
 
-A dearer plan that gives more begins at once, for the rest of the interval; any other with the next interval.
+A dearer plan that gives more begins at once, for the rest of the interval, where that can be charged; any other begins
+with the next interval.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from services.payments.membership_changes import NOT_ACTIVE, asked, subscription
 from services.payments.models import Membership, Terms
 from services.payments.providers.card_gateway import Away, Refused
 from services.payments.providers.membership_gateway import Subscription
+from services.payments.providers.smallest_amounts import smallest
 from services.payments.quotes import Quote
 
 # How long what was shown is good.
@@ -158,9 +160,13 @@ async def _change(
     price = await membership_payments.price_of(resources, membership.tenant_id, account, option_id, terms.version)
     effective = told.period_end
     if offered.at_once:
-        due, effective = await gateway.preview_price(account, told, price, at), at
-        credits = quotes.credits_in_refund(offered.more_credits, offered.dearer, due)
+        due = await gateway.preview_price(account, told, price, at)
+    # What is left of the interval may be less than can be charged. The provider would add it to the next invoice, which
+    # would then cost something else than its plan.
+    at_once = due >= smallest(terms.currency_code)
+    if at_once:
+        effective, credits = at, quotes.credits_in_refund(offered.more_credits, offered.dearer, due)
         if terms.unlimited:
             credits = kinds.UNLIMITED_CREDITS
-    change = Change(option_id, terms, offered.quote, offered.at_once, effective, due, credits, at)
+    change = Change(option_id, terms, offered.quote, at_once, effective, due if at_once else 0, credits, at)
     return change, told, price

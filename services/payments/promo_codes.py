@@ -1,5 +1,5 @@
 """Promo codes: what they take off, for what, and how often. What is given up unpaid, purchase or membership, gives its
-use back.
+use back, and so does a purchase that is RETURNED: its client has nothing of it. One that staff refund has used it.
 """
 
 from collections.abc import Collection, Sequence
@@ -111,7 +111,7 @@ def use(tx: UnitOfWork, row: PromoCode) -> None:
 
 
 async def give_back(tx: UnitOfWork, promo_code_id: UUID) -> None:
-    """The use of what was given up, under the lock of `lock`."""
+    """The use of what was given up or returned, under the lock of `lock`."""
     row = await tx.session.get_one(PromoCode, (tx.tenant, promo_code_id))
     row.redemptions -= 1
     row.touch(tx.now())
@@ -134,7 +134,7 @@ async def _uses(tx: UnitOfWork, row: PromoCode, client_id: UUID) -> int:
         Purchase.tenant_id == tx.tenant,
         Purchase.client_id.in_(clients),
         Purchase.promo_code_id == row.id,
-        Purchase.state != "CANCELLED",
+        Purchase.state.not_in(("CANCELLED", "RETURNED")),
     )
     memberships = select(func.count()).where(
         Membership.tenant_id == tx.tenant,

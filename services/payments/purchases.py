@@ -21,6 +21,7 @@ from services.payments import catalogue, client_merges, gift_cards, kinds, merch
 from services.payments.buyers import Buyer, Place
 from services.payments.gift_cards import Paying
 from services.payments.models import Membership, MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
+from services.payments.providers.smallest_amounts import require_chargeable, smallest
 from services.payments.quotes import Quote
 
 FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "charge_fee"
@@ -47,6 +48,10 @@ class Offer:
     def gift_minor(self) -> int:
         return self.gift.amount if self.gift else 0
 
+    @property
+    def gift_kept_minor(self) -> int:
+        return self.gift.kept if self.gift else 0
+
 
 async def offer(
     tx: UnitOfWork,
@@ -60,8 +65,8 @@ async def offer(
 ) -> Offer:
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
-    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS, as
-    `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
+    Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS,
+    AMOUNT_TOO_SMALL, as `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -77,7 +82,9 @@ async def offer(
         if option.kind == kinds.GIFT_CARD:
             raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
         gift = await gift_cards.paying(tx, gift_card_id, quote.total, lock=lock)
-    return Offer(option, terms, promo, quote, gift, renewal_minor)
+    sold = Offer(option, terms, promo, quote, gift, renewal_minor)
+    require_chargeable(quote.total - sold.gift_minor, terms.currency_code, "code" if promo else "pricing_option")
+    return sold
 
 
 async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
@@ -125,7 +132,7 @@ async def create(
     made = insert(Purchase).values(
         row(tx, buyer, sold.option, sold.terms, sold.quote)
         | {"promo_code_id": promo_code_id, "booking_id": place.booking_id if place else None}
-        | {"gift_card_id": sold.gift.card.id if sold.gift else None, "gift_minor": sold.gift_minor}
+        | {"gift_card_id": sold.gift.card.id if sold.gift and sold.gift_minor else None, "gift_minor": sold.gift_minor}
     )
     # Taken can be the place or the intro offer.
     untaken = made.on_conflict_do_nothing()
@@ -134,7 +141,7 @@ async def create(
         raise await _existing(tx, place) or INTRO_OFFER_USED
     if sold.promo_code:
         promo_codes.use(tx, sold.promo_code)
-    if sold.gift:
+    if sold.gift_minor:
         await gift_cards.hold(tx, purchase)
     if not sold.quote.total:
         await paid(tx, purchase)
@@ -172,6 +179,12 @@ def row(tx: UnitOfWork, buyer: Buyer, option: PricingOption, terms: Terms, quote
     }
 
 
+def too_small(purchase: Purchase) -> bool:
+    """Whether it waits for a payment that nobody can make. What is sold here never does; what booking charges may."""
+    due = purchase.total_minor - purchase.gift_minor
+    return purchase.state == "OPEN" and 0 < due < smallest(purchase.currency_code)
+
+
 async def charge(tx: UnitOfWork, purchase_id: UUID, step: int, *, due_at: datetime | None = None) -> None:
     """Has a fee charged while the client is away; `step` counts the tries."""
     args = {"purchase": str(purchase_id), "step": step}
@@ -201,9 +214,13 @@ async def fulfilled(tx: UnitOfWork, purchase: Purchase, client_package_id: UUID 
 
 
 async def returned(tx: UnitOfWork, purchase: Purchase, reason: str) -> None:
-    """The client does not get it, or gave it back: the money goes back; under the lock of `lock`."""
+    """The client does not get it, or gave it back in time: the money goes back, and the use of a code; under the locks
+    of `lock` with its promo code.
+    """
     purchase.state, purchase.return_reason = "RETURNED", reason
     purchase.touch(tx.now())
+    if purchase.promo_code_id is not None:
+        await promo_codes.give_back(tx, purchase.promo_code_id)
     event = PurchaseReturned(
         purchase_id=str(purchase.id),
         client_id=str(purchase.client_id),

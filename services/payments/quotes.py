@@ -32,6 +32,13 @@ def quote(price: int, *, off_ppm: int = 0, off: int = 0, tax_ppm: int = 0, tax_i
     return Quote(price, discount, paid, _share(paid, tax_ppm, _ONE))
 
 
+def gift_share(total: int, left: int, smallest: int) -> int:
+    """What a gift card with `left` on it pays of `total`: all, or so much that the rest can be charged, or 0."""
+    if left >= total:
+        return total
+    return max(0, min(left, total - smallest))
+
+
 def tax_in_refund(total: int, tax: int, refunded: int, amount: int) -> int:
     """The tax in a refund of `amount` after `refunded` went before. Refunds of all of it have all of the tax."""
     return _share(tax, refunded + amount, total) - _share(tax, refunded, total)

@@ -308,7 +308,7 @@ async def _payment(tx: UnitOfWork, purchase_id: UUID) -> Payment:
 
 async def _locked(tx: UnitOfWork, refund_id: UUID) -> tuple[Purchase, Payment, Refund]:
     seen = await get(tx, refund_id)
-    purchase = await purchases.lock(tx, seen.purchase_id)
+    purchase = await purchases.lock(tx, seen.purchase_id, with_promo_code=seen.releases_place)
     payment = await _payment(tx, seen.purchase_id)
     refund = await tx.session.get(Refund, (tx.tenant, refund_id), populate_existing=True)
     assert refund is not None

@@ -174,9 +174,25 @@ async def test_a_gift_card_is_bought_and_pays_for_somebody_else(running: Product
     await page.get_by_label("Gift card, if you have one").fill("no such card")
     await page.get_by_role("button", name="Use the codes").click()
     await expect(page.get_by_text("There is no such gift card.")).to_be_visible()
+    owner = running.sign_in("owner")
+    for made, off in (("TINY", 8970), ("NEARLY", 3980)):
+        owner.post(f"/v1/{owner.studio}/promoCodes", {"code": made, "offMinor": off})
+    await page.get_by_label("Gift card, if you have one").fill("")
+    await page.get_by_label("Promo code").fill("tiny")
+    await page.get_by_role("button", name="Use the codes").click()
+    await expect(page.get_by_text("Less than €0.50 cannot be paid by card.")).to_be_visible()
     await page.get_by_label("Gift card, if you have one").fill(code.lower())
+    await page.get_by_label("Promo code").fill("nearly")
+    await page.get_by_role("button", name="Use the codes").click()
+    kept = "Less than €0.50 cannot be paid by card, so €0.30 more stay on the gift card."
+    await expect(page.locator("#renewal")).to_have_text(kept)
+    await expect(page.locator("#lines")).to_contain_text("-€49.70")
+    assert not await overflows(page)
+    assert await weak_texts(page) == []
+    await page.get_by_label("Promo code").fill("")
     await page.get_by_role("button", name="Use the codes").click()
     await expect(page.locator("#lines")).to_contain_text("€40.00")
+    await expect(page.locator("#renewal")).to_have_text("")
     assert not await overflows(page)
     assert await weak_texts(page) == []
     await page.get_by_role("button", name="Continue to payment").click()

@@ -6,7 +6,7 @@ from uuid import UUID
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
 from services.chassis.settings import ServiceSettings
-from services.payments import gift_cards, kinds
+from services.payments import gift_cards, kinds, purchases
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
@@ -103,6 +103,7 @@ def encode_offer(offer: Offer) -> purchase_service_pb2.Quote:
         display_name=offer.terms.display_name,
         credits=offer.terms.credits,
         gift_minor=offer.gift_minor,
+        gift_kept_minor=offer.gift_kept_minor,
         renewal_minor=offer.renewal_minor,
     )
 
@@ -161,6 +162,7 @@ def encode_purchase(
             for each in attempts
         ],
         processing=bool(payment and payment.processing and payment.state == "OPEN"),
+        too_small=purchases.too_small(purchase),
         etag=purchase.etag,
         create_time=to_timestamp(purchase.create_time),
         update_time=to_timestamp(purchase.update_time),

@@ -15,11 +15,12 @@ from powerhouse.payments.v1.purchase_service_pb2 import Purchase
 from powerhouse.payments.v1.refund_service_pb2 import ListRefundsRequest, Refund
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
-from services.payments import fulfilment, provider_events
+from services.payments import fulfilment, promo_codes, provider_events
 from tests.integration.booking.front_desk import book, expire_holds, mark_paid, rule
 from tests.integration.booking.house import House, last_id, refused
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_crashes import Died, dies_once
+from tests.integration.payments.test_membership_offers import redemptions
 
 PRICE = 2000
 
@@ -38,12 +39,14 @@ async def hold(house: House, client: str, session: str = "") -> Booking:
     return held
 
 
-async def paid(shop: Shop, house: House, session: str = "", *, total: int = PRICE, **terms: Any) -> tuple[Booking, Any]:
+async def paid(
+    shop: Shop, house: House, session: str = "", *, total: int = PRICE, code: str = "", **terms: Any
+) -> tuple[Booking, Any]:
     """A held place and its purchase, paid and told here."""
     client = await shop.add_client()
     held = await hold(house, client, session)
     option = await shop.sell(0, 0, kind="DROP_IN", **terms)
-    purchase = await shop.buy(client, option, total, booking=held.name)
+    purchase = await shop.buy(client, option, total, code, booking=held.name)
     await shop.pay(purchase)
     await shop.tell(await shop.told())
     return held, purchase
@@ -130,16 +133,18 @@ async def test_paid_after_the_hold_has_ended(shop: Shop, house: House, gone: boo
 
 
 async def test_given_back_in_time_it_is_refunded_once(shop: Shop, house: House) -> None:
-    held, purchase = await paid(shop, house)
+    await shop.promo("LESS", off_minor=500)
+    held, purchase = await paid(shop, house, total=1500, code="LESS")
     await shop.work_off()
+    assert await redemptions(shop) == 1
     await house.cancel(held)
     for _ in range(2):
         await shop.hear()
         await shop.tell_all()
     told = await shop.get(purchase)
-    assert (told.state, told.return_reason, told.refunded_minor) == (Purchase.RETURNED, "CANCELLED", PRICE)
+    assert (told.state, told.return_reason, told.refunded_minor) == (Purchase.RETURNED, "CANCELLED", 1500)
     assert [refund.state for refund in await refunds_of(shop, purchase)] == [Refund.SUCCEEDED]
-    assert await shop.violations() == {}
+    assert (await redemptions(shop), await shop.violations()) == (0, {})
 
 
 async def test_given_back_before_we_know_that_it_was_confirmed(
@@ -206,6 +211,34 @@ async def test_paid_at_the_desk_meanwhile(shop: Shop, house: House) -> None:
     await shop.hear()
     assert (await shop.get(unpaid)).state == Purchase.CANCELLED
     await refused(shop.buy(client, option, PRICE, booking=other.name), StatusCode.FAILED_PRECONDITION, "ALREADY_PAID")
+
+
+async def test_what_nobody_got_gives_the_code_back_once(shop: Shop, house: House) -> None:
+    promo = await shop.promo("ONCE", off_minor=500, max_redemptions=2, max_per_client=1)
+    bought = [await paid(shop, house, total=1500, code="ONCE") for _ in range(2)]
+    for event in await shop.told():
+        if event["type"] == "payment_intent.succeeded":
+            await provider_events.apply(shop.payments.resources, shop.account, event["id"])
+    for held, _ in bought:
+        await mark_paid(house, held)
+    ids = [last_id(purchase.name) for _, purchase in bought]
+    async with shop.payments.resources.database.transaction(shop.tenant) as tx:
+        # Until two workers at each of them wait for the code, or for one who does.
+        await promo_codes.lock(tx, last_id(promo.name))
+        work = [fulfilment.fulfil(shop.payments.resources, shop.tenant, each) for each in ids * 2]
+        done = asyncio.gather(*work)
+        await shop.wait_until_held_up(len(work))
+    await done
+    assert (await redemptions(shop), await shop.violations()) == (0, {})
+    # The same client may use it again. Refunded as a favour, it stays used.
+    client, pack = bought[0][1].client, await shop.sell()
+    again = await shop.buy(client, pack, 9500, "once")
+    await shop.pay(again)
+    await shop.tell_all()
+    await shop.refund(again, 9500, 10)
+    await shop.work_off()
+    await refused(shop.quote(client, pack, "once"), StatusCode.FAILED_PRECONDITION, "PROMO_CODE_USED_UP")
+    assert (await redemptions(shop), await shop.violations()) == (1, {})
 
 
 async def test_one_purchase_for_one_place(shop: Shop, house: House) -> None:
