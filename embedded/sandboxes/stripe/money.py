@@ -23,6 +23,11 @@ MINIMUM = {
     "hkd": 400,
     "pln": 200,
     "huf": 17500,
+    "aed": 200,
+    "bgn": 100,
+    "myr": 200,
+    "ron": 200,
+    "thb": 1000,
 }
 FIXED_FEE = {"eur": 25, "gbp": 20, "chf": 30}
 DISPUTE_FEE = 1500
