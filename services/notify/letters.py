@@ -57,7 +57,7 @@ async def write(work: Resources, recipients: Recipients, sending: Sending) -> Le
         return _sms(sending, content, values)
     if sending.channel == Channel.PUSH:
         return await _notice(work, sending, content, values)
-    return _mail(cast(NotifySettings, work.settings), sending, content, values)
+    return await _mail(cast(NotifySettings, work.settings), sending, content, values)
 
 
 def _check_wishes(now: datetime, sending: Sending, content: Content) -> None:
@@ -78,7 +78,7 @@ def _check_wishes(now: datetime, sending: Sending, content: Content) -> None:
         raise PutOff(moment, "quiet hours")
 
 
-def _mail(settings: NotifySettings, sending: Sending, content: Content, values: dict[str, str]) -> Mail:
+async def _mail(settings: NotifySettings, sending: Sending, content: Content, values: dict[str, str]) -> Mail:
     if not content.email:
         raise NotWanted("no e-mail address")
     if len(content.email) > _MAX_ADDRESS or not _ADDRESS.fullmatch(content.email):
@@ -90,7 +90,13 @@ def _mail(settings: NotifySettings, sending: Sending, content: Content, values: 
     words, headers = content.stationery.mail(sending.message_kind, values, content.language, wayout)
     sender = content.stationery.brand.mail_from
     return Mail(
-        sender=sender, to=content.email, subject=words.subject, text=words.text, html=words.html, headers=headers
+        sender=sender,
+        to=content.email,
+        subject=words.subject,
+        text=words.text,
+        html=words.html,
+        headers=headers,
+        attachments=[await content.attachment()] if content.attachment else [],
     )
 
 

@@ -1,6 +1,8 @@
 """Contents of what clients read about money: receipts, fees, memberships, purchases that are given back."""
 
+from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from google.protobuf.message import Message
@@ -26,16 +28,18 @@ _HELD = (Booking.CONFIRMED, Booking.ATTENDED)
 
 
 async def receipt(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    """A document as the event told of it: those never change."""
+    """A document as the event told of it: those never change. Its PDF comes with the mail."""
     args = sending.args
-    content = await _to_client(recipients, sending, _pay_link(work, sending, "purchase", args["purchase"]))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, client_id=sending.client_id))
+    content = about_client(addressee, _pay_link(work, sending, "purchase", args["purchase"]))
     zone, language = content.stationery.brand.time_zone, content.language
     content.values["refunded"] = YES if args["refunded"] else ""
     content.values["number"] = f"{args['number']:06d}"
     content.values["amount"] = money(args["amount_minor"], args["currency_code"], language)
     content.values["description"] = args["description"]
     content.values["date"] = day_and_time(datetime.fromisoformat(args["time"]), zone, language)
-    return content
+    whose = (sending.tenant_id, sending.subject_id, addressee.recipient.display_name)
+    return replace(content, attachment=partial(money_facts.receipt_document, work, *whose, language))
 
 
 async def fee_due(work: Resources, recipients: Recipients, sending: Sending) -> Content:

@@ -1,5 +1,6 @@
 """SendGrid, through its official SDK, whose HTTP client is replaced by one that does not block."""
 
+from base64 import b64encode
 from email.utils import parseaddr
 from typing import Any
 
@@ -9,7 +10,7 @@ from sendgrid import SendGridAPIClient
 
 from services.notify.providers.answers import Deferred, NotSent, Rejected, Unclear
 from services.notify.providers.gate import Gate
-from services.notify.providers.mail import Mail
+from services.notify.providers.mail import Attachment, Mail
 from services.notify.providers.wire import TIMEOUT, reaching, retry_after
 
 NAME = "sendgrid"
@@ -50,7 +51,7 @@ class _Unblocked:
 
 
 def _body(mail: Mail, key: str) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "personalizations": [{"to": [{"email": mail.to}], "custom_args": {KEY_ARGUMENT: key}}],
         "from": _person(mail.sender),
         "subject": mail.subject,
@@ -59,7 +60,20 @@ def _body(mail: Mail, key: str) -> dict[str, Any]:
         # Links in our mails are secrets of their readers.
         "tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
     }
-    return body | ({"reply_to": _person(mail.reply_to)} if mail.reply_to else {})
+    if mail.reply_to:
+        body["reply_to"] = _person(mail.reply_to)
+    if mail.attachments:
+        body["attachments"] = [_attached(each) for each in mail.attachments]
+    return body
+
+
+def _attached(file: Attachment) -> dict[str, str]:
+    return {
+        "content": b64encode(file.content).decode(),
+        "filename": file.file_name,
+        "type": file.media_type,
+        "disposition": "attachment",
+    }
 
 
 def _person(text: str) -> dict[str, str]:
