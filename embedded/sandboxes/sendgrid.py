@@ -40,7 +40,7 @@ class SendGridSandbox:
             raise _refusal(400, "Bad Request")
         if len(await request.body()) > LARGEST:
             raise _refusal(413, "The message is larger than 30MB.")
-        (message, key), attachments = _read(body), _attachments(body.get("attachments") or [])
+        (message, key), attachments = _read(body), _attachments(body.get("attachments"))
 
         def accept() -> Response:
             made = secrets.token_urlsafe(16)
@@ -84,10 +84,12 @@ def _read(body: dict[str, Any]) -> tuple[Message, str | None]:
     return message, key
 
 
-def _attachments(given: list[dict[str, Any]]) -> list[Attachment]:
-    attachments = []
-    for position, each in enumerate(given):
+def _attachments(given: Any) -> list[Attachment]:
+    attachments: list[Attachment] = []
+    for position, each in enumerate(given or []):
         field = f"attachments.{position}"
+        if not isinstance(each, dict):
+            raise _refusal(400, "Bad Request", field)
         content, name, media_type = decoded(each.get("content")), each.get("filename"), each.get("type", "text/plain")
         if content is None:
             raise _refusal(400, "The attachment content must be base64 encoded.", f"{field}.content")

@@ -19,7 +19,7 @@ from embedded.processes import free_port
 from embedded.sandboxes.keys import Keys
 from services.notify.providers.gate import Gate
 from services.notify.providers.keys import key_of
-from services.notify.providers.mail import Mail, MailProvider
+from services.notify.providers.mail import Attachment, Mail, MailProvider
 from services.notify.providers.resend import ResendMail
 from services.notify.providers.sendgrid import SendGridMail
 from services.notify.providers.smtp import SmtpMail
@@ -52,6 +52,12 @@ class Sandboxes:
         answer = await self._client.get(f"{self.url}/sandbox/messages", params={"to": to})
         messages: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
         return messages
+
+    async def file(self, attachment: dict[str, Any]) -> Attachment:
+        """An attachment as whoever opens it gets it."""
+        answer = (await self._client.get(f"{self.url}{attachment['path']}")).raise_for_status()
+        name = attachment["path"].rpartition("/")[2]
+        return Attachment(name, answer.headers["content-type"], answer.content)
 
     async def newest(self) -> list[dict[str, Any]]:
         """What was accepted for anybody, newest first."""
@@ -137,4 +143,5 @@ def mail_to(address: str) -> Mail:
             "List-Unsubscribe": "<https://studio.example/u/1>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
+        attachments=[Attachment("quittung-000042.pdf", "application/pdf", b"%PDF-1.7\r\n" + bytes(range(256)) * 60)],
     )
