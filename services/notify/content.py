@@ -21,6 +21,14 @@ class NotWanted(Exception):
         self.reason = reason
 
 
+class PutOff(Exception):
+    """It leaves later, for that reason."""
+
+    def __init__(self, until: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.until, self.reason = until, reason
+
+
 @dataclass(frozen=True, kw_only=True)
 class Content:
     """Whom to write to, and the facts that the words are made of."""

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.chassis.resources import Resources
 from services.notify import contents, push_subscriptions
-from services.notify.content import Content, NotWanted
+from services.notify.content import Content, NotWanted, PutOff
 from services.notify.handing_over import Sending
 from services.notify.links import Links
 from services.notify.models import Channel, State
@@ -29,14 +29,6 @@ _PUSH_LIFETIME = timedelta(days=1)
 _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 
 Letter = Mail | Sms | Notice
-
-
-class PutOff(Exception):
-    """It leaves later, for that reason."""
-
-    def __init__(self, until: datetime, reason: str) -> None:
-        super().__init__(reason)
-        self.until, self.reason = until, reason
 
 
 class BadAddress(Exception):

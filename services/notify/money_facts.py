@@ -25,6 +25,12 @@ async def of_purchase(work: Resources, tenant: UUID, purchase_id: UUID) -> pb.Pu
         return await _payments(work).GetPurchaseFacts(request)
 
 
+async def of_fee(work: Resources, tenant: UUID, fee_id: UUID) -> pb.FeeFacts:
+    """Of a fee of booking. Raises AioRpcError when payments cannot be asked."""
+    request = pb.GetFeeFactsRequest(parent=f"studios/{tenant}", fee_id=str(fee_id))
+    return await _payments(work).GetFeeFacts(request)
+
+
 async def of_membership(work: Resources, tenant: UUID, membership_id: UUID) -> pb.MembershipFacts:
     """Raises as `of_purchase`."""
     request = pb.GetMembershipFactsRequest(parent=f"studios/{tenant}", membership_id=str(membership_id))

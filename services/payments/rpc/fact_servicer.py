@@ -12,6 +12,7 @@ from services.payments import (
     catalogue,
     charging,
     disputes,
+    fee_standings,
     membership_periods,
     memberships,
     purchases,
@@ -35,6 +36,11 @@ class FactServicer(FactServiceServicer):
             purchase = await purchases.get(tx, purchase_id, None)
             again = charging.next_time(purchase, tx.now())
             return pb.PurchaseFacts(purchase=await encode_one(tx, purchase), next_charge_time=to_timestamp(again))
+
+    async def GetFeeFacts(self, request: pb.GetFeeFactsRequest, context: Any) -> pb.FeeFacts:
+        fee_id = UUID(request.fee_id)
+        async with self._database.read() as tx:
+            return pb.FeeFacts(charge=pb.FeeFacts.Charge.Value(await fee_standings.charge_of(tx, fee_id)))
 
     async def GetMembershipFacts(self, request: pb.GetMembershipFactsRequest, context: Any) -> pb.MembershipFacts:
         membership_id = UUID(request.membership_id)
