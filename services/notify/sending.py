@@ -31,7 +31,6 @@ from services.notify.providers.push import SubscriptionGone
 from services.notify.providers.sms import Sms, SmsProvider
 from services.notify.pushing import Browsers, Notice
 from services.notify.recipients import Recipients
-from services.notify.settings import NotifySettings
 
 log = logger(__name__)
 
@@ -91,8 +90,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
             return Retry(error.code().name)
         reason = f"whom to write to could not be asked: {error.code().name}"
         return await _finish(desk, sending, End(State.FAILED, reason))
-    settings = cast(NotifySettings, work.settings)
-    providers = providers_of(settings)
+    providers = providers_of(work)
     if isinstance(letter, Sms):
         if providers.sms is None:
             return await _finish(desk, sending, End(State.SKIPPED, NO_TEXTS))

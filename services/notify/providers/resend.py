@@ -59,6 +59,10 @@ class ResendMail:
             except (NoContentError, KeyError, TypeError):
                 raise Unclear("the mail provider answered nothing") from None
 
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._client.close()
+
 
 class _KeptConnections(AsyncHTTPClient):
     """The SDK's own client opens a connection for each call; this one keeps them. By aiohttp: of hundreds at once each
@@ -90,6 +94,10 @@ class _KeptConnections(AsyncHTTPClient):
             raise NotReached("the mail provider could not be reached") from None
         except (aiohttp.ClientError, TimeoutError):
             raise Unclear("the mail provider did not answer in time") from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
 
 
 def _attached(file: Attachment) -> resend.Attachment:

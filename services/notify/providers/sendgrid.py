@@ -26,7 +26,7 @@ class SendGridMail:
 
     def __init__(self, api_key: str, api_url: str, gate: Gate, *, timeout: float = TIMEOUT) -> None:
         self._sdk = SendGridAPIClient(api_key, host=api_url.rstrip("/"))
-        self._sdk.client = _Unblocked(self._sdk.client, timeout)
+        self._sdk.client = self._connections = _Unblocked(self._sdk.client, timeout)
         self.gate = gate
 
     async def send(self, mail: Mail, key: str) -> str:
@@ -35,6 +35,10 @@ class SendGridMail:
             if answer.status_code == httpx.codes.ACCEPTED and (message_id := answer.headers.get("x-message-id")):
                 return str(message_id)
             raise _not_sent(answer)
+
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._connections.close()
 
 
 class _Unblocked:
@@ -48,6 +52,9 @@ class _Unblocked:
     async def post(self, request_body: dict[str, Any]) -> httpx.Response:
         with reaching("the mail provider"):
             return await self._client.post(self._address, json=request_body)
+
+    async def close(self) -> None:
+        await self._client.aclose()
 
 
 def _body(mail: Mail, key: str) -> dict[str, Any]:

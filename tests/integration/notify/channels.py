@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ class Sandboxes:
     # Where its webhooks go; the test may listen there.
     webhooks_port: int
     _client: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+    # The providers that a test has made keep connections until its end.
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def weather(self, **faults: object) -> None:
         """What goes wrong from now on; nothing for good weather."""
@@ -86,7 +88,9 @@ class Sandboxes:
         """A mail provider with a gate of its own; at another address when one is given."""
         url = url or self.url
         if name == "resend":
-            return ResendMail(self.keys.resend, url, gate(), timeout=timeout)
+            resend = ResendMail(self.keys.resend, url, gate(), timeout=timeout)
+            self.opened.push_async_callback(resend.close)
+            return resend
         if name == "sendgrid":
             return SendGridMail(self.keys.sendgrid, url, gate(), timeout=timeout)
         return SmtpMail(url.replace("http", "smtp") if url != self.url else self.smtp_url, gate(), timeout=timeout)
