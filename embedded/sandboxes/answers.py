@@ -1,7 +1,9 @@
 """What the sandboxes' endpoints share: refusals, JSON bodies, addresses, log lines."""
 
+import binascii
 import json
 import re
+from base64 import b64decode
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,6 +34,16 @@ async def json_object(request: Request) -> dict[str, Any] | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) else None
+
+
+def decoded(content: object) -> bytes | None:
+    """The bytes of a base64 text; None for what is none, or is empty."""
+    if not isinstance(content, str):
+        return None
+    try:
+        return b64decode(content, validate=True) or None
+    except (binascii.Error, ValueError):
+        return None
 
 
 def log(event: str, **fields: object) -> None:

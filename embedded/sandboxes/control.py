@@ -1,6 +1,7 @@
 """How people and tests steer the sandboxes, and the page that shows what was sent.
 
-`GET /sandbox/messages?to=&limit=` lists what was accepted, `GET /sandbox/accepted` counts it by key.
+`GET /sandbox/messages?to=&limit=` lists what was accepted, each attachment with the `path` of its bytes;
+`GET /sandbox/accepted` counts it by key.
 `PUT /sandbox/faults` makes the weather (faults.py). `POST /sandbox/messages/{id}/events` {"event": "bounced"} tells
 what became of a message, `POST /sandbox/inbound` {"from", "to", "text"} answers by SMS.
 """
@@ -34,6 +35,7 @@ class Control:
     def routes(self) -> list[Route]:
         return [
             Route("/sandbox/messages", self.list_messages, methods=["GET"]),
+            Route("/sandbox/messages/{id}/attachments/{position:int}/{name}", self.open_attachment, methods=["GET"]),
             Route("/sandbox/messages/{id}/events", self.tell, methods=["POST"]),
             Route("/sandbox/accepted", self.count, methods=["GET"]),
             Route("/sandbox/inbound", self.answer, methods=["POST"]),
@@ -53,6 +55,14 @@ class Control:
             raise Refusal(422, {"message": "`limit` must be a number from 1 to 500."})
         messages = self._messages.newest(request.query_params.get("to") or None, int(limit))
         return JSONResponse({"messages": messages}, headers={"cache-control": "no-store"})
+
+    async def open_attachment(self, request: Request) -> Response:
+        """A file of a message. A browser shows PDF; all else it saves, since this is the address of its own pages."""
+        file = self._messages.attachment(request.path_params["id"], request.path_params["position"])
+        if file is None:
+            raise Refusal(404, {"message": "There is no such file."})
+        shown = file.media_type if file.media_type == "application/pdf" else "application/octet-stream"
+        return Response(file.content, media_type=shown, headers={"cache-control": "no-store"})
 
     async def count(self, request: Request) -> Response:
         """How many keys were accepted, and which of them more than once."""

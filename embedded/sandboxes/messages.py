@@ -1,12 +1,15 @@
 """What the sandboxes have accepted, in SQLite, so that a restart forgets nothing."""
 
+import hashlib
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 KEPT_FOR = timedelta(days=30)
 SCHEMA = """
@@ -27,6 +30,12 @@ CREATE TABLE IF NOT EXISTS recipients (
     number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE
 );
 CREATE INDEX IF NOT EXISTS recipients_by_address ON recipients (address, number);
+CREATE TABLE IF NOT EXISTS attachments (
+    number INTEGER NOT NULL REFERENCES messages ON DELETE CASCADE,
+    position INTEGER NOT NULL,
+    content BLOB NOT NULL,
+    PRIMARY KEY (number, position)
+);
 CREATE TABLE IF NOT EXISTS unsubscribed (number TEXT PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS browsers (id TEXT PRIMARY KEY, private_key TEXT NOT NULL, auth TEXT NOT NULL);
 """
@@ -36,6 +45,15 @@ SELECT id, channel, provider, create_time, key, status, callback, body,
 FROM messages
 """
 Message = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that came with a message."""
+
+    file_name: str
+    media_type: str
+    content: bytes
 
 
 class KeyReused(Exception):
@@ -66,6 +84,7 @@ class Messages:
         body: Message,
         key: str | None,
         *,
+        attachments: Sequence[Attachment] = (),
         callback: str | None = None,
         remembers: timedelta | None = None,
     ) -> str:
@@ -74,7 +93,7 @@ class Messages:
         A provider that remembers keys returns the id of then. Raises KeyReused.
         """
         now = datetime.now(UTC)
-        text = json.dumps(body, sort_keys=True)
+        text = json.dumps({**body, "attachments": [_described(each) for each in attachments]}, sort_keys=True)
         if key is not None and remembers:
             query = "SELECT id, body FROM messages WHERE key = ? AND create_time > ? ORDER BY number DESC"
             known = self._database.execute(query, (key, (now - remembers).isoformat())).fetchone()
@@ -91,6 +110,10 @@ class Messages:
             self._database.executemany(
                 "INSERT INTO recipients VALUES (?, ?)", [(address(to), number) for to in everyone(body)]
             )
+            self._database.executemany(
+                "INSERT INTO attachments VALUES (?, ?, ?)",
+                [(number, position, each.content) for position, each in enumerate(attachments)],
+            )
         stored = self.get(message_id)
         assert stored
         self.accepted(stored)
@@ -100,6 +123,15 @@ class Messages:
         """One message with its story, or None."""
         row = self._database.execute(f"{SELECT} WHERE id = ?", (message_id,)).fetchone()
         return _message(row) if row else None
+
+    def attachment(self, message_id: str, position: int) -> Attachment | None:
+        """One of the files of a message, counted from 0, or None."""
+        query = "SELECT body, content FROM messages JOIN attachments USING (number) WHERE id = ? AND position = ?"
+        row = self._database.execute(query, (message_id, position)).fetchone()
+        if row is None:
+            return None
+        told = json.loads(row["body"])["attachments"][position]
+        return Attachment(told["file_name"], told["media_type"], row["content"])
 
     def set_status(self, message_id: str, status: str) -> None:
         self._database.execute("UPDATE messages SET status = ? WHERE id = ?", (status, message_id))
@@ -172,6 +204,16 @@ def address(recipient: str) -> str:
     return recipient.rpartition("<")[2].rstrip("> ").strip().lower()
 
 
+def _described(attachment: Attachment) -> dict[str, Any]:
+    """What is told of a file; its hash is in the body, by which a reused key is known."""
+    return {
+        "file_name": attachment.file_name,
+        "media_type": attachment.media_type,
+        "size": len(attachment.content),
+        "sha256": hashlib.sha256(attachment.content).hexdigest(),
+    }
+
+
 def _message(row: sqlite3.Row) -> Message:
     body = json.loads(row["body"])
     return {
@@ -188,6 +230,10 @@ def _message(row: sqlite3.Row) -> Message:
         "html": body.get("html"),
         "headers": body.get("headers") or {},
         "tags": body.get("tags") or [],
+        "attachments": [
+            {**told, "path": f"/sandbox/messages/{row['id']}/attachments/{position}/{quote(told['file_name'], '')}"}
+            for position, told in enumerate(body.get("attachments") or [])
+        ],
         "link": body.get("link"),
         "status": row["status"],
         "callback": row["callback"],

@@ -2,18 +2,21 @@
 
 import hmac
 import json
+import mimetypes
 import uuid
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from embedded.sandboxes.answers import ADDRESS, Refusal, log
+from embedded.sandboxes.answers import ADDRESS, Refusal, decoded, log
 from embedded.sandboxes.faults import Faults
-from embedded.sandboxes.messages import KeyReused, Message, Messages, everyone, listed
+from embedded.sandboxes.messages import Attachment, KeyReused, Message, Messages, everyone, listed
 
+# Of a mail with its files in base64, by the provider's documentation.
+LARGEST = 40 * 2**20
 KEY_LIFETIME = timedelta(hours=24)
 _WEATHER = {429: ("rate_limit_exceeded", "Too many requests."), 500: ("application_error", "Something went wrong.")}
 
@@ -38,11 +41,14 @@ class ResendSandbox:
         if key is not None and not 1 <= len(key) <= 256:
             raise _refusal(400, "invalid_idempotency_key", "The key must be between 1-256 chars.")
         _validate(body)
+        attachments = _attachments(body.pop("attachments", None))
 
         def accept() -> Response:
             try:
                 made = str(uuid.uuid4())
-                message_id = self._messages.accept(made, "email", "resend", body, key, remembers=KEY_LIFETIME)
+                message_id = self._messages.accept(
+                    made, "email", "resend", body, key, attachments=attachments, remembers=KEY_LIFETIME
+                )
             except KeyReused:
                 reused = "Same idempotency key used with a different request payload."
                 raise _refusal(409, "invalid_idempotent_request", reused) from None
@@ -86,9 +92,29 @@ def _validate(body: Message) -> None:
         raise _refusal(422, "validation_error", "`subject` must be a string and `headers` an object.")
 
 
+def _attachments(given: object) -> list[Attachment]:
+    """Of a mail; a file that the provider is to fetch from somewhere has no bytes here."""
+    attachments: list[Attachment] = []
+    if not isinstance(given or [], list):
+        raise _refusal(422, "validation_error", "`attachments` must be a list.")
+    for each in cast(list[Any], given or []):
+        content = decoded(each.get("content")) if isinstance(each, dict) else None
+        if content is None:
+            raise _refusal(422, "invalid_attachment", "Attachment must have either a `content` or `path`.")
+        name, media_type = each.get("filename"), each.get("content_type")
+        if not isinstance(name, str) or not name:
+            raise _refusal(422, "invalid_attachment", "Attachment must have a `filename`.")
+        guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
+        attachments.append(Attachment(name, str(media_type or guessed), content))
+    return attachments
+
+
 async def _json(request: Request) -> dict[str, Any]:
+    raw = await request.body()
+    if len(raw) > LARGEST:
+        raise _refusal(422, "validation_error", "The email is larger than 40MB.")
     try:
-        body = json.loads(await request.body())
+        body = json.loads(raw)
     except ValueError:
         raise _refusal(400, "validation_error", "The request body is not valid JSON.") from None
     if not isinstance(body, dict):

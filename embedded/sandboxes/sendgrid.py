@@ -1,6 +1,7 @@
 """SendGrid's wire: mail/send of version 3."""
 
 import hmac
+import re
 import secrets
 from typing import Any
 
@@ -8,12 +9,15 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from embedded.sandboxes.answers import ADDRESS, Refusal, json_object, log
+from embedded.sandboxes.answers import ADDRESS, Refusal, decoded, json_object, log
 from embedded.sandboxes.faults import Faults
-from embedded.sandboxes.messages import Message, Messages
+from embedded.sandboxes.messages import Attachment, Message, Messages
 
 # Headers that have fields of their own.
 RESERVED = {"to", "from", "subject", "reply-to", "cc", "bcc", "content-type", "content-transfer-encoding", "received"}
+# Of a request, by the provider's documentation.
+LARGEST = 30 * 2**20
+_MEDIA_TYPE = re.compile(r"[\w.+-]+/[\w.+-]+")
 _WEATHER = {429: "too many requests", 500: "Internal Server Error"}
 
 
@@ -34,10 +38,13 @@ class SendGridSandbox:
         body = await json_object(request)
         if body is None:
             raise _refusal(400, "Bad Request")
-        message, key = _read(body)
+        if len(await request.body()) > LARGEST:
+            raise _refusal(413, "The message is larger than 30MB.")
+        (message, key), attachments = _read(body), _attachments(body.get("attachments"))
 
         def accept() -> Response:
-            message_id = self._messages.accept(secrets.token_urlsafe(16), "email", "sendgrid", message, key)
+            made = secrets.token_urlsafe(16)
+            message_id = self._messages.accept(made, "email", "sendgrid", message, key, attachments=attachments)
             log("mail_accepted", provider="sendgrid", id=message_id)
             return Response(status_code=202, headers={"x-message-id": message_id})
 
@@ -75,6 +82,25 @@ def _read(body: dict[str, Any]) -> tuple[Message, str | None]:
         "tags": [{"name": name, "value": value} for name, value in (person.get("custom_args") or {}).items()],
     }
     return message, key
+
+
+def _attachments(given: Any) -> list[Attachment]:
+    attachments: list[Attachment] = []
+    for position, each in enumerate(given or []):
+        field = f"attachments.{position}"
+        if not isinstance(each, dict):
+            raise _refusal(400, "Bad Request", field)
+        content, name, media_type = decoded(each.get("content")), each.get("filename"), each.get("type", "text/plain")
+        if content is None:
+            raise _refusal(400, "The attachment content must be base64 encoded.", f"{field}.content")
+        if not isinstance(name, str) or not name:
+            raise _refusal(400, "The attachment filename is required.", f"{field}.filename")
+        if not isinstance(media_type, str) or not _MEDIA_TYPE.fullmatch(media_type):
+            raise _refusal(400, "The attachment type must be a MIME type without parameters.", f"{field}.type")
+        if each.get("disposition", "attachment") not in ("attachment", "inline"):
+            raise _refusal(400, "The attachment disposition must be inline or attachment.", f"{field}.disposition")
+        attachments.append(Attachment(name, media_type, content))
+    return attachments
 
 
 def _refusal(status: int, message: str, field: str | None = None) -> Refusal:

@@ -9,7 +9,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from embedded.sandboxes.answers import ADDRESS, log
 from embedded.sandboxes.faults import Faults
-from embedded.sandboxes.messages import Messages
+from embedded.sandboxes.messages import Attachment, Messages
 
 
 class SmtpSandbox:
@@ -51,7 +51,13 @@ class SmtpSandbox:
             "reply_to": str(mail["Reply-To"]) if mail["Reply-To"] else None,
             "headers": {name: str(value) for name, value in mail.items()},
         }
-        message_id = self._messages.accept(secrets.token_hex(8), "email", "smtp", body, mail["X-Delivery"])
+        attachments = [
+            Attachment(part.get_filename() or "", part.get_content_type(), content)
+            for part in mail.iter_attachments()
+            if isinstance(content := part.get_payload(decode=True), bytes)
+        ]
+        made, key = secrets.token_hex(8), mail["X-Delivery"]
+        message_id = self._messages.accept(made, "email", "smtp", body, key, attachments=attachments)
         log("mail_accepted", provider="smtp", id=message_id)
         if knob := self._faults.happens("accept_then_hang", "smtp"):
             await asyncio.sleep(knob.seconds)

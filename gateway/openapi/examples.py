@@ -283,6 +283,8 @@ _WORDS: dict[str, Any] = {
     "delimiter": ",",
     "description": "A steady hour on the reformer, for all levels.",
     "dispute_id": example_id("dispute"),
+    "fee_id": example_id("fee"),
+    "receipt_id": example_id("receipt"),
     "drop_in": False,
     "drop_in_hold_minutes": 15,
     "drop_in_price_minor": "2500",

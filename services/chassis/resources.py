@@ -1,6 +1,7 @@
 """What the code of a service works with: opened once per process, on its event loop, and closed together."""
 
-from dataclasses import dataclass
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
 
 from services.chassis import config
 from services.chassis.clock import Clock, make_clock
@@ -20,8 +21,11 @@ class Resources:
     database: Database
     stubs: Stubs
     pager: Pager
+    # What a service has opened beside them.
+    others: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def close(self) -> None:
+        await self.others.aclose()
         await self.stubs.close()
         await self.database.close()
 

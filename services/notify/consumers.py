@@ -1,6 +1,6 @@
 """What notify does with the events of others: plan deliveries."""
 
-from datetime import UTC
+from datetime import UTC, timedelta
 from uuid import UUID
 
 from powerhouse.booking.v1.booking_pb2 import Booking, Fee
@@ -135,9 +135,14 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
     )
 
 
+# A fee is charged within seconds where the client has kept a card. What comes of that is told by a mail of its own, so
+# the mail that a fee is due waits until it is known whether it is needed.
+_CARD_FIRST = timedelta(minutes=1)
+
+
 @consumers.on(FeeChanged)
 async def tell_of_fee(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
-    """Who owes a fee reads of it; whether it is still due is asked when the mail is sent."""
+    """Who owes a fee reads of it; whether it is still due, and no card was tried, is asked when the mail is sent."""
     told = event.payload
     if told.state == Fee.DUE:
         fee = Plan(
@@ -146,6 +151,7 @@ async def tell_of_fee(tx: UnitOfWork, event: Event[FeeChanged]) -> None:
             subject_id=UUID(told.fee_id),
             client_id=UUID(told.client_id),
             booking_id=UUID(told.booking_id),
+            due_time=tx.now() + _CARD_FIRST,
         )
         await deliveries.plan(tx, fee)
 

@@ -1,5 +1,6 @@
 """Content: whom a delivery goes to and the facts its words are made of; what the kinds in `contents.py` share."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -7,6 +8,7 @@ from services.chassis.resources import Resources
 from services.notify import class_facts
 from services.notify.handing_over import Sending
 from services.notify.models import Channel
+from services.notify.providers.mail import Attachment
 from services.notify.recipients import Addressee, Recipients, Subject
 from services.notify.stationery import Stationery
 
@@ -17,6 +19,14 @@ class NotWanted(Exception):
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+
+class PutOff(Exception):
+    """It leaves later, for that reason."""
+
+    def __init__(self, until: datetime, reason: str) -> None:
+        super().__init__(reason)
+        self.until, self.reason = until, reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +43,8 @@ class Content:
     # The client, with what it wants; None for those who are none.
     addressee: Addressee | None = None
     useful_until: datetime | None = None
+    # Fetches the file that comes with a mail, for one that certainly leaves. Raises as what collects the rest.
+    attachment: Callable[[], Awaitable[Attachment]] | None = None
 
 
 async def addressee_of(recipients: Recipients, subject: Subject) -> Addressee:

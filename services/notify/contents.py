@@ -44,7 +44,10 @@ _IN_LINE = (WaitlistEntry.WAITING, WaitlistEntry.OFFERED)
 
 
 async def collect(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    """The content of a delivery. Raises NotWanted, or AioRpcError when an owner of the facts cannot be asked now."""
+    """The content of a delivery.
+
+    Raises NotWanted, PutOff, or AioRpcError when an owner of the facts cannot be asked now.
+    """
     return await _COLLECTORS[sending.message_kind](work, recipients, sending)
 
 

@@ -7,12 +7,10 @@ from uuid import UUID
 from powerhouse.payments.v1.events_pb2 import PaymentDisputed
 from powerhouse.payments.v1.fact_service_pb2 import DisputeFacts
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.ids import derived_id
 from services.chassis.resources import Resources
-from services.notify import deliveries, staff
-from services.notify.deliveries import Plan
+from services.notify import staff
 from services.notify.local_words import money
-from services.notify.models import Channel, Kind
+from services.notify.models import Kind
 from services.notify.template_variables import YES
 
 TELL_JOB = "tell_of_dispute"
@@ -31,20 +29,7 @@ async def follow(tx: UnitOfWork, told: PaymentDisputed) -> None:
 
 async def tell(work: Resources, tenant: UUID, args: Mapping[str, Any]) -> None:
     """Plans the mail of each owner. Raises AioRpcError when identity cannot be asked now."""
-    owners = await staff.who_run(work, tenant, staff.OWNERS)
-    async with work.database.transaction(tenant) as tx:
-        await deliveries.plan(
-            tx,
-            *(
-                Plan(
-                    kind=Kind.DISPUTE_ALERT,
-                    channel=Channel.EMAIL,
-                    subject_id=derived_id(UUID(args["dispute"]), f"{args['status']} {owner.account_id}"),
-                    args={**args, "account": owner.account_id},
-                )
-                for owner in owners
-            ),
-        )
+    await staff.tell_owners(work, tenant, Kind.DISPUTE_ALERT, UUID(args["dispute"]), args, news=args["status"])
 
 
 def values(told: DisputeFacts, language: str) -> dict[str, str]:

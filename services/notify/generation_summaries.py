@@ -7,12 +7,10 @@ from uuid import UUID
 
 from powerhouse.scheduling.v1.events_pb2 import GenerationRunFinished
 from services.chassis.db.unit_of_work import UnitOfWork
-from services.chassis.ids import derived_id
 from services.chassis.resources import Resources
-from services.notify import deliveries, staff
-from services.notify.deliveries import Plan
+from services.notify import staff
 from services.notify.local_words import phrase, wall_time
-from services.notify.models import Channel, Kind
+from services.notify.models import Kind
 
 TELL_JOB = "tell_of_generation"
 
@@ -35,20 +33,7 @@ async def follow(tx: UnitOfWork, told: GenerationRunFinished) -> None:
 
 async def tell(work: Resources, tenant: UUID, args: Mapping[str, Any]) -> None:
     """Plans the mail of each owner. Raises AioRpcError when identity cannot be asked now."""
-    owners = await staff.who_run(work, tenant, staff.OWNERS)
-    async with work.database.transaction(tenant) as tx:
-        await deliveries.plan(
-            tx,
-            *(
-                Plan(
-                    kind=Kind.GENERATION_SUMMARY,
-                    channel=Channel.EMAIL,
-                    subject_id=derived_id(UUID(args["run"]), owner.account_id),
-                    args={**args, "account": owner.account_id},
-                )
-                for owner in owners
-            ),
-        )
+    await staff.tell_owners(work, tenant, Kind.GENERATION_SUMMARY, UUID(args["run"]), args)
 
 
 def values(args: Mapping[str, Any], language: str) -> dict[str, str]:

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from services.chassis.resources import Resources
 from services.notify import contents, push_subscriptions
-from services.notify.content import Content, NotWanted
+from services.notify.content import Content, NotWanted, PutOff
 from services.notify.handing_over import Sending
 from services.notify.links import Links
 from services.notify.models import Channel, State
@@ -31,14 +31,6 @@ _E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 Letter = Mail | Sms | Notice
 
 
-class PutOff(Exception):
-    """It leaves later, for that reason."""
-
-    def __init__(self, until: datetime, reason: str) -> None:
-        super().__init__(reason)
-        self.until, self.reason = until, reason
-
-
 class BadAddress(Exception):
     """The address cannot be one, so no provider needs to be asked."""
 
@@ -57,7 +49,7 @@ async def write(work: Resources, recipients: Recipients, sending: Sending) -> Le
         return _sms(sending, content, values)
     if sending.channel == Channel.PUSH:
         return await _notice(work, sending, content, values)
-    return _mail(cast(NotifySettings, work.settings), sending, content, values)
+    return await _mail(cast(NotifySettings, work.settings), sending, content, values)
 
 
 def _check_wishes(now: datetime, sending: Sending, content: Content) -> None:
@@ -78,7 +70,7 @@ def _check_wishes(now: datetime, sending: Sending, content: Content) -> None:
         raise PutOff(moment, "quiet hours")
 
 
-def _mail(settings: NotifySettings, sending: Sending, content: Content, values: dict[str, str]) -> Mail:
+async def _mail(settings: NotifySettings, sending: Sending, content: Content, values: dict[str, str]) -> Mail:
     if not content.email:
         raise NotWanted("no e-mail address")
     if len(content.email) > _MAX_ADDRESS or not _ADDRESS.fullmatch(content.email):
@@ -90,7 +82,13 @@ def _mail(settings: NotifySettings, sending: Sending, content: Content, values: 
     words, headers = content.stationery.mail(sending.message_kind, values, content.language, wayout)
     sender = content.stationery.brand.mail_from
     return Mail(
-        sender=sender, to=content.email, subject=words.subject, text=words.text, html=words.html, headers=headers
+        sender=sender,
+        to=content.email,
+        subject=words.subject,
+        text=words.text,
+        html=words.html,
+        headers=headers,
+        attachments=[await content.attachment()] if content.attachment else [],
     )
 
 

@@ -1,46 +1,66 @@
 """Contents of what clients read about money: receipts, fees, memberships, purchases that are given back."""
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
+from functools import partial
 from uuid import UUID
 
 from google.protobuf.message import Message
 
 from powerhouse.booking.v1.booking_pb2 import BookableSession, Booking, Fee
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
-from powerhouse.payments.v1.fact_service_pb2 import MembershipFacts
+from powerhouse.payments.v1.fact_service_pb2 import FeeFacts, MembershipFacts
 from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.payments.v1.purchase_service_pb2 import Purchase
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import from_timestamp
 from services.notify import money_facts
-from services.notify.content import Content, NotWanted, about_class, about_client, addressee_of, public_url
+from services.notify.content import Content, NotWanted, PutOff, about_class, about_client, addressee_of, public_url
 from services.notify.handing_over import Sending
 from services.notify.local_words import day_and_time, every, money, phrase
-from services.notify.models import Channel
+from services.notify.models import Channel, State
 from services.notify.recipients import Recipients, Subject
 from services.notify.template_variables import YES
 
 # The provider's code for a card that the client's bank wants to ask its owner about.
 _BANK_ASKS = "authentication_required"
+# A card that is not tried for so long, since the payment provider is away: the client shall know of the fee by now.
+_PATIENCE = timedelta(hours=1)
+_ASK_AGAIN = timedelta(minutes=5)
 _HELD = (Booking.CONFIRMED, Booking.ATTENDED)
 
 
 async def receipt(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    """A document as the event told of it: those never change."""
+    """A document as the event told of it: those never change. Its PDF comes with the mail."""
     args = sending.args
-    content = await _to_client(recipients, sending, _pay_link(work, sending, "purchase", args["purchase"]))
+    addressee = await addressee_of(recipients, Subject(sending.tenant_id, client_id=sending.client_id))
+    content = about_client(addressee, _pay_link(work, sending, "purchase", args["purchase"]))
     zone, language = content.stationery.brand.time_zone, content.language
     content.values["refunded"] = YES if args["refunded"] else ""
     content.values["number"] = f"{args['number']:06d}"
     content.values["amount"] = money(args["amount_minor"], args["currency_code"], language)
     content.values["description"] = args["description"]
     content.values["date"] = day_and_time(datetime.fromisoformat(args["time"]), zone, language)
-    return content
+    whose = (sending.tenant_id, sending.subject_id, addressee.recipient.display_name)
+    return replace(content, attachment=partial(money_facts.receipt_document, work, *whose, language))
 
 
 async def fee_due(work: Resources, recipients: Recipients, sending: Sending) -> Content:
-    """A fee that booking says is due."""
-    return await _about_fee(work, recipients, sending, sending.subject_id)
+    """A fee that booking says is due, unless a card is tried: a receipt tells of that, or the news of its decline."""
+    content = await _about_fee(work, recipients, sending, sending.subject_id)
+    # What a provider may have already is not asked about again.
+    if sending.state == State.PENDING:
+        await _let_the_card_go_first(work, sending)
+    return content
+
+
+async def _let_the_card_go_first(work: Resources, sending: Sending) -> None:
+    """Raises NotWanted, PutOff."""
+    charge, now = (await money_facts.of_fee(work, sending.tenant_id, sending.subject_id)).charge, work.clock.now()
+    if charge == FeeFacts.TRIED:
+        raise NotWanted("a card was tried, of which another mail tells")
+    if charge == FeeFacts.TO_COME and now < sending.due_time + _PATIENCE:
+        raise PutOff(now + _ASK_AGAIN, "a card may be tried first")
 
 
 async def fee_declined(work: Resources, recipients: Recipients, sending: Sending) -> Content:

@@ -11,6 +11,7 @@ from powerhouse.payments.v1 import fact_service_pb2 as pb
 from powerhouse.payments.v1.fact_service_pb2_grpc import FactServiceStub
 from services.chassis.resources import Resources
 from services.notify.content import NotWanted
+from services.notify.providers.mail import Attachment
 
 if TYPE_CHECKING:
     # Only the stub file knows it.
@@ -22,6 +23,12 @@ async def of_purchase(work: Resources, tenant: UUID, purchase_id: UUID) -> pb.Pu
     request = pb.GetPurchaseFactsRequest(parent=f"studios/{tenant}", purchase_id=str(purchase_id))
     with _known("purchase"):
         return await _payments(work).GetPurchaseFacts(request)
+
+
+async def of_fee(work: Resources, tenant: UUID, fee_id: UUID) -> pb.FeeFacts:
+    """Of a fee of booking. Raises AioRpcError when payments cannot be asked."""
+    request = pb.GetFeeFactsRequest(parent=f"studios/{tenant}", fee_id=str(fee_id))
+    return await _payments(work).GetFeeFacts(request)
 
 
 async def of_membership(work: Resources, tenant: UUID, membership_id: UUID) -> pb.MembershipFacts:
@@ -36,6 +43,21 @@ async def of_dispute(work: Resources, tenant: UUID, dispute_id: UUID) -> pb.Disp
     request = pb.GetDisputeFactsRequest(parent=f"studios/{tenant}", dispute_id=str(dispute_id))
     with _known("dispute"):
         return await _payments(work).GetDisputeFacts(request)
+
+
+async def receipt_document(
+    work: Resources, tenant: UUID, receipt_id: UUID, client_display_name: str, language: str
+) -> Attachment:
+    """A receipt or credit note as PDF: asked the same again, the same bytes. Raises as `of_purchase`."""
+    request = pb.GetReceiptDocumentRequest(
+        parent=f"studios/{tenant}",
+        receipt_id=str(receipt_id),
+        client_display_name=client_display_name,
+        language=language,
+    )
+    with _known("receipt"):
+        document = await _payments(work).GetReceiptDocument(request)
+    return Attachment(document.file_name, "application/pdf", document.data)
 
 
 def _payments(work: Resources) -> "FactServiceAsyncStub":

@@ -18,7 +18,7 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.jobs.registry import Outcome, Recorded, Retry, Work
 from services.chassis.telemetry import logger
 from services.notify import letters
-from services.notify.content import NotWanted
+from services.notify.content import NotWanted, PutOff
 from services.notify.deliveries import KEY_LIFETIME
 from services.notify.handing_over import Begun, End, Notes, Sending
 from services.notify.letters import Letter
@@ -31,7 +31,6 @@ from services.notify.providers.push import SubscriptionGone
 from services.notify.providers.sms import Sms, SmsProvider
 from services.notify.pushing import Browsers, Notice
 from services.notify.recipients import Recipients
-from services.notify.settings import NotifySettings
 
 log = logger(__name__)
 
@@ -82,7 +81,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
         if sending.state != State.PENDING:
             reason += "; an earlier attempt may have been accepted"
         return await _finish(desk, sending, End(State.SKIPPED, reason))
-    except letters.PutOff as later:
+    except PutOff as later:
         return await _finish(desk, sending, End(State.PENDING, later.reason, what="put off", due_at=later.until))
     except letters.BadAddress as error:
         return await _finish(desk, sending, End(State.FAILED, str(error)))
@@ -91,8 +90,7 @@ async def send(work: Work, sending: Sending) -> Outcome:
             return Retry(error.code().name)
         reason = f"whom to write to could not be asked: {error.code().name}"
         return await _finish(desk, sending, End(State.FAILED, reason))
-    settings = cast(NotifySettings, work.settings)
-    providers = providers_of(settings)
+    providers = providers_of(work)
     if isinstance(letter, Sms):
         if providers.sms is None:
             return await _finish(desk, sending, End(State.SKIPPED, NO_TEXTS))

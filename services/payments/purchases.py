@@ -30,6 +30,10 @@ LIFETIME = timedelta(hours=24)
 # A place in one of these states of booking's can be paid: it may be had again after its hold has ended.
 PAYABLE = ("PENDING_PAYMENT", "EXPIRED")
 _LOCK_NEWCOMER = text("SELECT pg_advisory_xact_lock(hashtextextended(:client, 0))")
+_WAITS = text(
+    "SELECT 1 FROM jobs WHERE tenant_id = :tenant AND kind = :kind AND dedup_key = :key"
+    " AND state IN ('queued', 'running')"
+)
 
 
 @dataclass(frozen=True)
@@ -189,6 +193,12 @@ async def charge(tx: UnitOfWork, purchase_id: UUID, step: int, *, due_at: dateti
     """Has a fee charged while the client is away; `step` counts the tries."""
     args = {"purchase": str(purchase_id), "step": step}
     await tx.enqueue(CHARGE_JOB, f"{purchase_id} {step}", due_at=due_at, args=args)
+
+
+async def is_to_be_charged(tx: UnitOfWork, purchase_id: UUID, step: int) -> bool:
+    """Whether that try is still to come, or under way."""
+    which = {"tenant": tx.tenant, "kind": CHARGE_JOB, "key": f"{purchase_id} {step}"}
+    return await tx.session.scalar(_WAITS, which) is not None
 
 
 async def paid(tx: UnitOfWork, purchase: Purchase) -> None:

@@ -1,5 +1,6 @@
 """Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
+import io
 import re
 from uuid import uuid4
 
@@ -63,6 +64,14 @@ async def test_a_declined_card_then_another_and_the_credits_are_there(
     assert mail["subject"].startswith("Receipt 0")
     assert "5 classes" in mail["text"]
     assert page.url.split("/?")[0] in mail["text"]
+    [file] = mail["attachments"]
+    sent = await page.request.get(f"{running.url}{file['path']}")
+    assert sent.headers["content-type"] == "application/pdf"
+    assert (await sent.body()).startswith(b"%PDF")
+    [sheet] = PdfReader(io.BytesIO(await sent.body())).pages
+    # As the page brought it, under its number.
+    assert sheet.extract_text() == text
+    assert file["file_name"] == f"receipt-{mail['subject'].split()[1].rstrip(':')}.pdf"
 
 
 async def test_the_bank_asks_and_the_client_comes_back(running: Product, open_page: OpenPage) -> None:

@@ -1228,4 +1228,19 @@ MUTANTS = [
         "NEW.state = 'pending')::int",
         f"{NOTIFY}/test_sending.py::test_a_pause_of_the_provider_costs_no_call_of_what_it_may_have",
     ),
+    Mutant(
+        "a receipt's PDF is dated as the receipt, whenever it is made",
+        "services/payments/receipt_pages.py",
+        "timestamp=int(receipt.create_time.timestamp()),",
+        "",
+        "tests/unit/payments/test_receipt_pages.py"
+        "::test_it_says_when_the_receipt_was_written_and_not_when_the_page_was",
+    ),
+    Mutant(
+        "a fee for which a card was tried is not told once more",
+        "services/notify/money_contents.py",
+        "if charge == FeeFacts.TRIED:",
+        "if False:",
+        f"{NOTIFY}/test_money_letters.py::test_whatever_is_heard_first_a_fee_that_a_card_is_tried_for_brings_one_mail",
+    ),
 ]

@@ -88,6 +88,8 @@ function open() {
   element("subject").textContent = message.subject || (message.channel === "sms" ? "Text message" : "Message");
   element("facts").replaceChildren(...facts(message).filter(([, value]) => value).flatMap(([name, value]) =>
     [made("dt", "", name), made("dd", "", value)]));
+  element("attachments").hidden = message.attachments.length === 0;
+  element("attachments").replaceChildren(...message.attachments.map(attached));
   const isMail = message.channel === "email";
   element("html").srcdoc = `<base target="_blank">${message.html ?? ""}`;
   element("phone").replaceChildren(...(isMail ? [] : [onPhone(message)]));
@@ -114,6 +116,13 @@ function facts(message) {
     ["Accepted", new Date(message.create_time).toLocaleString()],
     ["Length", message.channel === "sms" ? `${[...message.text].length} characters` : ""],
   ];
+}
+
+function attached(file) {
+  const item = document.createElement("span");
+  const link = Object.assign(made("a", "", file.file_name), { href: file.path, target: "_blank", rel: "noopener" });
+  item.append(link, ` ${file.media_type}, ${Math.ceil(file.size / 1024)} KB`);
+  return item;
 }
 
 function onPhone(message) {

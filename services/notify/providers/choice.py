@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar, cast
 
+from services.chassis.resources import Resources
 from services.notify.providers import resend, sendgrid, smtp
 from services.notify.providers.gate import Gate
 from services.notify.providers.mail import MailProvider
@@ -16,6 +18,8 @@ from services.notify.providers.twilio import TwilioSms
 from services.notify.providers.web_push import WebPush
 from services.notify.settings import NotifySettings
 
+KeepingT = TypeVar("KeepingT", ResendMail, SendGridMail, TwilioSms, WebPush)
+
 
 @dataclass(frozen=True)
 class Providers:
@@ -27,26 +31,32 @@ class Providers:
 
 
 @cache
-def providers_of(settings: NotifySettings) -> Providers:
-    """The providers of this process. Used on one event loop only."""
+def providers_of(work: Resources) -> Providers:
+    """The providers of this process. Used on one event loop only, and closed with its other resources."""
+    settings = cast(NotifySettings, work.settings)
     return Providers(
-        mail=MailRoute([_mail(name, settings) for name in settings.mail_providers]),
-        sms=_sms(settings) if settings.twilio_account_sid else None,
-        push=_push(settings) if settings.vapid_private_key else None,
+        mail=MailRoute([_mail(name, work, settings) for name in settings.mail_providers]),
+        sms=_closed_with(work, _sms(settings)) if settings.twilio_account_sid else None,
+        push=_closed_with(work, _push(settings)) if settings.vapid_private_key else None,
     )
 
 
-def _mail(name: str, settings: NotifySettings) -> MailProvider:
+def _closed_with(work: Resources, provider: KeepingT) -> KeepingT:
+    work.others.push_async_callback(provider.close)
+    return provider
+
+
+def _mail(name: str, work: Resources, settings: NotifySettings) -> MailProvider:
     gate = Gate("the mail provider", settings.mail_rate)
     if name == resend.NAME:
-        return ResendMail(settings.resend_api_key, settings.resend_api_url, gate)
+        return _closed_with(work, ResendMail(settings.resend_api_key, settings.resend_api_url, gate))
     if name == sendgrid.NAME:
-        return SendGridMail(settings.sendgrid_api_key, settings.sendgrid_api_url, gate)
+        return _closed_with(work, SendGridMail(settings.sendgrid_api_key, settings.sendgrid_api_url, gate))
     assert name == smtp.NAME
     return SmtpMail(settings.smtp_url, gate)
 
 
-def _sms(settings: NotifySettings) -> SmsProvider:
+def _sms(settings: NotifySettings) -> TwilioSms:
     return TwilioSms(
         settings.twilio_account_sid,
         settings.twilio_auth_token,
@@ -56,6 +66,6 @@ def _sms(settings: NotifySettings) -> SmsProvider:
     )
 
 
-def _push(settings: NotifySettings) -> PushProvider:
+def _push(settings: NotifySettings) -> WebPush:
     gates = {service: Gate("the push service", settings.push_rate) for service in settings.push_services.split(",")}
     return WebPush(settings.vapid_private_key, settings.vapid_contact, gates)

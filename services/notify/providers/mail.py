@@ -1,10 +1,19 @@
 """What notify asks of a mail provider, whichever it is."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from services.notify.providers.gate import Gate
+
+
+@dataclass(frozen=True)
+class Attachment:
+    """A file that comes with a mail."""
+
+    file_name: str
+    media_type: str
+    content: bytes = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -18,6 +27,7 @@ class Mail:
     html: str
     # Further headers, such as Reply-To and List-Unsubscribe.
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
 
     @property
     def reply_to(self) -> str:

@@ -1,5 +1,6 @@
 """Resend, through its official SDK. Whatever speaks the same wire at RESEND_API_URL is served alike."""
 
+from base64 import b64encode
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from resend.http_client_async import AsyncHTTPClient
 
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotReached, NotSent, Rejected, Unclear
 from services.notify.providers.gate import Gate
-from services.notify.providers.mail import Mail
+from services.notify.providers.mail import Attachment, Mail
 from services.notify.providers.wire import TIMEOUT, retry_after
 
 NAME = "resend"
@@ -44,6 +45,8 @@ class ResendMail:
         }
         if mail.reply_to:
             params["reply_to"] = mail.reply_to
+        if mail.attachments:
+            params["attachments"] = [_attached(each) for each in mail.attachments]
         async with self.gate.passing():
             # The SDK keeps these in its module and reads them before it first waits, so accounts cannot get mixed up.
             resend.api_key, resend.api_url = self._api_key, self._api_url
@@ -55,6 +58,10 @@ class ResendMail:
                 raise _not_sent(error) from None
             except (NoContentError, KeyError, TypeError):
                 raise Unclear("the mail provider answered nothing") from None
+
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._client.close()
 
 
 class _KeptConnections(AsyncHTTPClient):
@@ -87,6 +94,15 @@ class _KeptConnections(AsyncHTTPClient):
             raise NotReached("the mail provider could not be reached") from None
         except (aiohttp.ClientError, TimeoutError):
             raise Unclear("the mail provider did not answer in time") from None
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+
+def _attached(file: Attachment) -> resend.Attachment:
+    content = b64encode(file.content).decode()
+    return {"filename": file.file_name, "content": content, "content_type": file.media_type}
 
 
 def _not_sent(error: ResendError) -> NotSent:

@@ -1,5 +1,6 @@
 """SendGrid, through its official SDK, whose HTTP client is replaced by one that does not block."""
 
+from base64 import b64encode
 from email.utils import parseaddr
 from typing import Any
 
@@ -9,7 +10,7 @@ from sendgrid import SendGridAPIClient
 
 from services.notify.providers.answers import Deferred, NotSent, Rejected, Unclear
 from services.notify.providers.gate import Gate
-from services.notify.providers.mail import Mail
+from services.notify.providers.mail import Attachment, Mail
 from services.notify.providers.wire import TIMEOUT, reaching, retry_after
 
 NAME = "sendgrid"
@@ -25,7 +26,7 @@ class SendGridMail:
 
     def __init__(self, api_key: str, api_url: str, gate: Gate, *, timeout: float = TIMEOUT) -> None:
         self._sdk = SendGridAPIClient(api_key, host=api_url.rstrip("/"))
-        self._sdk.client = _Unblocked(self._sdk.client, timeout)
+        self._sdk.client = self._connections = _Unblocked(self._sdk.client, timeout)
         self.gate = gate
 
     async def send(self, mail: Mail, key: str) -> str:
@@ -34,6 +35,10 @@ class SendGridMail:
             if answer.status_code == httpx.codes.ACCEPTED and (message_id := answer.headers.get("x-message-id")):
                 return str(message_id)
             raise _not_sent(answer)
+
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._connections.close()
 
 
 class _Unblocked:
@@ -48,9 +53,12 @@ class _Unblocked:
         with reaching("the mail provider"):
             return await self._client.post(self._address, json=request_body)
 
+    async def close(self) -> None:
+        await self._client.aclose()
+
 
 def _body(mail: Mail, key: str) -> dict[str, Any]:
-    body = {
+    body: dict[str, Any] = {
         "personalizations": [{"to": [{"email": mail.to}], "custom_args": {KEY_ARGUMENT: key}}],
         "from": _person(mail.sender),
         "subject": mail.subject,
@@ -59,7 +67,20 @@ def _body(mail: Mail, key: str) -> dict[str, Any]:
         # Links in our mails are secrets of their readers.
         "tracking_settings": {"click_tracking": {"enable": False}, "open_tracking": {"enable": False}},
     }
-    return body | ({"reply_to": _person(mail.reply_to)} if mail.reply_to else {})
+    if mail.reply_to:
+        body["reply_to"] = _person(mail.reply_to)
+    if mail.attachments:
+        body["attachments"] = [_attached(each) for each in mail.attachments]
+    return body
+
+
+def _attached(file: Attachment) -> dict[str, str]:
+    return {
+        "content": b64encode(file.content).decode(),
+        "filename": file.file_name,
+        "type": file.media_type,
+        "disposition": "attachment",
+    }
 
 
 def _person(text: str) -> dict[str, str]:

@@ -43,7 +43,8 @@ class TwilioSms:
     ) -> None:
         """`callback_url`: where its webhooks arrive; what becomes of a message goes to `…/deliveries/<key>`."""
         self._callback_url, self.gate = callback_url, gate
-        self._sdk = Client(account, auth_token, http_client=_OwnConnections(api_url, timeout))
+        self._connections = _OwnConnections(api_url, timeout)
+        self._sdk = Client(account, auth_token, http_client=self._connections)
 
     async def send(self, sms: Sms, key: str) -> str:
         async with self.gate.passing():
@@ -71,6 +72,10 @@ class TwilioSms:
             except (TwilioException, ValueError, KeyError, TypeError, AttributeError):
                 raise Unclear("the SMS provider's answer cannot be read") from None
         return [str(message.sid) for message in reversed(taken) if message.body == sms.text]
+
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._connections.close()
 
 
 class _OwnConnections(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no types
@@ -107,6 +112,9 @@ class _OwnConnections(AsyncHttpClient):  # type: ignore[misc]  # the SDK has no 
         if answer.is_server_error:
             raise Unclear(reason, retry_after(answer.headers))
         return Response(answer.status_code, answer.text, answer.headers)
+
+    async def close(self) -> None:
+        await self._client.aclose()
 
 
 def _target(uri: str) -> str:

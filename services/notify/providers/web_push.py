@@ -71,6 +71,10 @@ class WebPush:
                 return str(answer.headers.get("location", ""))
             raise _not_sent(answer)
 
+    async def close(self) -> None:
+        """Ends the connections that are kept."""
+        await self._client.aclose()
+
     def _gate(self, origin: str) -> Gate | None:
         """None for an address of nobody we know."""
         above = origin.replace("https://", "https://*.", 1)

@@ -1,6 +1,6 @@
 """PushService: decode, call the noun, encode."""
 
-from typing import Any, cast
+from typing import Any
 
 from powerhouse.notify.v1 import push_service_pb2 as pb
 from powerhouse.notify.v1.push_service_pb2_grpc import PushServiceServicer
@@ -14,7 +14,6 @@ from services.notify.models import PushSubscription
 from services.notify.providers.choice import providers_of
 from services.notify.providers.push import PushProvider, Subscription
 from services.notify.rpc.names import of_client, reachable_client
-from services.notify.settings import NotifySettings
 
 _CLIENT = "studios/*/clients/*"
 _NAME = "studios/*/clients/*/pushSubscriptions/*"
@@ -28,7 +27,7 @@ class PushServicer(PushServiceServicer):
 
     @property
     def _provider(self) -> PushProvider | None:
-        return providers_of(cast(NotifySettings, self._resources.settings)).push
+        return providers_of(self._resources).push
 
     async def GetPushKey(self, request: pb.GetPushKeyRequest, context: Any) -> pb.PushKey:
         provider = self._provider

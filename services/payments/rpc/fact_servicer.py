@@ -1,5 +1,6 @@
 """FactService: decode, call the noun, encode."""
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -7,7 +8,17 @@ from powerhouse.payments.v1 import fact_service_pb2 as pb
 from powerhouse.payments.v1.fact_service_pb2_grpc import FactServiceServicer
 from services.chassis.resources import Resources
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import catalogue, charging, disputes, membership_periods, memberships, purchases
+from services.payments import (
+    catalogue,
+    charging,
+    disputes,
+    fee_standings,
+    membership_periods,
+    memberships,
+    purchases,
+    receipt_pages,
+    receipts,
+)
 from services.payments.rpc.membership_encoding import encode_membership
 from services.payments.rpc.purchase_servicer import encode_one
 from services.payments.rpc.reconciliation_servicer import encode_dispute
@@ -25,6 +36,11 @@ class FactServicer(FactServiceServicer):
             purchase = await purchases.get(tx, purchase_id, None)
             again = charging.next_time(purchase, tx.now())
             return pb.PurchaseFacts(purchase=await encode_one(tx, purchase), next_charge_time=to_timestamp(again))
+
+    async def GetFeeFacts(self, request: pb.GetFeeFactsRequest, context: Any) -> pb.FeeFacts:
+        fee_id = UUID(request.fee_id)
+        async with self._database.read() as tx:
+            return pb.FeeFacts(charge=pb.FeeFacts.Charge.Value(await fee_standings.charge_of(tx, fee_id)))
 
     async def GetMembershipFacts(self, request: pb.GetMembershipFactsRequest, context: Any) -> pb.MembershipFacts:
         membership_id = UUID(request.membership_id)
@@ -44,3 +60,10 @@ class FactServicer(FactServiceServicer):
                 terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
                 facts.description = terms.display_name
             return facts
+
+    async def GetReceiptDocument(self, request: pb.GetReceiptDocumentRequest, context: Any) -> pb.ReceiptDocument:
+        receipt_id, language = UUID(request.receipt_id), request.language
+        async with self._database.read() as tx:
+            receipt = await receipts.get(tx, receipt_id, None)
+        page = await asyncio.to_thread(receipt_pages.pdf, receipt, request.client_display_name, language)
+        return pb.ReceiptDocument(file_name=receipt_pages.file_name(receipt, language), data=page)

@@ -116,6 +116,11 @@ def test_a_restart_forgets_neither_mails_nor_keys(tmp_path: Path) -> None:
         ({"from": "Studio"}, 422, "validation_error", "Invalid `from`"),
         ({"to": ["a@b.co"] * 51}, 422, "validation_error", "at most 50"),
         ({"headers": "x"}, 422, "validation_error", "`headers`"),
+        ({"attachments": "x"}, 422, "validation_error", "must be a list"),
+        ({"attachments": [{"filename": "a.pdf"}]}, 422, "invalid_attachment", "`content`"),
+        ({"attachments": [{"filename": "a.pdf", "content": "%PDF"}]}, 422, "invalid_attachment", "`content`"),
+        ({"attachments": [{"content": "JVBERg=="}]}, 422, "invalid_attachment", "`filename`"),
+        ({"text": "x" * 40 * 2**20}, 422, "validation_error", "40MB"),
     ],
 )
 def test_refuses_in_the_providers_form(url: str, changes: dict[str, Any], status: int, name: str, text: str) -> None:

@@ -59,6 +59,14 @@ class Redirected(TwilioHttpClient):  # type: ignore[misc]  # the SDK has no type
         return super().request(method, f"{self._url}{parts.path}?{parts.query}", *args, **more)
 
 
+MAIL: dict[str, Any] = {
+    "personalizations": [{"to": [{"email": "ann@example.com"}]}],
+    "from": {"email": "hello@north.example"},
+    "subject": "You are booked",
+    "content": [{"type": "text/plain", "value": "Monday."}],
+}
+
+
 @contextmanager
 def sandboxes(directory: Path, keys: Keys) -> Iterator[Running]:
     """All sandboxes as one process."""
@@ -90,6 +98,19 @@ def test_sendgrids_sdk_sends_what_its_helpers_make(running: Running) -> None:
     [message] = running.captured("Ann@example.com")
     assert message["id"] == answer.headers["X-Message-Id"]
     assert (message["subject"], message["text"], message["html"]) == ("You are booked", "Monday.", "<p>Monday.</p>")
+    assert message["attachments"] == []
+
+
+def test_only_pdf_is_opened_at_the_address_of_the_page(running: Running) -> None:
+    page = {"content": "PHNjcmlwdD4=", "filename": "a page.html", "type": "text/html"}
+    headers = {"authorization": f"Bearer {running.keys.sendgrid}"}
+    sent = httpx.post(f"{running.url}/v3/mail/send", json=MAIL | {"attachments": [page]}, headers=headers)
+    message = running.captured("ann@example.com")[0]
+    assert message["id"] == sent.headers["x-message-id"]
+    [file] = message["attachments"]
+    opened = httpx.get(f"{running.url}{file['path']}")
+    assert (opened.headers["content-type"], opened.content) == ("application/octet-stream", b"<script>")
+    assert httpx.get(f"{running.url}/sandbox/messages/{message['id']}/attachments/1/x").status_code == 404
 
 
 @pytest.mark.parametrize(
@@ -99,6 +120,11 @@ def test_sendgrids_sdk_sends_what_its_helpers_make(running: Running) -> None:
         ([], 400),
         ({"personalizations": [{"to": [{"email": "nobody"}]}]}, 400),
         ({"personalizations": [{"to": []}], "from": {"email": "a@b.co"}, "subject": "x", "content": []}, 400),
+        (MAIL | {"attachments": [{"content": "JVBERg=="}]}, 400),
+        (MAIL | {"attachments": [{"content": "%PDF", "filename": "a.pdf"}]}, 400),
+        (MAIL | {"attachments": [{"content": "JVBERg==", "filename": "a.pdf", "type": "text/plain; charset=x"}]}, 400),
+        (MAIL | {"attachments": [{"content": "JVBERg==", "filename": "a.pdf", "disposition": "hidden"}]}, 400),
+        (MAIL | {"subject": "x" * 30 * 2**20}, 413),
     ],
 )
 def test_sendgrid_refuses_in_its_form(running: Running, body: object, status: int) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from embedded.processes import free_port
 from embedded.sandboxes.keys import Keys
 from services.notify.providers.gate import Gate
 from services.notify.providers.keys import key_of
-from services.notify.providers.mail import Mail, MailProvider
+from services.notify.providers.mail import Attachment, Mail, MailProvider
 from services.notify.providers.resend import ResendMail
 from services.notify.providers.sendgrid import SendGridMail
 from services.notify.providers.smtp import SmtpMail
@@ -41,6 +41,8 @@ class Sandboxes:
     # Where its webhooks go; the test may listen there.
     webhooks_port: int
     _client: httpx.AsyncClient = field(default_factory=httpx.AsyncClient)
+    # The providers that a test has made keep connections until its end.
+    opened: AsyncExitStack = field(default_factory=AsyncExitStack)
 
     async def weather(self, **faults: object) -> None:
         """What goes wrong from now on; nothing for good weather."""
@@ -52,6 +54,12 @@ class Sandboxes:
         answer = await self._client.get(f"{self.url}/sandbox/messages", params={"to": to})
         messages: list[dict[str, Any]] = answer.raise_for_status().json()["messages"]
         return messages
+
+    async def file(self, attachment: dict[str, Any]) -> Attachment:
+        """An attachment as whoever opens it gets it."""
+        answer = (await self._client.get(f"{self.url}{attachment['path']}")).raise_for_status()
+        name = attachment["path"].rpartition("/")[2]
+        return Attachment(name, answer.headers["content-type"], answer.content)
 
     async def newest(self) -> list[dict[str, Any]]:
         """What was accepted for anybody, newest first."""
@@ -80,7 +88,9 @@ class Sandboxes:
         """A mail provider with a gate of its own; at another address when one is given."""
         url = url or self.url
         if name == "resend":
-            return ResendMail(self.keys.resend, url, gate(), timeout=timeout)
+            resend = ResendMail(self.keys.resend, url, gate(), timeout=timeout)
+            self.opened.push_async_callback(resend.close)
+            return resend
         if name == "sendgrid":
             return SendGridMail(self.keys.sendgrid, url, gate(), timeout=timeout)
         return SmtpMail(url.replace("http", "smtp") if url != self.url else self.smtp_url, gate(), timeout=timeout)
@@ -137,4 +147,5 @@ def mail_to(address: str) -> Mail:
             "List-Unsubscribe": "<https://studio.example/u/1>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
+        attachments=[Attachment("quittung-000042.pdf", "application/pdf", b"%PDF-1.7\r\n" + bytes(range(256)) * 60)],
     )

@@ -55,7 +55,7 @@ async def desk(post: Post) -> AsyncIterator[Desk]:
 def phones(monkeypatch: pytest.MonkeyPatch) -> Phones:
     """Text messages are set up, and go there."""
     made = Phones()
-    monkeypatch.setattr(sending, "providers_of", lambda settings: replace(providers_of(settings), sms=made))
+    monkeypatch.setattr(sending, "providers_of", lambda work: replace(providers_of(work), sms=made))
     return made
 
 
@@ -67,10 +67,11 @@ def all_sandboxes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sandboxe
 
 
 @pytest.fixture
-async def twins(all_sandboxes: Sandboxes) -> Sandboxes:
+async def twins(all_sandboxes: Sandboxes) -> AsyncIterator[Sandboxes]:
     """The sandboxes of all providers, in good weather."""
     await all_sandboxes.weather()
-    return all_sandboxes
+    async with all_sandboxes.opened:
+        yield all_sandboxes
 
 
 @pytest.fixture

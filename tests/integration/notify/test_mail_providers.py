@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -14,7 +15,6 @@ from embedded.sandboxes.faults import Faults
 from embedded.sandboxes.messages import Messages
 from embedded.sandboxes.smtp import SmtpSandbox
 from services.notify.providers.answers import AcceptedBefore, Deferred, NotReached, NotSent, Rejected, Unclear
-from services.notify.providers.mail import Mail
 from services.notify.providers.smtp import SmtpMail
 from tests.integration.notify.channels import HANG, NOBODY, PATIENCE, Sandboxes, gate, mail_to, new_key
 
@@ -36,6 +36,10 @@ async def test_a_mail_arrives_whole_and_under_its_key(twins: Sandboxes, name: st
     assert (got["text"].strip(), got["html"].strip()) == (mail.text.strip(), mail.html)
     assert got["headers"].items() >= mail.other_headers.items()
     assert got["reply_to"] == ["desk@north.example"]
+    [file] = got["attachments"]
+    assert [await twins.file(file)] == mail.attachments
+    assert (file["file_name"], file["media_type"]) == ("quittung-000042.pdf", "application/pdf")
+    assert file["size"] == len(mail.attachments[0].content)
     if name == "smtp":
         assert got["headers"]["Message-ID"] == message_id == f"<{key}@north.example>"
     else:
@@ -120,8 +124,11 @@ async def test_resend_remembers_keys(twins: Sandboxes) -> None:
     message_id = await provider.send(mail_to(to), key)
     [got] = await twins.messages(to)
     assert (got["id"], got["accepted_count"]) == (message_id, 1)
-    with pytest.raises(AcceptedBefore):
-        await provider.send(Mail("a@b.example", to, "other words", "x", "x"), key)
+    [file] = mail_to(to).attachments
+    other = replace(mail_to(to), attachments=[replace(file, content=b"%PDF of another day")])
+    for changed in (other, replace(mail_to(to), attachments=[]), replace(mail_to(to), text="other words")):
+        with pytest.raises(AcceptedBefore):
+            await provider.send(changed, key)
 
 
 async def test_the_others_do_not_and_say_so(twins: Sandboxes) -> None:

@@ -1,15 +1,21 @@
 """What payments has to say is written: fees that a card did not pay, memberships, lost places, disputes."""
 
 from datetime import UTC, timedelta
+from uuid import UUID
 
+from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2 import GetBookingRequest
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.payments.v1 import membership_service_pb2 as pb
+from powerhouse.payments.v1.fact_service_pb2 import FeeFacts, GetFeeFactsRequest
+from powerhouse.payments.v1.fact_service_pb2_grpc import FactServiceStub
 from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.payments.v1.purchase_service_pb2 import ListPurchasesRequest, Purchase
+from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
 from tests.integration.booking.front_desk import book, expire_holds, mark_paid, rule
-from tests.integration.booking.test_fees import cancel_late, charge, waive
+from tests.integration.booking.house import last_id
+from tests.integration.booking.test_fees import cancel_late, charge, fees, waive
 from tests.integration.notify.test_alerts import owner_of
 from tests.integration.notify.till import Payer, Till, shown
 from tests.integration.payments.club import Member, active, period_end
@@ -18,17 +24,31 @@ from tests.integration.payments.test_membership_changes import refund
 DECLINES = "pm_card_chargeCustomerFail"
 
 
-async def owe(till: Till, payer: Payer, card: str = DECLINES) -> Purchase:
-    """The client cancels late, and the card does not pay for it."""
+async def cancelled(till: Till, payer: Payer, card: str = DECLINES) -> Booking:
+    """The client cancels late, of which payments has not heard yet; `card` is the one to be tried."""
     house = till.shop.house()
     await charge(house)
-    await till.shop.save_card(payer.name, payer.person, card)
+    if card:
+        await till.shop.save_card(payer.name, payer.person, card)
     client = client_of(payer)
     await house.grant(client)
-    booking = await cancel_late(house, client)
+    return await cancel_late(house, client)
+
+
+async def owe(till: Till, payer: Payer, card: str = DECLINES) -> Purchase:
+    """The client cancels late, and the card does not pay for it."""
+    booking = await cancelled(till, payer, card)
     await till.shop.hear()
     [fee] = [each for each in await bought(till, payer) if each.booking == booking.name]
     return fee
+
+
+async def hear_of_fee(till: Till, booking: Booking) -> UUID:
+    """What booking says of the fee comes to notify; its id."""
+    [fee] = await fees(till.shop.house(), client=booking.client)
+    fee_id = last_id(fee.name)
+    await till.post.carry(till.shop.booking, fee_id)
+    return fee_id
 
 
 def client_of(payer: Payer) -> Client:
@@ -65,14 +85,73 @@ async def test_a_declined_fee_is_told_at_first_and_at_last(till: Till) -> None:
     assert "The card is not tried again." in (await till.post.mails(payer.email))[0]["text"]
 
 
+async def test_whatever_is_heard_first_a_fee_that_a_card_is_tried_for_brings_one_mail(till: Till) -> None:
+    shop, declined = till.shop, "We could not charge your card: €5.00, Late cancellation fee"
+    for first in ("booking", "payments", "booking, long before"):
+        payer = await till.payer()
+        booking = await cancelled(till, payer)
+        if first == "payments":
+            await shop.hear()
+            await till.write()
+        await hear_of_fee(till, booking)
+        await till.post.work_off()
+        if first == "booking, long before":
+            for minutes in (1, 5):
+                shop.move(minutes=minutes)
+                await till.post.work_off()
+        if first != "payments":
+            assert await till.subjects(payer.email) == []
+            await shop.hear()
+            await till.write()
+        shop.move(minutes=5)
+        await till.write()
+        assert await till.subjects(payer.email) == [declined], first
+    # Paid at once, it is told by its receipt.
+    payer = await till.payer()
+    booking = await cancelled(till, payer, "pm_card_visa")
+    await shop.hear()
+    await hear_of_fee(till, booking)
+    shop.move(minutes=1)
+    await till.write()
+    assert [mail["subject"] for mail in await till.post.mails(payer.email)] == ["Receipt 000001: €5.00"]
+    assert await till.skipped("fee_due") == ["a card was tried, of which another mail tells"] * 4
+
+
+async def test_a_fee_for_which_no_card_is_tried_is_told_after_a_minute(till: Till) -> None:
+    shop, payer, unheard = till.shop, await till.payer(), await till.payer()
+    fee_id = await hear_of_fee(till, await cancelled(till, payer, ""))
+    await shop.hear()
+    shop.move(seconds=59)
+    await till.write()
+    assert await till.post.mails(payer.email) == []
+    shop.move(seconds=1)
+    await till.write()
+    [mail] = await till.post.mails(payer.email)
+    assert mail["subject"].startswith("A fee of €5.00: ")
+    # Who takes no money here is not waited for.
+    facts = shop.payments.as_service(FactServiceStub, "notify")
+    nobody = GetFeeFactsRequest(parent=f"studios/{new_id()}", fee_id=str(fee_id))
+    assert (await facts.GetFeeFacts(nobody)).charge == FeeFacts.NONE
+    # Payments has not heard of it for an hour: it is told all the same.
+    await hear_of_fee(till, await cancelled(till, unheard, ""))
+    for minutes in (1, 58):
+        shop.move(minutes=minutes)
+        await till.post.work_off()
+        assert await till.post.mails(unheard.email) == []
+    shop.move(minutes=5)
+    await till.post.work_off()
+    [mail] = await till.post.mails(unheard.email)
+    assert mail["subject"].startswith("A fee of €5.00: ")
+
+
 async def test_of_a_fee_that_is_let_go_or_paid_meanwhile_nothing_is_written(till: Till) -> None:
     let_go, paid = await till.payer(), await till.payer()
-    fees = [await owe(till, payer) for payer in (let_go, paid)]
+    owed = [await owe(till, payer) for payer in (let_go, paid)]
     await till.carry()
     house = till.shop.house()
-    booking = await house.staff.GetBooking(GetBookingRequest(name=fees[0].booking))
+    booking = await house.staff.GetBooking(GetBookingRequest(name=owed[0].booking))
     await waive(house, booking)
-    await till.shop.confirm(await till.shop.start(fees[1], paid.person))
+    await till.shop.confirm(await till.shop.start(owed[1], paid.person))
     await till.shop.tell_all()
     await till.post.work_off()
     assert await till.skipped("fee_declined") == ["the fee is waived", "the fee is fulfilled"]

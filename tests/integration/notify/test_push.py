@@ -107,7 +107,7 @@ async def person(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> Person:
     """Push messages are set up, and go to the sandbox."""
     provider = WebPush(PRIVATE_KEY, "mailto:studio@north.example", {desk.post.sandbox: gate()})
     for module in (sending, push_servicer):
-        monkeypatch.setattr(module, "providers_of", lambda settings: replace(providers_of(settings), push=provider))
+        monkeypatch.setattr(module, "providers_of", lambda work: replace(providers_of(work), push=provider))
     account = new_id()
     return Person(desk, await desk.book(new_email(), account=account), account)
 

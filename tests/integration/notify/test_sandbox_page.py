@@ -52,6 +52,10 @@ async def test_every_channel_is_shown(
         await expect(page.get_by_role("article", name="Message")).to_contain_text(words)
         if channel == "Mail":
             await expect(page.frame_locator("#html").locator("b")).to_have_text("ten")
+            link = page.get_by_role("group", name="Attachments").get_by_role("link", name="quittung-000042.pdf")
+            opened = await page.request.get(f"{twins.url}{await link.get_attribute('href')}")
+            assert opened.headers["content-type"] == "application/pdf"
+            assert (await opened.body()).startswith(b"%PDF")
         await picture(page, f"{name}-{channel}")
         assert await weak_texts(page) == []
         assert not await overflows(page)

@@ -14,14 +14,18 @@ from services.chassis.ids import NO_TENANT, new_id
 from services.chassis.jobs.sweeper import sweep
 from services.notify import sending
 from services.notify.jobs import outbound
+from services.notify.providers.answers import Unclear
 from services.notify.providers.choice import Providers, providers_of
 from services.notify.providers.gate import Gate
 from services.notify.providers.keys import key_of
 from services.notify.providers.resend import ResendMail
 from services.notify.providers.routes import MailRoute
 from services.notify.sending import MAX_RUNS
+from services.notify.service import SERVICE as NOTIFY
+from tests.integration.notify.channels import mail_to, new_key
 from tests.integration.notify.dying import die
 from tests.integration.notify.house import KEY, Post, new_email
+from tests.support.services import Mesh
 
 
 async def test_an_event_that_comes_twice_makes_one_delivery_and_one_mail(post: Post) -> None:
@@ -113,9 +117,11 @@ async def test_the_third_attempt_is_the_last(post: Post, fault: dict[str, object
     assert len(await post.mails(email)) == mails
 
 
-def by_resend(url: str, timeout: float = 10) -> Providers:
+def by_resend(post: Post, url: str, timeout: float = 10) -> Providers:
     """Mail by Resend alone."""
-    return Providers(MailRoute([ResendMail(KEY, url, Gate("the mail provider", 1000), timeout=timeout)]), None, None)
+    resend = ResendMail(KEY, url, Gate("the mail provider", 1000), timeout=timeout)
+    post.notify.resources.others.push_async_callback(resend.close)
+    return Providers(MailRoute([resend]), None, None)
 
 
 async def test_retry_after_is_honoured(post: Post) -> None:
@@ -158,7 +164,7 @@ async def test_a_pause_of_the_provider_costs_no_call_of_what_it_may_have(post: P
 
 
 async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post.sandbox, timeout=0.2))
+    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post, post.sandbox, timeout=0.2))
     invitation, email = await post.invite()
     await post.misbehave(slow={"count": 1, "seconds": 0.4})
     delivery = await post.send(post.identity, invitation)
@@ -168,8 +174,17 @@ async def test_a_slow_provider_accepts_once(post: Post, monkeypatch: pytest.Monk
     assert mail["accepted_count"] == 1
 
 
+async def test_connections_to_providers_are_closed_with_the_process(mesh: Mesh, sandbox: str) -> None:
+    async with mesh.running(NOTIFY, {"RESEND_API_KEY": KEY, "RESEND_API_URL": sandbox}) as notify:
+        provider = providers_of(notify.resources).mail.choose()
+        assert provider
+        await provider.send(mail_to(new_email()), new_key())
+    with pytest.raises(Unclear):
+        await provider.send(mail_to(new_email()), new_key())
+
+
 async def test_a_provider_nobody_reaches_fails_with_its_reason(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend("http://127.0.0.1:1"))
+    monkeypatch.setattr(sending, "providers_of", lambda _: by_resend(post, "http://127.0.0.1:1"))
     invitation, _ = await post.invite()
     delivery = await post.send(post.identity, invitation)
     assert (delivery["state"], delivery["attempts"]) == ("failed", 3)

@@ -36,9 +36,9 @@ class Till:
     shop: Shop
     post: Post
 
-    async def payer(self) -> Payer:
+    async def payer(self, language: str = "") -> Payer:
         account, email = new_id(), new_email()
-        client = Client(display_name="Ann Adler", email=email, account=f"accounts/{account}")
+        client = Client(display_name="Ann Adler", email=email, account=f"accounts/{account}", language=language)
         request = client_service_pb2.CreateClientRequest(parent=self.shop.name, client=client, request_id=uuid4().hex)
         name = str((await self.shop.booker.CreateClient(request)).name)
         return Payer(name, email, self.shop.as_role(Role.ROLE_CLIENT, account))
