@@ -79,6 +79,7 @@ async def test_past_due_until_the_client_pays_with_another_card(running: Product
     )
     assert "8 a month" in mails[0]["text"]
     await page.reload()
+    await expect(mine).to_be_visible()
     await expect(mine).to_contain_text("Payment is due")
     await expect(mine).to_contain_text("€80.00 could not be charged. It is tried again")
     await expect(mine.get_by_text("Payment declined. Please try different card.")).to_have_count(2)
@@ -91,6 +92,7 @@ async def test_past_due_until_the_client_pays_with_another_card(running: Product
     await expect(page.locator("#outcome-title")).to_be_visible()
     await _looks_right(page)
     await page.locator("#done").click()
+    await expect(mine).to_be_visible()
     await expect(mine).to_contain_text("Active")
     await expect(mine).to_contain_text("Paid with Mastercard ending in 4444")
     await expect(page.locator("#credits")).to_contain_text("16 credits left")
@@ -100,3 +102,24 @@ async def test_past_due_until_the_client_pays_with_another_card(running: Product
     # So its card can go, too.
     mastercard = cards.get_by_role("listitem").filter(has_text="4444")
     await expect(mastercard.get_by_role("button", name="Remove")).to_be_visible()
+
+
+async def test_a_card_that_will_not_be_good_is_pointed_at(running: Product, open_page: OpenPage) -> None:
+    page = await open_page(running.url, refusals=(401,))
+
+    async def warning(month: int, year: int, **more: object) -> str:
+        card = {"expireMonth": month, "expireYear": year}
+        # The first of February in Berlin.
+        membership = {"state": "ACTIVE", "card": card, "periodEndTime": "2098-01-31T23:30:00Z", **more}
+        ask = "(it) => import('/card-name.js').then(({ expiryWarning }) => expiryWarning(it, 'Europe/Berlin'))"
+        said: str = await page.evaluate(ask, membership)
+        return said
+
+    assert "This card expires before it is charged on" in await warning(1, 2098)
+    assert await warning(2, 2098) == await warning(12, 2098) == ""
+    assert await warning(1, 2098, cancelAtPeriodEnd=True) == await warning(1, 2098, state="PAUSED") == ""
+    # Whatever is due, it does not pay.
+    for state in ("ACTIVE", "PAST_DUE", "PAUSED"):
+        assert await warning(12, 2020, state=state) == "This card has expired. Choose another, or replace it."
+    # Staff are not told.
+    assert await warning(0, 0) == ""
