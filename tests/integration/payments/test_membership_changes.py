@@ -271,6 +271,10 @@ async def test_a_card_is_not_taken_back_while_a_membership_is_charged_to_it(shop
     await detach(mastercard)
     await member.listen()
     assert not (await member.get()).HasField("card")
+    # A bank account is none of the saved cards.
+    await member.keep_card("pm_usBankAccount_success")
+    await member.listen()
+    assert (await member.get()).card == Membership.Card(brand="us_bank_account", last4="6789")
 
 
 async def test_who_is_erased_is_charged_no_more(shop: Shop) -> None:
@@ -279,7 +283,8 @@ async def test_who_is_erased_is_charged_no_more(shop: Shop) -> None:
     event = envelope(ClientErased(client_id=str(erased)), shop.tenant, erased, 2)
     await inbox.apply(shop.payments.resources.database, consumers, [event])
     await shop.work_off()
-    assert (await member.get()).state == Membership.ENDED
+    over = await member.get()
+    assert (over.state, over.HasField("card")) == (Membership.ENDED, False)
 
 
 async def test_only_the_owner_of_a_membership_changes_it(shop: Shop) -> None:
