@@ -61,7 +61,7 @@ async def test_past_due_until_the_client_pays_with_another_card(running: Product
     await expect(visa).to_contain_text("Pays 8 a month. To remove it, choose another card for that first.")
     await expect(visa.get_by_role("button", name="Remove")).to_have_count(0)
     await mine.get_by_role("button", name="Change the card").click()
-    await page.get_by_label("Card", exact=True).select_option(label="Visa ending in 0341")
+    await page.locator("#card-choice-cards").select_option(label="Visa ending in 0341")
     await page.get_by_role("button", name="Use this card").click()
     await expect(mine).to_contain_text("Paid with Visa ending in 0341")
     await expect(visa.get_by_role("button", name="Remove")).to_be_visible()
