@@ -100,7 +100,8 @@ export async function useCard(membership) {
   $("card-choice-label").textContent = membership.quote.displayName;
   const paying = membership.card?.paymentMethod;
   $("card-choice-cards").replaceChildren(...cards.map((card) => choice(card.name, `${cardName(card)}${card.name === paying ? ", pays it now" : ""}`)));
-  if (paying) $("card-choice-cards").value = paying;
+  // Who asks wants another.
+  $("card-choice-cards").value = (cards.find(({ name }) => name !== paying) ?? cards[0]).name;
   const done = await asking("card-choice", ({ paymentMethod }) => changed(send(`${membership.name}:setCard`, { paymentMethod })));
   if (done) say(`${membership.quote.displayName} is paid with that card from now on.`);
 }
