@@ -9,6 +9,7 @@ const WORDS = {
   BOOKING_CLOSED: "Booking for this class has closed.",
   BOOKING_NOT_ACTIVE: "This booking is cancelled already.",
   BOOKING_NOT_OPEN: "Booking for this class has not opened yet.",
+  CARD_IN_USE: "A membership is paid with this card. Choose another card for that first, or replace this one.",
   CHANGE_PENDING: "Another change begins with the next interval. Take that back first.",
   CHANGE_REFUSED: "This is not possible just now. Please ask your studio.",
   CLIENT_EMAIL_TAKEN: "The studio knows your e-mail address already. Ask it to link your account to that client.",

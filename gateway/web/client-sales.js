@@ -1,6 +1,7 @@
 // What one client has bought and joined, for who works at the studio.
 
 import { all, get, Refused } from "/api.js";
+import { paidWith } from "/card-name.js";
 import { $, make } from "/dom.js";
 import { everyOf } from "/intervals.js";
 import { endWithRefund } from "/membership-refunds.js";
@@ -47,6 +48,7 @@ async function load(client, displayName, timeZone, refunds) {
   const rows = memberships.map((membership) => plainRow(membership.name, membership.quote.displayName, lines(
     `${money(membership.quote.totalMinor, membership.quote.currencyCode)} ${everyOf(membership)}`,
     ...standing(membership, timeZone),
+    paidWith(membership),
   ), [make("span", { className: "tag", textContent: stateOf(membership) }), ...(refunds && isLive(membership) ? [end(membership)] : [])]));
   $("client-sales-memberships").replaceChildren(list(rows, "No membership."));
   $("client-sales-purchases").replaceChildren(...purchaseList(purchases, receipts, timeZone, false));

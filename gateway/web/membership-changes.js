@@ -98,7 +98,10 @@ export async function useCard(membership) {
   const cards = await all(`${membership.client}/paymentMethods`, "paymentMethods");
   if (!cards.length) throw new Refused("You have no saved card. Save one under “My cards” first.");
   $("card-choice-label").textContent = membership.quote.displayName;
-  $("card-choice-cards").replaceChildren(...cards.map((card) => choice(card.name, cardName(card))));
+  const paying = membership.card?.paymentMethod;
+  $("card-choice-cards").replaceChildren(...cards.map((card) => choice(card.name, `${cardName(card)}${card.name === paying ? ", pays it now" : ""}`)));
+  // Who asks wants another.
+  $("card-choice-cards").value = (cards.find(({ name }) => name !== paying) ?? cards[0]).name;
   const done = await asking("card-choice", ({ paymentMethod }) => changed(send(`${membership.name}:setCard`, { paymentMethod })));
   if (done) say(`${membership.quote.displayName} is paid with that card from now on.`);
 }

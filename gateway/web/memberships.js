@@ -1,6 +1,7 @@
 // The memberships of a client: how each stands, what it gives, when it is charged, and what can be done with it.
 
 import { send } from "/api.js";
+import { expiryWarning, paidWith } from "/card-name.js";
 import { changed } from "/changes.js";
 import { isUnlimited, lastDayOf, usable } from "/credits.js";
 import { confirmed } from "/dialogs.js";
@@ -61,9 +62,10 @@ function card(membership, about) {
       make("strong", { textContent: whose + membership.quote.displayName }),
       make("span", { className: "tag", textContent: stateOf(membership) }),
     ),
-    ...lines(price, ...left(about.packs)),
+    ...lines(price, ...left(about.packs), paidWith(membership)),
     ...standing(membership, about.timeZone, about.options).map((text) => make("p", { textContent: text })),
     ...arrears(membership, about.timeZone),
+    ...[expiryWarning(membership, about.timeZone)].filter(Boolean).map((textContent) => make("p", { className: "fault", textContent })),
     make("p", { className: "row start" }, ...actions(membership, about)),
   );
 }

@@ -18,6 +18,9 @@ export const dateOf = (time, timeZone) => format(new Date(time), { day: "numeric
 export const timeIn = (time, timeZone) => format(new Date(time), { ...HOUR, timeZone });
 export const momentOf = (time, timeZone) => format(new Date(time), { weekday: "short", day: "numeric", month: "short", ...HOUR, timeZone });
 
+// Months compare as texts: "2026-11".
+export const monthOf = (time, timeZone) => new Intl.DateTimeFormat("sv-SE", { year: "numeric", month: "2-digit", timeZone }).format(new Date(time));
+
 export const isHere = (timeZone) => timeZone === Intl.DateTimeFormat().resolvedOptions().timeZone;
 
 // When today began at a place, for lists that also show what is over.

@@ -130,7 +130,7 @@ async def tell_who_waits(tx: UnitOfWork, event: Event[WaitlistEntryChanged]) -> 
                 class_session_id=UUID(told.class_session_id),
                 useful_until=until,
             )
-            for channel in await push_subscriptions.channels_to(tx, client_id)
+            for channel in await push_subscriptions.channels_to(tx, kind, client_id)
         ),
     )
 
@@ -201,16 +201,22 @@ async def tell_of_declined_fee(tx: UnitOfWork, event: Event[FeeChargeDeclined]) 
 
     The tries between say nothing that the first mail has not said: when it is tried again, and how to pay at once.
     """
-    told = event.payload
-    declined = Plan(
-        kind=Kind.FEE_DECLINED,
-        channel=Channel.EMAIL,
-        subject_id=UUID(told.purchase_id),
-        time_version=int(told.last),
-        client_id=UUID(told.client_id),
-        args={"fee": told.fee_id, "last": told.last},
+    told, kind = event.payload, Kind.FEE_DECLINED
+    client_id = UUID(told.client_id)
+    await deliveries.plan(
+        tx,
+        *(
+            Plan(
+                kind=kind,
+                channel=channel,
+                subject_id=UUID(told.purchase_id),
+                time_version=int(told.last),
+                client_id=client_id,
+                args={"fee": told.fee_id, "last": told.last},
+            )
+            for channel in await push_subscriptions.channels_to(tx, kind, client_id)
+        ),
     )
-    await deliveries.plan(tx, declined)
 
 
 @consumers.on(MembershipChanged)
@@ -234,7 +240,7 @@ async def tell_of_lost_place(tx: UnitOfWork, event: Event[PurchaseReturned]) -> 
         tx,
         *(
             Plan(kind=Kind.PURCHASE_RETURNED, channel=channel, subject_id=UUID(told.purchase_id), client_id=client_id)
-            for channel in await push_subscriptions.channels_to(tx, client_id)
+            for channel in await push_subscriptions.channels_to(tx, Kind.PURCHASE_RETURNED, client_id)
         ),
     )
 

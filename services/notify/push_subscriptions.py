@@ -16,9 +16,9 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound
 from services.chassis.ids import new_id
-from services.notify import consent
+from services.notify import consent, template_variables
 from services.notify.consent import Source
-from services.notify.models import Channel, PushSubscription
+from services.notify.models import Channel, Kind, PushSubscription
 from services.notify.providers.push import PushProvider, Subscription
 
 # Of one client; the oldest end.
@@ -106,10 +106,10 @@ async def listening(tx: UnitOfWork, client_ids: Collection[UUID]) -> set[UUID]:
     return set(await tx.session.scalars(query.distinct()))
 
 
-async def channels_to(tx: UnitOfWork, client_id: UUID) -> list[Channel]:
-    """By which urgent news travels: push only where a browser of the client listens."""
+async def channels_to(tx: UnitOfWork, kind: Kind, client_id: UUID) -> list[Channel]:
+    """By which news of this kind travels: push only where a browser of the client listens."""
     listens = bool(await listening(tx, [client_id]))
-    return [channel for channel in Channel if channel != Channel.PUSH or listens]
+    return [channel for channel in template_variables.channels(kind) if channel != Channel.PUSH or listens]
 
 
 async def browsers(tx: UnitOfWork, client_id: UUID, account_id: UUID) -> dict[UUID, Subscription]:

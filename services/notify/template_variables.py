@@ -130,10 +130,14 @@ SHORT_KINDS = (
     Kind.DISPLACED,
     Kind.PURCHASE_RETURNED,
 )
+# Pushed too, but not worth a text: a tap pays.
+PUSHED_KINDS = (Kind.FEE_DECLINED, Kind.MEMBERSHIP_PAST_DUE)
 
 
 def channels(kind: Kind) -> tuple[Channel, ...]:
     """Those that have words for it."""
+    if kind in PUSHED_KINDS:
+        return Channel.EMAIL, Channel.PUSH
     return tuple(Channel) if kind in SHORT_KINDS else (Channel.EMAIL,)
 
 

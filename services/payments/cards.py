@@ -136,9 +136,8 @@ async def set_default(resources: Resources, tenant: UUID, payer_id: UUID, card_i
     return replace(card, is_default=True)
 
 
-async def detach(resources: Resources, tenant: UUID, payer_id: UUID, card_id: UUID) -> Card:
-    """Takes a card back for good. Raises as `get`."""
-    card = await get(resources, tenant, payer_id, card_id)
+async def detach(resources: Resources, card: Card) -> Card:
+    """Takes a card back for good. Raises FailedPrecondition/PAYMENT_REFUSED, Unavailable/PROVIDER_AWAY."""
     try:
         await gateway_of(resources.settings).detach_card(card.customer.external_account, card.saved.external_id)
     except ProviderError as error:

@@ -17,12 +17,12 @@ from services.chassis.clock import real_now
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, PermissionDenied
-from services.chassis.ids import new_id
+from services.chassis.ids import derived_id, new_id
 from services.chassis.rpc.codec import to_timestamp
 from services.payments import client_merges, kinds, merchants, promo_codes, purchases
 from services.payments.buyers import Buyer
 from services.payments.models import Membership, MembershipAttempt, MembershipPrice
-from services.payments.providers.card_gateway import Charge
+from services.payments.providers.card_gateway import Charge, SavedCard
 from services.payments.providers.membership_gateway import Invoice, Subscription
 
 GIVE_UP_JOB = "give_up_membership"
@@ -127,6 +127,7 @@ async def describe(
     next_plan = await plan_of(tx, told.price)
     if next_plan is not None:
         membership.next_pricing_option_id, membership.next_terms_version = next_plan
+    _pay_with(membership, told.card)
     if told.status not in _RUNNING:
         await end(tx, membership, "PAYMENT_FAILED" if told.unpaid else "CANCELLED")
     else:
@@ -157,6 +158,7 @@ async def end(tx: UnitOfWork, membership: Membership, reason: str) -> None:
     never_paid = membership.period_end is None
     membership.end_reason = "NEVER_PAID" if never_paid else reason
     membership.state, membership.end_time = "ENDED", tx.now()
+    _pay_with(membership, None)
     if never_paid and membership.promo_code_id is not None:
         await promo_codes.give_back(tx, membership.promo_code_id)
 
@@ -261,6 +263,13 @@ async def _note_attempt(tx: UnitOfWork, membership: Membership, due: Invoice, de
     return await tx.session.scalar(new) is not None
 
 
+def _pay_with(membership: Membership, card: SavedCard | None) -> None:
+    membership.card_id = derived_id(membership.tenant_id, card.external_id) if card else None
+    membership.card_brand, membership.card_last4 = (card.brand, card.last4) if card else ("", "")
+    until = (card.expire_month, card.expire_year) if card else (0, 0)
+    membership.card_expire_month, membership.card_expire_year = until
+
+
 def _changes(
     membership: Membership, state: str, cancelling: bool, *, another: bool
 ) -> list["MembershipChanged.Change.ValueType"]:
@@ -287,4 +296,5 @@ def _told(membership: Membership) -> tuple[object, ...]:
         *(membership.state, membership.period_end, membership.cancel_at_period_end, membership.resume_time),
         *(membership.due_invoice, membership.next_attempt_time),
         *(membership.next_pricing_option_id, membership.next_terms_version),
+        *(membership.card_id, membership.card_expire_month, membership.card_expire_year),
     )

@@ -206,6 +206,10 @@ async def _save_card(resources: Resources, event: _Event) -> bool:
     return await cards.saved(resources, event.studio, event.external_account, customer, card, old)
 
 
+async def _describe_card(resources: Resources, event: _Event) -> bool:
+    return await membership_cards.described(resources, event.studio, event.payload["id"])
+
+
 async def _take_over_intent(resources: Resources, event: _Event) -> bool:
     async with resources.database.transaction(event.studio) as tx:
         payment = await payments.apply(tx, event.external_account, _intent_of(resources, event))
@@ -229,6 +233,7 @@ _HANDLERS: dict[str, Callable[[Resources, _Event], Awaitable[bool]]] = {
     "customer.subscription.": _take_over_membership,
     "invoice.": _take_over_membership,
     "payment_method.attached": _save_card,
+    "payment_method.": _describe_card,
     "setup_intent.succeeded": _save_card,
     "payment_intent.processing": _describe_intent,
     **dict.fromkeys(_INTENT, _take_over_intent),

@@ -38,11 +38,13 @@ async def signed_in(
     email: str,
     password: str,
     *,
+    studio: str = "",
     color_scheme: ColorScheme = "light",
     size: tuple[int, int] = DESKTOP,
 ) -> Page:
-    """The page of the demo studio, as somebody sees it."""
-    address = f"{running.url}/?studio={running.sign_in('owner').studio.split('/')[1]}"
+    """The page of the demo studio, or another, as somebody sees it."""
+    studio = studio or running.sign_in("owner").studio
+    address = f"{running.url}/?studio={studio.split('/')[1]}"
     # Not signed in yet; a code that is none, a card that is declined.
     page = await open_page(address, color_scheme=color_scheme, size=size, refusals=(401, 400, 402))
     form = page.locator("#sign-in")

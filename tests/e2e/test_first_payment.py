@@ -7,7 +7,7 @@ import httpx
 from tests.support.product import Product, Visitor, eventually
 
 
-def _open(product: Product, owner: Visitor) -> str:
+def opened(product: Product, owner: Visitor) -> str:
     """The studio's account at the sandbox, onboarded; its id there."""
     wanted = {"currencyCode": "EUR", "countryCode": "DE"}
     account: str = owner.post(f"/v1/{owner.studio}/merchantAccount:open", wanted)["externalAccount"]
@@ -23,8 +23,9 @@ def _open(product: Product, owner: Visitor) -> str:
 def confirm(product: Product, session: dict[str, Any], card: str) -> None:
     """What the provider's form does in the browser."""
     secret: str = session["clientSecret"]
+    kind = "setup_intents" if secret.startswith("seti_") else "payment_intents"
     httpx.post(
-        f"http://127.0.0.1:{product.facts['ports']['stripe']}/v1/payment_intents/{secret.partition('_secret_')[0]}/confirm",
+        f"http://127.0.0.1:{product.facts['ports']['stripe']}/v1/{kind}/{secret.partition('_secret_')[0]}/confirm",
         data={"client_secret": secret, "payment_method": card, "return_url": product.url},
         headers={
             "Authorization": f"Bearer {session['publishableKey']}",
@@ -36,7 +37,7 @@ def confirm(product: Product, session: dict[str, Any], card: str) -> None:
 def test_a_pack_is_bought_and_partly_refunded(running: Product) -> None:
     owner, client = running.sign_in("owner"), running.sign_in("client")
     studio = owner.studio
-    _open(running, owner)
+    opened(running, owner)
     option = owner.post(
         f"/v1/{studio}/pricingOptions", {"displayName": "5 mornings", "priceMinor": "9000", "credits": 5}
     )["name"]

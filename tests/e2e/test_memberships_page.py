@@ -179,6 +179,7 @@ async def test_a_manager_ends_a_membership_and_gives_back_what_is_unused(running
     page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"])
     await page.locator(f"[id='{session['classSession']}']").get_by_role("button", name="Roster").click()
     await page.get_by_role("button", name="Purchases: Nora New").last.click()
+    await expect(page.locator("#client-sales-memberships")).to_contain_text("Paid with Visa ending in 4242")
     await page.get_by_role("button", name="End and refund: 10 a month").click()
     dialog = page.get_by_role("dialog", name="End this membership")
     await expect(dialog).to_contain_text("€125.10 goes back, and 9 credits that are left are taken away.")

@@ -1137,6 +1137,13 @@ MUTANTS = [
         f"{PAYMENTS}/test_membership_changes.py::test_a_dearer_plan_begins_at_once_and_costs_what_was_shown",
     ),
     Mutant(
+        "a card that a membership is charged to is not removed",
+        "services/payments/membership_cards.py",
+        "if charged:",
+        "if False:",
+        f"{PAYMENTS}/test_membership_changes.py::test_a_card_is_not_taken_back_while_a_membership_is_charged_to_it",
+    ),
+    Mutant(
         "a membership is its owner's",
         "services/payments/memberships.py",
         "if account is not None and (membership is None or membership.account_id != account):",

@@ -31,6 +31,13 @@ class Membership(Tenanted, Versioned, Base):
     intro_offer: Mapped[bool] = mapped_column(server_default="false")
     # Whose cards pay.
     payer_id: Mapped[UUID]
+    # The one that does, as far as we know it: its id among the payer's cards, and what those show. None when the
+    # provider names none, and once it has ended.
+    card_id: Mapped[UUID | None]
+    card_brand: Mapped[str] = mapped_column(server_default="")
+    card_last4: Mapped[str] = mapped_column(server_default="")
+    card_expire_month: Mapped[int] = mapped_column(server_default="0")
+    card_expire_year: Mapped[int] = mapped_column(server_default="0")
     external_account: Mapped[str]
     # The provider's id, once it is known.
     external_id: Mapped[str | None]

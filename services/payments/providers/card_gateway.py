@@ -45,7 +45,10 @@ class Intent:
 
 @dataclass(frozen=True)
 class SavedCard:
-    """A card that a customer saved: nobody else than the provider knows more of it."""
+    """A card that a customer saved: nobody else than the provider knows more of it.
+
+    Of a bank account that pays a membership `brand` is the kind, and it expires in no month of no year.
+    """
 
     external_id: str
     brand: str

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from services.payments.providers.card_gateway import SavedCard
+
 
 @dataclass(frozen=True)
 class Subscription:
@@ -28,8 +30,8 @@ class Subscription:
     # When a pause is over by itself.
     resume_time: datetime | None
     latest_invoice: str
-    # What pays it; empty for the customer's default.
-    card: str
+    # What pays it; None for the customer's default.
+    card: SavedCard | None
 
 
 @dataclass(frozen=True)

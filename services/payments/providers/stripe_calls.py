@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 
 import stripe
 
-from services.payments.providers.card_gateway import Away, Refused
+from services.payments.providers.card_gateway import Away, Refused, SavedCard
 
 # Seconds one call may take.
 TIMEOUT = 20.0
@@ -66,3 +66,15 @@ def time_of(seconds: int) -> datetime:
 def id_of(reference: Any) -> str:
     """Of what is an id, or expanded."""
     return str(reference["id"]) if isinstance(reference, dict) else str(reference or "")
+
+
+def card_of(method: dict[str, Any]) -> SavedCard:
+    """A payment method, as people know it."""
+    details = method.get(method["type"]) or {}
+    return SavedCard(
+        external_id=method["id"],
+        brand=details.get("brand") or method["type"],
+        last4=details.get("last4") or "",
+        expire_month=details.get("exp_month") or 0,
+        expire_year=details.get("exp_year") or 0,
+    )

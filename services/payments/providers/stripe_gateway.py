@@ -28,6 +28,7 @@ from services.payments.providers.stripe_calls import (
     REFERENCE,
     TIMEOUT,
     ask,
+    card_of,
     each_of,
     id_of,
     options_of,
@@ -163,16 +164,7 @@ class StripeGateway:
         wanted: Any = {"type": "card", "limit": 100}
         call = self._client.v1.customers.payment_methods.list_async(customer, wanted, options_of(account))
         found = await ask(call)
-        return [
-            SavedCard(
-                external_id=each["id"],
-                brand=each["card"]["brand"],
-                last4=each["card"]["last4"],
-                expire_month=each["card"]["exp_month"],
-                expire_year=each["card"]["exp_year"],
-            )
-            async for each in each_of(found)
-        ]
+        return [card_of(each) async for each in each_of(found)]
 
     async def default_card(self, account: str, customer: str) -> str:
         found = (await ask(self._client.v1.customers.retrieve_async(customer, {}, options_of(account)))).to_dict()

@@ -8,7 +8,7 @@ import stripe
 from services.payments.providers.card_gateway import Refused
 from services.payments.providers.currencies import from_provider, to_provider
 from services.payments.providers.membership_gateway import Invoice, Subscription
-from services.payments.providers.stripe_calls import REFERENCE, ask, id_of, options_of, time_of
+from services.payments.providers.stripe_calls import REFERENCE, ask, card_of, id_of, options_of, time_of
 
 # Of what happens to an invoice only this changes anything here.
 _TELLING = (
@@ -16,6 +16,7 @@ _TELLING = (
     *("invoice.voided", "invoice.marked_uncollectible"),
 )
 _INVOICE: Any = {"expand": ["confirmation_secret", "payments"]}
+_SUBSCRIPTION: Any = {"expand": ["default_payment_method"]}
 
 
 class StripeMemberships:
@@ -60,13 +61,15 @@ class StripeMemberships:
             "payment_behavior": "default_incomplete",
             "payment_settings": {"save_default_payment_method": "on_subscription"},
             "metadata": {REFERENCE: reference},
+            **_SUBSCRIPTION,
         }
         if coupon:
             wanted["discounts"] = [{"coupon": coupon}]
         return _subscription(await ask(self._v1.subscriptions.create_async(wanted, options_of(account, key))))
 
     async def get_subscription(self, account: str, subscription: str) -> Subscription:
-        return _subscription(await ask(self._v1.subscriptions.retrieve_async(subscription, {}, options_of(account))))
+        call = self._v1.subscriptions.retrieve_async(subscription, _SUBSCRIPTION, options_of(account))
+        return _subscription(await ask(call))
 
     async def create_setup(self, account: str, key: str, *, customer: str, reference: str) -> str:
         wanted: Any = {
@@ -109,7 +112,8 @@ class StripeMemberships:
 
     async def cancel_now(self, account: str, subscription: str) -> Subscription:
         try:
-            return _subscription(await ask(self._v1.subscriptions.cancel_async(subscription, {}, options_of(account))))
+            call = self._v1.subscriptions.cancel_async(subscription, _SUBSCRIPTION, options_of(account))
+            return _subscription(await ask(call))
         except Refused:
             found = await self.get_subscription(account, subscription)
             if found.status not in ("canceled", "incomplete_expired"):
@@ -158,7 +162,7 @@ class StripeMemberships:
         return (_subscription_of(payload), str(payload["id"])) if kind in _TELLING else ("", "")
 
     async def _update(self, account: str, subscription: str, wanted: Any, key: str = "") -> Subscription:
-        call = self._v1.subscriptions.update_async(subscription, wanted, options_of(account, key))
+        call = self._v1.subscriptions.update_async(subscription, wanted | _SUBSCRIPTION, options_of(account, key))
         return _subscription(await ask(call))
 
 
@@ -167,6 +171,7 @@ def _subscription(found: stripe.Subscription) -> Subscription:
     # Ours have one; what the studio made by hand may have more.
     item = told["items"]["data"][0]
     pause = told.get("pause_collection") or {}
+    method = told.get("default_payment_method")
     return Subscription(
         external_id=told["id"],
         reference=(told.get("metadata") or {}).get(REFERENCE, ""),
@@ -180,7 +185,8 @@ def _subscription(found: stripe.Subscription) -> Subscription:
         paused=bool(pause),
         resume_time=time_of(pause["resumes_at"]) if pause.get("resumes_at") else None,
         latest_invoice=id_of(told.get("latest_invoice")),
-        card=id_of(told.get("default_payment_method")),
+        # What was taken from its customer pays nothing any more.
+        card=card_of(method) if method and method.get("customer") else None,
     )
 
 

@@ -1,10 +1,11 @@
 """Memberships as messages."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from powerhouse.payments.v1 import membership_pb2, membership_service_pb2, purchase_service_pb2
 from services.chassis.db.unit_of_work import UnitOfWork
+from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import to_timestamp
 from services.payments import catalogue, client_merges, memberships, purchases
 from services.payments.membership_refunds import Unused
@@ -23,12 +24,12 @@ async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.M
 async def encode_memberships(tx: UnitOfWork, rows: Sequence[Membership]) -> list[membership_pb2.Membership]:
     terms = await catalogue.terms_of_all(tx, {(row.pricing_option_id, row.terms_version) for row in rows})
     costs = {plan: await purchases.quote_of(tx, agreed) for plan, agreed in terms.items()}
-    clients = await client_merges.current(tx, {row.client_id for row in rows})
+    clients = await client_merges.current(tx, {each for row in rows for each in (row.client_id, row.payer_id)})
     tries = await memberships.attempts(tx, rows)
     return [
         _encode(
             row,
-            clients[row.client_id],
+            clients,
             terms[row.pricing_option_id, row.terms_version],
             costs[row.pricing_option_id, row.terms_version],
             [each for each in tries if each.membership_id == row.id],
@@ -38,13 +39,13 @@ async def encode_memberships(tx: UnitOfWork, rows: Sequence[Membership]) -> list
 
 
 def _encode(
-    row: Membership, client_id: UUID, terms: Terms, quote: Quote, tries: Sequence[MembershipAttempt]
+    row: Membership, clients: Mapping[UUID, UUID], terms: Terms, quote: Quote, tries: Sequence[MembershipAttempt]
 ) -> membership_pb2.Membership:
     pb = membership_pb2.Membership
     changes = (row.next_pricing_option_id, row.next_terms_version) != (row.pricing_option_id, row.terms_version)
     message = pb(
         name=name_of(row.tenant_id, "memberships", row.id),
-        client=name_of(row.tenant_id, "clients", client_id),
+        client=name_of(row.tenant_id, "clients", clients[row.client_id]),
         pricing_option=name_of(row.tenant_id, "pricingOptions", row.pricing_option_id),
         quote=encode_quote(quote, terms),
         interval=encode_interval(terms),
@@ -62,12 +63,26 @@ def _encode(
         create_time=to_timestamp(row.create_time),
         update_time=to_timestamp(row.update_time),
         first_total_minor=row.first_total_minor,
+        card=_encode_card(row, clients[row.payer_id]) if row.card_id else None,
     )
     if row.state == "PAST_DUE":
         attempts = [_encode_attempt(each) for each in tries]
         next_time = to_timestamp(row.next_attempt_time)
         message.dunning.MergeFrom(pb.Dunning(due_minor=row.due_minor, attempts=attempts, next_attempt_time=next_time))
     return message
+
+
+def _encode_card(row: Membership, payer_id: UUID) -> membership_pb2.Membership.Card:
+    # A bank account is none of the saved cards.
+    listed = row.card_id if row.card_expire_year else None
+    to_client = not current_call().whole_studio
+    return membership_pb2.Membership.Card(
+        payment_method=name_of(row.tenant_id, f"clients/{payer_id}/paymentMethods", listed),
+        brand=row.card_brand,
+        last4=row.card_last4,
+        expire_month=row.card_expire_month if to_client else 0,
+        expire_year=row.card_expire_year if to_client else 0,
+    )
 
 
 def encode_quote(quote: Quote, terms: Terms) -> purchase_service_pb2.Quote:

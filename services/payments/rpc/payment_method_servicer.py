@@ -8,7 +8,7 @@ from powerhouse.payments.v1.payment_method_service_pb2_grpc import PaymentMethod
 from powerhouse.payments.v1.purchase_service_pb2 import PaymentSession
 from services.chassis.resources import Resources
 from services.chassis.rpc.call import current_call
-from services.payments import buyers, cards
+from services.payments import buyers, cards, membership_cards
 from services.payments.cards import Card
 from services.payments.rpc.encoding import encode_session
 from services.payments.rpc.names import CARDS, child, only_own, optional
@@ -43,7 +43,7 @@ class PaymentMethodServicer(PaymentMethodServiceServicer):
 
     async def DetachPaymentMethod(self, request: pb.DetachPaymentMethodRequest, context: Any) -> pb.PaymentMethod:
         card_id, payer = child(request.name, CARDS, "name"), await self._payer(request.name.rsplit("/", 2)[0])
-        return _encode(await cards.detach(self._resources, current_call().tenant, payer, card_id))
+        return _encode(await membership_cards.detach(self._resources, current_call().tenant, payer, card_id))
 
     async def _payer(self, client: str) -> UUID:
         client_id = child(client, "clients", "parent")

@@ -52,7 +52,7 @@ async def used(studio: Studio, kind: Kind, channel: Channel, language: str) -> s
 
 async def test_a_studio_words_a_message_and_goes_back(studio: Studio) -> None:
     templates = await all_of(studio)
-    assert len(templates) == 2 * (len(Kind) - 1 + 2 * 7)
+    assert len(templates) == 2 * (len(Kind) - 1 + 2 * 7 + 2)
     house = templates[Delivery.REMINDER, Delivery.SMS, "de"]
     assert (house.customised, house.etag) == (False, "0")
     assert {"class_type", "start_short", "studio"} <= {*house.variables}

@@ -1,7 +1,11 @@
 """What payments has to say is written: fees that a card did not pay, memberships, lost places, disputes."""
 
+from dataclasses import replace
 from datetime import UTC, timedelta
 from uuid import UUID
+
+import httpx
+import pytest
 
 from powerhouse.booking.v1.booking_pb2 import Booking
 from powerhouse.booking.v1.booking_service_pb2 import GetBookingRequest
@@ -13,10 +17,16 @@ from powerhouse.payments.v1.membership_pb2 import Membership
 from powerhouse.payments.v1.purchase_service_pb2 import ListPurchasesRequest, Purchase
 from services.chassis.ids import new_id
 from services.chassis.rpc.codec import to_timestamp
+from services.notify import push_subscriptions, sending
+from services.notify.providers.choice import providers_of
+from services.notify.providers.push import Subscription
+from services.notify.providers.web_push import WebPush
 from tests.integration.booking.front_desk import book, expire_holds, mark_paid, rule
 from tests.integration.booking.house import last_id
 from tests.integration.booking.test_fees import cancel_late, charge, fees, waive
+from tests.integration.notify.channels import gate
 from tests.integration.notify.test_alerts import owner_of
+from tests.integration.notify.test_push import PRIVATE_KEY
 from tests.integration.notify.till import Payer, Till, shown
 from tests.integration.payments.club import Member, active, period_end
 from tests.integration.payments.test_membership_changes import refund
@@ -238,6 +248,38 @@ async def test_a_renewal_that_is_declined_until_it_has_ended(till: Till) -> None
         "Ended: 8 a month",
     ]
     assert "nothing is owed" in (await till.newest(payer.email, "Ended"))["text"]
+
+
+async def browser_of(till: Till, payer: Payer) -> str:
+    """A browser that shows what the payer is sent; its address."""
+    async with httpx.AsyncClient() as client:
+        made = (await client.post(f"{till.post.sandbox}/sandbox/push")).json()
+    browser = Subscription(made["endpoint"], **made["keys"])
+    async with till.post.notify.resources.database.transaction(till.shop.tenant) as tx:
+        await push_subscriptions.add(tx, last_id(payer.name), payer.account, browser, principal="test")
+    return browser.endpoint.rpartition("/")[2]
+
+
+async def test_a_browser_that_listens_shows_what_a_card_did_not_pay(
+    till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    provider = WebPush(PRIVATE_KEY, "mailto:studio@north.example", {till.post.sandbox: gate()})
+    monkeypatch.setattr(sending, "providers_of", lambda work: replace(providers_of(work), push=provider))
+    debtor, payer = await till.payer(), await till.payer()
+    debtors, payers = [await browser_of(till, each) for each in (debtor, payer)]
+    fee, member = await owe(till, debtor), await member_of(till, payer)
+    await till.write()
+    [told] = await till.post.mails(debtors)
+    assert told["subject"] == "We could not charge your card · Kiez Pilates"
+    assert "Late cancellation fee: €5.00 is not paid. Tap to pay now" in told["text"]
+    assert told["link"].endswith(f"/pay?purchase={fee.name}")
+    await member.keep_card(DECLINES)
+    await member.renew()
+    await till.write()
+    [told] = await till.post.mails(payers)
+    assert told["subject"] == "Not paid: 8 a month · Kiez Pilates"
+    assert "€80.00 could not be charged. Tap to pay now, or we try again on" in told["text"]
+    assert told["link"].endswith(f"/pay?membership={member.name}")
 
 
 async def test_a_bank_that_asks_and_a_pause(till: Till) -> None:

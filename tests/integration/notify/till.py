@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from powerhouse.booking.v1 import client_service_pb2
 from powerhouse.booking.v1.client_pb2 import Client
@@ -27,6 +27,7 @@ class Payer:
     name: str
     email: str
     person: Any
+    account: UUID
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Till:
         client = Client(display_name="Ann Adler", email=email, account=f"accounts/{account}", language=language)
         request = client_service_pb2.CreateClientRequest(parent=self.shop.name, client=client, request_id=uuid4().hex)
         name = str((await self.shop.booker.CreateClient(request)).name)
-        return Payer(name, email, self.shop.as_role(Role.ROLE_CLIENT, account))
+        return Payer(name, email, self.shop.as_role(Role.ROLE_CLIENT, account), account)
 
     async def carry(self) -> None:
         """Every event of payments in the studio comes to notify, twice."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from grpc import StatusCode
+from grpc.aio import AioRpcError
 
 from powerhouse.booking.v1.client_package_pb2 import ClientPackage
 from powerhouse.booking.v1.events_pb2 import ClientErased
@@ -12,6 +13,7 @@ from powerhouse.payments.v1 import membership_service_pb2 as pb
 from powerhouse.payments.v1 import refund_service_pb2
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
 from powerhouse.payments.v1.membership_pb2 import Membership
+from powerhouse.payments.v1.payment_method_service_pb2 import DetachPaymentMethodRequest, PaymentMethod
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
 from services.chassis.messaging import inbox
@@ -21,6 +23,7 @@ from tests.integration.booking.house import envelope, key, last_id, refused
 from tests.integration.payments.club import DRAFT, Member, active, joined, news, period_end, plan
 from tests.integration.payments.house import Shop
 from tests.integration.payments.test_refunds import use
+from tests.support.services import metadata_of, reason_of
 
 
 def cancel(member: Member, *, now: bool = False, etag: str = "", stub: Any = None) -> Any:
@@ -217,8 +220,11 @@ async def test_another_card_continues_it_at_once(shop: Shop) -> None:
     client, person = await shop.add_client(account), shop.as_role(Role.ROLE_CLIENT, account)
     other, stranger = await shop.add_client(other_account), shop.as_role(Role.ROLE_CLIENT, other_account)
     member = await active(shop, stub=person, client=client)
+    [first] = await shop.cards(client, person)
+    assert (await member.get()).card == Membership.Card(payment_method=first.name, brand="visa", last4="4242")
     await member.keep_card("pm_card_chargeCustomerFail")
-    assert (await member.renew()).state == Membership.PAST_DUE
+    late = await member.renew()
+    assert (late.state, late.card.last4) == (Membership.PAST_DUE, "0341")
     for who, whose, brand in ((person, client, "pm_card_mastercard"), (stranger, other, "pm_card_amex")):
         await shop.save_card(whose, who, brand)
     [card] = [each for each in await shop.cards(client, person) if each.brand == "mastercard"]
@@ -226,14 +232,49 @@ async def test_another_card_continues_it_at_once(shop: Shop) -> None:
     not_mine = pb.SetMembershipCardRequest(name=member.name, payment_method=foreign.name)
     await refused(person.SetMembershipCard(not_mine), StatusCode.NOT_FOUND, "NOT_FOUND")
     paid = await person.SetMembershipCard(pb.SetMembershipCardRequest(name=member.name, payment_method=card.name))
-    assert paid.state == Membership.ACTIVE
+    assert (paid.state, paid.card.payment_method) == (Membership.ACTIVE, card.name)
+    # Who pays sees until when the card is good.
+    assert (paid.card.expire_month, paid.card.expire_year) == (card.expire_month, card.expire_year) != (0, 0)
     await member.listen()
     assert (await member.card(), await member.counts()) == ("mastercard", (2, 2))
     # A card that takes the place of another does so here too.
     await shop.save_card(client, person, "pm_card_visa", replaces=card.name)
     assert await member.card() == "visa"
-    assert (await member.renew()).state == Membership.ACTIVE
+    renewed = await member.renew()
+    assert renewed.state == Membership.ACTIVE
+    assert renewed.card.payment_method in [each.name for each in await shop.cards(client, person)]
     assert await shop.violations() == {}
+
+
+async def test_a_card_is_not_taken_back_while_a_membership_is_charged_to_it(shop: Shop) -> None:
+    account = new_id()
+    client, person = await shop.add_client(account), shop.as_role(Role.ROLE_CLIENT, account)
+    member = await joined(shop, stub=person, client=client)
+    await member.pay()
+
+    def detach(card: PaymentMethod) -> Any:
+        return person.DetachPaymentMethod(DetachPaymentMethodRequest(name=card.name))
+
+    # Also while no webhook has told us.
+    [visa] = await shop.cards(client, person)
+    with pytest.raises(AioRpcError) as refusal:
+        await detach(visa)
+    assert (reason_of(refusal.value), metadata_of(refusal.value)) == ("CARD_IN_USE", {"memberships": member.name})
+    await member.listen()
+    await shop.save_card(client, person, "pm_card_mastercard")
+    [mastercard] = [each for each in await shop.cards(client, person) if each.brand == "mastercard"]
+    await person.SetMembershipCard(pb.SetMembershipCardRequest(name=member.name, payment_method=mastercard.name))
+    await detach(visa)
+    await refused(detach(mastercard), StatusCode.FAILED_PRECONDITION, "CARD_IN_USE")
+    # Who has cancelled is charged no more.
+    assert (await cancel(member)).card.brand == "mastercard"
+    await detach(mastercard)
+    await member.listen()
+    assert not (await member.get()).HasField("card")
+    # A bank account is none of the saved cards.
+    await member.keep_card("pm_usBankAccount_success")
+    await member.listen()
+    assert (await member.get()).card == Membership.Card(brand="us_bank_account", last4="6789")
 
 
 async def test_who_is_erased_is_charged_no_more(shop: Shop) -> None:
@@ -242,7 +283,8 @@ async def test_who_is_erased_is_charged_no_more(shop: Shop) -> None:
     event = envelope(ClientErased(client_id=str(erased)), shop.tenant, erased, 2)
     await inbox.apply(shop.payments.resources.database, consumers, [event])
     await shop.work_off()
-    assert (await member.get()).state == Membership.ENDED
+    over = await member.get()
+    assert (over.state, over.HasField("card")) == (Membership.ENDED, False)
 
 
 async def test_only_the_owner_of_a_membership_changes_it(shop: Shop) -> None:

@@ -107,7 +107,12 @@ async def test_the_cards_of_both_are_usable(shop: Shop) -> None:
     await shop.save_card(mine.client, person, "pm_card_amex", replaces=mastercard.name)
     assert (await theirs.card(), await mine.card()) == ("amex", "visa")
     assert await brands(shop, mine.client) == [("amex", True), ("visa", False)]
-    await person.DetachPaymentMethod(DetachPaymentMethodRequest(name=visa.name))
+    amex, _ = await shop.cards(mine.client, person)
+    assert [(await each.get()).card.payment_method for each in (theirs, mine)] == [amex.name, visa.name]
+    removal = DetachPaymentMethodRequest(name=visa.name)
+    await refused(person.DetachPaymentMethod(removal), StatusCode.FAILED_PRECONDITION, "CARD_IN_USE")
+    await shop.staff.CancelMembership(pb.CancelMembershipRequest(name=mine.name, now=True))
+    await person.DetachPaymentMethod(removal)
     await undo(shop, name)
     assert (await brands(shop, mine.client), await brands(shop, theirs.client)) == ([], [("amex", True)])
 
