@@ -1,0 +1,76 @@
+"""A gift card is sold, pays a part of one purchase and all of another, and what is left of it is given back."""
+
+from tests.chaos.holds import AtProvider
+from tests.chaos.steps import CHANGED, CREATED, SERVE, Step, at, both
+from tests.chaos.trades import Trade
+
+_LEFT = """
+SELECT a.balance_minor FROM gift_cards c JOIN purchases u ON u.tenant_id = c.tenant_id AND u.id = c.purchase_id
+JOIN ledger_accounts a ON a.tenant_id = c.tenant_id AND a.subject_id = c.id
+WHERE u.tenant_id = $1 AND u.client_id = $2
+"""
+
+
+_PAID, _SOLD = (("CLASS_PACK", "FULFILLED", (), ("RECEIPT",)), ("GIFT_CARD", "FULFILLED", (), ("RECEIPT",)))
+
+
+class GiftCard(Trade):
+    """Of two purchases that it pays a part of, one is given up and the other refunded to both."""
+
+    end = (
+        ("GIFT_CARD", "FULFILLED", ("SUCCEEDED",), ("RECEIPT", "CREDIT_NOTE")),
+        ("CLASS_PACK", "CANCELLED", (), ()),
+        ("CLASS_PACK", "FULFILLED", ("SUCCEEDED", "SUCCEEDED"), ("RECEIPT", "CREDIT_NOTE", "CREDIT_NOTE")),
+        _PAID,
+    )
+
+    def run(self) -> None:
+        till = self.till
+        self.open_an_account()
+        card = self.buy(till.sell(kind="GIFT_CARD", priceMinor="5000"), 5000, "card")
+        self.pay(card, "pay-card")
+        self.wait(_SOLD)
+        code = self.ask(f"{till.desk.get(f'/v1/{card}')['giftCard']}:showCode", {}, "show")["code"]
+        pack, small = till.sell(), till.sell(priceMinor="1000", credits=1)
+        given_up = self.buy(pack, 9000, "first", giftCardCode=code, giftMinor="5000")
+        till.pay(given_up, "no card")
+        self.ask(f"{given_up}:cancel", {}, "give-up")
+        kept = self.buy(pack, 9000, "second", giftCardCode=code, giftMinor="5000")
+        self.pay(kept, "pay-second")
+        self.wait(_SOLD, self.end[1], _PAID)
+        # First what the provider took, then what the card did.
+        self.give_back(kept, 4000, 4, "to-the-provider")
+        self.give_back(kept, 5000, 5, "to-the-card")
+        self.buy(small, 1000, "third", giftCardCode=code, giftMinor="1000")
+        self.wait(_SOLD, *self.end[1:])
+        self.give_back(card, 4000, 0, "of-the-card")
+        self.wait(*self.end)
+
+    def give_back(self, purchase: str, amount: int, credits: int, key: str) -> None:
+        """A refund of a part."""
+        wanted = {"purchase": purchase, "amountMinor": str(amount), "creditsRevoked": credits, "reason": "chaos"}
+        self.ask("refunds", wanted, key)
+
+    def check(self) -> None:
+        assert sorted(self.packages()) == [0, 1]
+        [left] = self.sql("payments", _LEFT)
+        assert left["balance_minor"] == 0
+
+
+_CARD_PAYS = "NEW.gift_minor > 0"
+_TO_CARD = at("refunds", f"{CHANGED} AND NEW.to_gift_card AND NEW.state = 'SUCCEEDED' AND OLD.state = 'FROZEN'")
+_OF_CARD = (
+    "EXISTS (SELECT FROM purchases u WHERE u.tenant_id = NEW.tenant_id AND u.id = NEW.purchase_id"
+    " AND u.kind = 'GIFT_CARD')"
+)
+
+STEPS: list[Step] = [
+    *both("making the card", at("gift_cards", CREATED), GiftCard),
+    *both("settling its code", at("gift_cards", f"{CHANGED} AND OLD.code_hash IS NULL"), GiftCard),
+    *both("taking it off the card", at("purchases", f"{CREATED} AND {_CARD_PAYS}"), GiftCard),
+    *both("giving up at the provider", AtProvider("/v1/payment_intents/[^/]+/cancel$", SERVE), GiftCard),
+    *both("putting it back", at("purchases", "NEW.state = 'CANCELLED'"), GiftCard),
+    *both("paying all by the card", at("payments", f"{CREATED} AND NEW.state = 'SUCCEEDED'"), GiftCard),
+    *both("refunding to the card", _TO_CARD, GiftCard),
+    *both("taking the card back", at("refunds", f"{CREATED} AND {_OF_CARD}"), GiftCard),
+]
