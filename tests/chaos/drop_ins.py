@@ -66,11 +66,11 @@ _PAID_ALL_THE_SAME = at("payments", f"{CHANGED} AND NEW.state = 'SUCCEEDED' AND 
 STEPS: list[Step] = [
     *both("confirming", _CONFIRMED, DropIn),
     Step("confirming the caller", _CONFIRMED, DropIn, WORK),
-    *both("noting the place", at("purchases", f"{CHANGED} AND NEW.state = 'FULFILLED'"), DropIn),
+    Step("noting the place", at("purchases", f"{CHANGED} AND NEW.state = 'FULFILLED'"), DropIn),
     *both("hearing that it is given back", _TOLD, DropIn),
     *both("letting go of the place", _RELEASED, DropIn),
     Step("letting go of the place the caller", _RELEASED, DropIn, WORK),
-    *both("noting that it is let go", at("purchases", f"{CHANGED} AND NEW.state = 'RETURNED'"), DropIn),
+    Step("noting that it is let go", at("purchases", f"{CHANGED} AND NEW.state = 'RETURNED'"), DropIn),
     *both("finding it paid all the same", _PAID_ALL_THE_SAME, PlaceGone),
     *both("noting that the place is gone", _GONE, PlaceGone),
 ]

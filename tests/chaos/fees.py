@@ -80,14 +80,14 @@ _BILLED = at("purchases", f"{CREATED} AND NEW.kind = 'FEE'")
 _NEXT_TRY = at("jobs", f"{CREATED} AND NEW.kind = 'charge_fee' AND NEW.args->>'step' = '1'")
 
 STEPS: list[Step] = [
-    *both("hearing of the fee", at("fees", CREATED), Fee),
+    Step("hearing of the fee", at("fees", CREATED), Fee),
     *both("billing the fee", _BILLED, Fee),
-    *both("asking for the intent of the fee", AtProvider("/v1/payment_intents$", WORK), Fee),
+    Step("asking for the intent of the fee", AtProvider("/v1/payment_intents$", WORK), Fee),
     *both("charging the card", AtProvider("/v1/payment_intents/[^/]+/confirm$", WORK), Fee),
-    *both("hearing that it is waived", at("fees", f"{CHANGED} AND NEW.state = 'WAIVED'"), Fee),
+    Step("hearing that it is waived", at("fees", f"{CHANGED} AND NEW.state = 'WAIVED'"), Fee),
     *both("giving the fee back", at("purchases", f"{CHANGED} AND NEW.state = 'RETURNED'"), Fee),
-    *both("charging a card that is declined", AtProvider("/v1/payment_intents/[^/]+/confirm$", WORK), DeclinedFee),
+    Step("charging a card that is declined", AtProvider("/v1/payment_intents/[^/]+/confirm$", WORK), DeclinedFee),
     *both("planning the next try", _NEXT_TRY, DeclinedFee),
     *both("letting the fee go at the provider", AtProvider("/v1/payment_intents/[^/]+/cancel$", WORK), FeeLetGo),
-    *both("noting that it was let go", at("purchases", f"{CHANGED} AND NEW.state = 'CANCELLED'"), FeeLetGo),
+    Step("noting that it was let go", at("purchases", f"{CHANGED} AND NEW.state = 'CANCELLED'"), FeeLetGo),
 ]

@@ -66,10 +66,10 @@ _OF_CARD = (
 
 STEPS: list[Step] = [
     *both("making the card", at("gift_cards", CREATED), GiftCard),
-    *both("settling its code", at("gift_cards", f"{CHANGED} AND OLD.code_hash IS NULL"), GiftCard),
+    Step("settling its code", at("gift_cards", f"{CHANGED} AND OLD.code_hash IS NULL"), GiftCard),
     *both("taking it off the card", at("purchases", f"{CREATED} AND {_CARD_PAYS}"), GiftCard),
     *both("giving up at the provider", AtProvider("/v1/payment_intents/[^/]+/cancel$", SERVE), GiftCard),
-    *both("putting it back", at("purchases", "NEW.state = 'CANCELLED'"), GiftCard),
+    Step("putting it back", at("purchases", "NEW.state = 'CANCELLED'"), GiftCard),
     *both("paying all by the card", at("payments", f"{CREATED} AND NEW.state = 'SUCCEEDED'"), GiftCard),
     *both("refunding to the card", _TO_CARD, GiftCard),
     *both("taking the card back", at("refunds", f"{CREATED} AND {_OF_CARD}"), GiftCard),

@@ -24,7 +24,10 @@ class Step:
 
 
 def both(what: str, gate: Gate, trade: type[Trade]) -> list[Step]:
-    """It comes about, or does not."""
+    """It comes about, or does not.
+
+    What is rolled back after a call that was kept is that call's own step once more: of such two it is named once.
+    """
     return [Step(what, gate, trade, kept=kept) for kept in (False, True)]
 
 
