@@ -1,5 +1,7 @@
 """Fees of late cancellations: charged to a card and waived, or declined and then paid by the client, or let go."""
 
+from uuid import uuid4
+
 from tests.chaos.holds import AtProvider
 from tests.chaos.steps import CHANGED, CREATED, WORK, Step, at, both
 from tests.chaos.trades import Trade
@@ -26,7 +28,7 @@ class Fee(Trade):
         """A client who has saved a card owes a fee."""
         till, studio = self.till, self.till.desk.studio
         till.rule(cancellationWindowMinutes=20160, lateCancelFeeMinor="500")
-        person, email = Visitor(till.running.url), f"{self.key_of(till.run)}@chaos.example"
+        person, email = Visitor(till.running.url), f"{uuid4().hex}@chaos.example"
         person.post("/v1/accounts:signUp", {"email": email, "password": "a long enough one", "displayName": "Kim"})
         self.client = person.post(f"/v1/{studio}/clients:join", {"displayName": "Kim", "email": email})["name"]
         cards = f"/v1/{self.client}/paymentMethods"

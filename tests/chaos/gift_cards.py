@@ -1,8 +1,11 @@
-"""A gift card is sold, pays a part of one purchase and all of another, and what is left of it is given back."""
+"""A gift card is sold, pays a part of one purchase and all of another, the rest is given back; another is mailed."""
+
+from uuid import uuid4
 
 from tests.chaos.holds import AtProvider
 from tests.chaos.steps import CHANGED, CREATED, SERVE, Step, at, both
 from tests.chaos.trades import Trade
+from tests.support.product import eventually
 
 _LEFT = """
 SELECT a.balance_minor FROM gift_cards c JOIN purchases u ON u.tenant_id = c.tenant_id AND u.id = c.purchase_id
@@ -58,9 +61,33 @@ class GiftCard(Trade):
         assert left["balance_minor"] == 0
 
 
+class Letter(Trade):
+    """A card is sold and mailed to somebody."""
+
+    end = (_SOLD,)
+
+    def run(self) -> None:
+        self.open_an_account()
+        sold = self.buy(self.till.sell(kind="GIFT_CARD", priceMinor="5000"), 5000, "card")
+        self.pay(sold, "pay")
+        self.wait(_SOLD)
+        self._card: str = self.till.desk.get(f"/v1/{sold}")["giftCard"]
+        self._to = f"{uuid4().hex}@chaos.example"
+        letter = {"recipientEmail": self._to, "recipientDisplayName": "Ada", "senderDisplayName": "Kim"}
+        self.ask(f"{self._card}:send", {"letter": letter}, "send")
+        eventually(lambda: self.till.running.mails(self._to), within=90, what="the mail")
+        self.reached()
+
+    def check(self) -> None:
+        code = self.ask(f"{self._card}:showCode", {}, "show")["code"]
+        [mail] = self.till.running.mails(self._to)
+        assert code in mail["text"]
+
+
 _CARD_PAYS = "NEW.gift_minor > 0"
 _BY_CARD = at("payments", f"{CHANGED} AND NEW.state = 'SUCCEEDED' AND NEW.external_id IS NULL")
 _TO_CARD = at("refunds", f"{CHANGED} AND NEW.to_gift_card AND NEW.state = 'SUCCEEDED' AND OLD.state = 'FROZEN'")
+_HANDED_OVER = at("gift_card_letters", f"{CHANGED} AND NEW.hand_over_time IS NOT NULL")
 _OF_CARD = (
     "EXISTS (SELECT FROM purchases u WHERE u.tenant_id = NEW.tenant_id AND u.id = NEW.purchase_id"
     " AND u.kind = 'GIFT_CARD')"
@@ -75,4 +102,7 @@ STEPS: list[Step] = [
     *both("paying all by the card", _BY_CARD, GiftCard),
     *both("refunding to the card", _TO_CARD, GiftCard),
     *both("taking the card back", at("refunds", f"{CREATED} AND {_OF_CARD}"), GiftCard),
+    Step("planning the letter", at("gift_card_letters", CREATED), Letter),
+    *both("handing over the letter", _HANDED_OVER, Letter),
+    Step("handing over the letter the caller", _HANDED_OVER, Letter, "services.notify work"),
 ]
