@@ -76,7 +76,7 @@ class Trade:
 
     def wait(self, *end: Bought) -> None:
         """Until it has come so far, and nothing is to be done just now."""
-        eventually(lambda: self.seen() == end, within=90, what=f"{end}")
+        eventually(lambda: self.seen() == end, within=120, what=f"{end}")
         self.reached()
 
     def reached(self) -> None:
