@@ -29,7 +29,7 @@ test: setup protos ## Check everything and run every test, on both brokers
 check: setup protos ## Run some tests: make check ARGS="tests/unit -k policy"
 	@exec $(BIN)/python -m pytest --ignore tests/chaos $(ARGS)
 
-chaos: setup protos ## Kill processes, at each step of a payment too, and wipe the broker under load (half an hour); CHAOS_KILLS, CHAOS_FAULTS, CHAOS_SEED steer it
+chaos: setup protos ## Kill processes, at each step of a payment too, and wipe the broker under load (an hour); CHAOS_KILLS, CHAOS_FAULTS, CHAOS_SEED steer it
 	@exec $(BIN)/python -m pytest -s tests/chaos
 
 mutants: setup protos ## Take each guard away in turn and see its test fail (make test does every fourth)

@@ -101,6 +101,7 @@ class AtProvider:
 
     path: str
     caller: str
+    method: str = "POST"
 
     @contextmanager
     def armed(self, running: Product, *, kept: bool) -> Iterator[Hold]:
@@ -119,7 +120,7 @@ class _HeldCall:
     kept: bool
 
     def set(self, *faults: str) -> None:
-        knob = {"count": 1, "path": self.gate.path}
+        knob = {"count": 1, "path": self.gate.path, "method": self.gate.method}
         httpx.put(self._faults, json={name: knob for name in faults}).raise_for_status()
 
     def pid(self) -> int | None:

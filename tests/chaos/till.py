@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections import Counter
 from contextlib import closing
+from functools import cached_property
 from typing import Any
 from uuid import UUID
 
@@ -33,10 +34,29 @@ class Till:
         self.studio = UUID(self.desk.studio.rpartition("/")[2])
         [merchant] = running.sql("payments", _MERCHANT, self.studio)
         self.account: str = merchant["external_account"]
+        self._rule: dict[str, Any] = {}
 
-    def sell(self) -> str:
-        """Something for sale."""
-        terms = {"displayName": "Chaos", "priceMinor": "9000", "credits": 9}
+    @cached_property
+    def option(self) -> str:
+        """What `buy` buys."""
+        return self.sell()
+
+    def a_class(self) -> str:
+        """One that has places."""
+        page = self.desk.get(f"/v1/{self.desk.studio}/bookableSessions", pageSize="200")
+        found = [session["classSession"] for session in page["bookableSessions"] if session["availability"] == "OPEN"]
+        name: str = found[-1]
+        return name
+
+    def rule(self, **rule: Any) -> None:
+        """The studio's rules of cancelling from now on."""
+        if rule != self._rule:
+            self.desk.patch(f"/v1/{self.desk.studio}/bookingPolicy?updateMask={','.join(rule)}", rule)
+            self._rule = rule
+
+    def sell(self, **terms: Any) -> str:
+        """Something for sale: nine credits for 90.00, unless `terms` say otherwise."""
+        terms = {"displayName": "Chaos", **(terms or {"priceMinor": "9000", "credits": 9})}
         option: str = self.desk.post(f"/v1/{self.desk.studio}/pricingOptions", terms)["name"]
         return option
 
@@ -49,16 +69,21 @@ class Till:
     def pay(self, purchase: str, key: str, *cards: str) -> None:
         """Pays as the browser does, with one card after the other."""
         session = self.insist(f"/v1/{purchase}:pay", {}, key)
-        secret = session["clientSecret"]
         for card in cards:
-            httpx.post(
-                f"{self.stripe}/v1/payment_intents/{secret.partition('_secret_')[0]}/confirm",
-                data={"client_secret": secret, "payment_method": card, "return_url": self.running.url},
-                headers={
-                    "Authorization": f"Bearer {session['publishableKey']}",
-                    "Stripe-Account": session["externalAccount"],
-                },
-            )
+            self.confirm(session, card)
+
+    def confirm(self, session: dict[str, Any], card: str) -> None:
+        """What the browser does with a session: the client's bank is asked where it wants that."""
+        secret, headers = session["clientSecret"], {"Authorization": f"Bearer {session['publishableKey']}"}
+        kind = "setup_intents" if secret.startswith("seti_") else "payment_intents"
+        answer = httpx.post(
+            f"{self.stripe}/v1/{kind}/{secret.partition('_secret_')[0]}/confirm",
+            data={"client_secret": secret, "payment_method": card, "return_url": self.running.url},
+            headers=headers | {"Stripe-Account": session["externalAccount"]},
+        )
+        if answer.json().get("status") == "requires_action":
+            path = f"{self.stripe}/elements/authenticate/{secret}"
+            httpx.post(path, json={"outcome": "succeed"}).raise_for_status()
 
     def give_back(self, purchase: str, key: str, *, refused_is_fine: bool = False) -> str:
         """A refund of a third of it, or nothing when that is refused."""
@@ -84,6 +109,10 @@ class Till:
         """What goes wrong at the provider from now on."""
         httpx.put(f"{self.stripe}/sandbox/faults", json=faults).raise_for_status()
 
+    def let_pass(self, what: str, days: int) -> None:
+        """What is to happen to something at the provider within so many days happens now."""
+        httpx.post(f"{self.stripe}/sandbox/timers", json={"within": days * 86400, "id": what}).raise_for_status()
+
     def reconcile(self) -> None:
         """Has the ledger compared with the provider's account, of which no line is still to come."""
         httpx.post(f"{self.stripe}/sandbox/timers", json={"within": 2}).raise_for_status()
@@ -104,7 +133,7 @@ class Till:
 
     def at_provider(self) -> tuple[Counter[str], Counter[str], Counter[str]]:
         """Intents by our payments, charges that succeeded by their intents, refunds of ours by our ids."""
-        intents, charges, refunds = (self._objects(kind) for kind in ("payment_intent", "charge", "refund"))
+        intents, charges, refunds = (self.objects(kind) for kind in ("payment_intent", "charge", "refund"))
         return (
             Counter(intent["metadata"][REFERENCE] for intent in intents if REFERENCE in intent["metadata"]),
             Counter(charge["payment_intent"] for charge in charges if charge["status"] == "succeeded"),
@@ -115,7 +144,8 @@ class Till:
         """Webhooks that the provider still wants to bring."""
         return int(self._provider("SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')")[0][0])
 
-    def _objects(self, kind: str) -> list[dict[str, Any]]:
+    def objects(self, kind: str) -> list[dict[str, Any]]:
+        """What of a kind the provider has made for the studio."""
         made = "SELECT body FROM objects WHERE account = ? AND kind = ?"
         return [json.loads(body) for (body,) in self._provider(made, self.account, kind)]
 

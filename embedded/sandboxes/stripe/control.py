@@ -59,13 +59,16 @@ def control_routes(
         return JSONResponse({"deliveries": [dict(row) for row in rows]})
 
     async def hurry(request: Request) -> Response:
-        """Does now what is to be due within so many seconds, of one account or of all; not what that brings in turn."""
+        """Does now what is to be due within so many seconds, of one account or thing or of all; not what it brings."""
         body = await _json(request)
         instant, done = now(), 0
         run_due(store, merchant_at, instant)
-        until, account = instant + int(body.get("within", 10)), body.get("account")
-        sql = "SELECT * FROM timers WHERE clock IS NULL AND due_at <= ? AND account = coalesce(?, account)"
-        for row in store.rows(f"{sql} ORDER BY due_at, number", until, account):
+        until, account, what = instant + int(body.get("within", 10)), body.get("account"), body.get("id")
+        sql = (
+            "SELECT * FROM timers WHERE clock IS NULL AND due_at <= ? AND account = coalesce(?, account)"
+            " AND id = coalesce(?, id) ORDER BY due_at, number"
+        )
+        for row in store.rows(sql, until, account, what):
             with store.transaction():
                 done += fire(store, merchant_at, row, instant)
         return JSONResponse({"done": done})

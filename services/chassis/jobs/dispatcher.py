@@ -32,6 +32,8 @@ class Dispatcher:
         self._service, self._database, self._clock = service, database, clock
         self._publisher, self._jobs, self._timing = publisher, jobs, timing
         self._made: dict[str, datetime] = {}
+        # Seconds for which an announcement may wait for its worker.
+        self._patience = 0.0
 
     async def announce(self) -> bool:
         """Announces one round of due jobs; True when there may be more. Kinds of another release are left to it."""
@@ -50,11 +52,14 @@ class Dispatcher:
         return len(ids) == ROWS_PER_ROUND
 
     async def forget_old(self) -> bool:
-        """Takes back announcements that nobody followed; True when there were any."""
-        after = self._timing.announce_again_after
-        return bool(
-            await self._database.queue(self._jobs.queue.forget, self._clock.now(), list(self._jobs.kinds), after)
-        )
+        """Takes back announcements that nobody followed; True when there were any.
+
+        The first time all of them: who starts may be who died with hints in its hands, and a hint too many is harmless.
+        """
+        forget, kinds = self._jobs.queue.forget, list(self._jobs.kinds)
+        forgotten = await self._database.queue(forget, self._clock.now(), kinds, self._patience)
+        self._patience = self._timing.announce_again_after
+        return bool(forgotten)
 
     async def make_ticks(self) -> bool:
         """Makes the latest tick of each kind, once whoever else tries; True when a new one is there."""

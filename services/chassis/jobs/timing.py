@@ -12,7 +12,7 @@ class Timing:
     dispatch_interval: float = 0.2
     tick_interval: float = 0.5
     sweep_interval: float = 1.0
-    # A queued job that was announced and not claimed for so long is announced again.
+    # A queued job that was announced and not claimed for so long is announced again, or when a process starts.
     announce_again_after: float = 30.0
     # A claimed job belongs to its worker for so long, renewed while it runs.
     lease: float = 10.0

@@ -74,13 +74,29 @@ async def test_due_jobs_are_announced_in_chunks_in_order(
 async def test_what_is_announced_is_not_announced_again_at_once(
     sample: Sample, broker: BrokerView, dispatcher: Dispatcher
 ) -> None:
+    await dispatcher.forget_old()
     [id] = await sample.enqueue({})
     await dispatcher.announce()
+    assert not await dispatcher.forget_old()
     await dispatcher.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
     await sample.sql("UPDATE jobs SET announced_at = announced_at - interval '2 seconds'")
     assert await dispatcher.forget_old()
     await dispatcher.announce()
+    assert ids_in(broker.take(QUEUE)) == [str(id)]
+
+
+async def test_who_starts_announces_what_a_dead_process_was_to_run(
+    sample: Sample, broker: BrokerView, dispatcher: Dispatcher, jobs: Jobs, clock: HeldClock
+) -> None:
+    [id] = await sample.enqueue({})
+    await dispatcher.announce()
+    # The hint dies with who had it.
+    broker.take(QUEUE)
+    with broker.publisher() as publisher:
+        started = Dispatcher(NAME, sample.database, clock, publisher, jobs, QUICK)
+        assert await started.forget_old()
+        await started.announce()
     assert ids_in(broker.take(QUEUE)) == [str(id)]
 
 
