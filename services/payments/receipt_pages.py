@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import typst
 from babel.dates import format_datetime
-from babel.numbers import format_currency, get_currency_precision
 
+from services.chassis import money as amounts
 from services.payments.letterheads import Issuer
 from services.payments.models import Receipt
 from services.payments.receipts import CREDIT_NOTE, RECEIPT, REVERSAL
@@ -75,8 +74,7 @@ def contents(receipt: Receipt, client: str, language: str) -> dict[str, Any]:
     words, issuer = _WORDS[language], Issuer(**receipt.issuer)
 
     def money(minor: int) -> str:
-        amount = Decimal(minor).scaleb(-get_currency_precision(receipt.currency_code))
-        return format_currency(amount, receipt.currency_code, locale=language)
+        return amounts.money(minor, receipt.currency_code, language)
 
     zone = ZoneInfo(issuer.time_zone)
     written = format_datetime(receipt.create_time.astimezone(zone), words["date_form"], zone, language)
