@@ -26,6 +26,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "date": "Date",
         "receipt": "About receipt",
         "method": "Paid with",
+        "returned": "Paid back to",
         "tax_number": "Tax number",
         "discount": "Discount",
         "refund": "Refund: {}",
@@ -35,7 +36,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Total",
         "date_form": "d MMMM y, HH:mm",
         "us_bank_account": "Bank account",
-        "gift_card": "Of it by gift card",
+        "gift_card": "Gift card",
+        "gift_part": "Of it by gift card",
     },
     "de": {
         RECEIPT: "Quittung",
@@ -46,6 +48,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "date": "Datum",
         "receipt": "Zu Quittung",
         "method": "Bezahlt mit",
+        "returned": "Zurückgezahlt an",
         "tax_number": "Steuernummer",
         "discount": "Rabatt",
         "refund": "Erstattung: {}",
@@ -55,7 +58,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Gesamt",
         "date_form": "d. MMMM y, HH:mm",
         "us_bank_account": "Bankkonto",
-        "gift_card": "Davon per Gutschein",
+        "gift_card": "Gutschein",
+        "gift_part": "Davon per Gutschein",
     },
 }
 
@@ -78,12 +82,13 @@ def contents(receipt: Receipt, client: str, language: str) -> dict[str, Any]:
 
     zone = ZoneInfo(issuer.time_zone)
     written = format_datetime(receipt.create_time.astimezone(zone), words["date_form"], zone, language)
+    method = "gift_card" if receipt.gift_minor and receipt.gift_minor == receipt.total_minor else receipt.payment_method
     facts = [
         (words["number"], number(receipt.number)),
         (words["date"], f"{written} ({issuer.time_zone})"),
         (words["receipt"], number(receipt.receipt_number) if receipt.receipt_number else ""),
-        (words["method"], _method(receipt.payment_method, words)),
-        (words["gift_card"], money(receipt.gift_minor) if receipt.gift_minor else ""),
+        (words["method" if receipt.kind == RECEIPT else "returned"], _method(method, words)),
+        (words["gift_part"], money(receipt.gift_minor) if 0 < receipt.gift_minor < receipt.total_minor else ""),
         (words["tax_number"], issuer.tax_number),
     ]
     said = {RECEIPT: "{}", CREDIT_NOTE: words["refund"], REVERSAL: words["came_back"]}[receipt.kind]

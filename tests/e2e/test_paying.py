@@ -1,16 +1,12 @@
 """Buying in a real browser: what it costs, the provider's form, a declined card, the bank's question, the credits."""
 
-import math
 import re
-from decimal import Decimal
 from uuid import uuid4
 
 import pytest
 from playwright.async_api import Page, expect
 from pypdf import PdfReader
 
-from services.chassis.money import DIGITS
-from services.scheduling.currencies import CODES
 from tests.e2e.buyers import DECLINED, at_the_studio, card_form, pay_with
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
 from tests.support.product import Product, eventually
@@ -198,18 +194,3 @@ async def test_a_link_to_the_page_calls_nothing_but_what_it_is_for(running: Prod
         await page.goto(f"{running.url}/pay?{asked}")
         await expect(page.locator("#notice-text")).to_have_text("Please choose at the studio what to buy.")
     assert written == []
-
-
-async def test_the_page_shows_the_digits_that_are_charged(running: Product, open_page: OpenPage) -> None:
-    page = await open_page(running.url, refusals=(401,))
-    look = """async (codes) => {
-      const { money, minorOf, plain } = await import("/money.js");
-      const typed = ["1,000", "12.345", "1 2", "0x10", "-1"].map((text) => minorOf(text, "JPY"));
-      return [codes.map((code) => [code, money(1234567, code), minorOf(plain(1234567, code), code)]), typed];
-    }"""
-    shown, typed = await page.evaluate(look, sorted(CODES))
-    assert len(shown) == len(CODES)
-    for currency, text, minor in shown:
-        digits = str(Decimal(1234567).scaleb(-DIGITS.get(currency, 2)))
-        assert (re.sub(r"[^0-9.]", "", text), minor) == (digits, 1234567), currency
-    assert all(math.isnan(amount) for amount in typed)
