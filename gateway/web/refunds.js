@@ -38,7 +38,7 @@ export async function showSale(purchase, client, timeZone, refunds) {
     const { amountMinor, creditsRevoked } = preview;
     await changed(once(`${purchase.name.split("/purchases/")[0]}/refunds`, { purchase: purchase.name, amountMinor, creditsRevoked, reason }));
   });
-  if (done) say(`${money(preview.amountMinor, quote.currencyCode)} is on its way back to ${client}.`);
+  if (done) say(`${money(preview.amountMinor, quote.currencyCode)} is on its way back to ${preview.toGiftCard ? "the gift card" : client}.`);
 }
 
 async function look(minor) {
@@ -46,9 +46,10 @@ async function look(minor) {
   const amount = (value) => money(value, seen.currencyCode);
   preview = seen;
   $("sale-amount").value = plain(seen.amountMinor, seen.currencyCode);
-  const counted = `Of ${seen.creditsLeft} credits that are left ${seen.creditsRevoked} would be taken away.`;
+  const counted = `Of ${seen.creditsLeft === 1 ? "1 credit that is" : `${seen.creditsLeft} credits that are`} left ${seen.creditsRevoked} would be taken away.`;
   const credits = seen.creditsLeft ? ` ${seen.creditsLeft > MOST ? "Its credits would be taken away in the same part." : counted}` : "";
+  const later = Number(sale.quote.giftMinor) && !seen.toGiftCard ? ` What a gift card paid, ${amount(sale.quote.giftMinor)}, goes back to it in a second refund.` : "";
   const goesOn = sale.kind === "MEMBERSHIP" ? " The membership itself goes on." : "";
-  $("sale-preview").textContent = `${amount(seen.amountMinor)} would go back, of ${amount(seen.restMinor)} at most.${credits}${goesOn}`;
+  $("sale-preview").textContent = `${amount(seen.amountMinor)} would go back${seen.toGiftCard ? " to the gift card" : ""}, of ${amount(seen.restMinor)} at most.${later}${credits}${goesOn}`;
   $("sale-go").textContent = `Refund ${amount(seen.amountMinor)}`;
 }
