@@ -34,11 +34,10 @@ export async function showSale(purchase, client, timeZone, refunds) {
     ...notThrough.map((refund) => make("li", { textContent: wayOf(refund, client) })),
     ...receipts.map((receipt) => make("li", {}, receiptLink(receipt))),
   );
-  const possible = refunds && state === "FULFILLED" && Number(refundedMinor) < Number(quote.totalMinor);
-  $("sale-refund").hidden = $("sale-go").hidden = !possible;
   $("sale-form").reset();
   $("sale-fault").textContent = "";
-  if (possible) await look(0);
+  const possible = refunds && state === "FULFILLED" && Number(refundedMinor) < Number(quote.totalMinor) && (await isLeft());
+  $("sale-refund").hidden = $("sale-go").hidden = !possible;
   let made;
   const done = await asking("sale", async ({ amount, reason }) => {
     const minor = minorOf(amount, quote.currencyCode);
@@ -71,6 +70,17 @@ async function follow(refund, client) {
     const { state, ...rest } = await get(refund.name);
     if (state === "SUCCEEDED") return;
     if (state === "FAILED") return say(wayOf({ state, ...rest }, client), true);
+  }
+}
+
+// Not when the rest is on its way back, or when what was sold is a gift card that was used up.
+async function isLeft() {
+  try {
+    await look(0);
+    return true;
+  } catch (error) {
+    if (error.reason === "ABOVE_REST") return false;
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.buyers import DECLINED, PASSWORD, at_the_studio, card_form, joined, pay_with, signed_in
@@ -167,17 +168,23 @@ async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Produ
     eventually(lambda: visitor.get(f"/v1/{purchase}")["refundedMinor"] == "3600", what="the money is back")
 
 
-async def test_a_refund_that_is_refused_is_told(running: Product, open_page: OpenPage) -> None:
-    _, purchase = _sold(running, "pm_card_createDispute")
-    refused = "€90.00 could not be given back: the client's bank disputes the payment."
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("pm_card_createDispute", "€90.00 could not be given back: the client's bank disputes the payment."),
+        ("pm_card_pendingRefund", "€90.00 is on its way back to Nora New."),
+    ],
+)
+async def test_what_became_of_a_refund_is_told(running: Product, open_page: OpenPage, card: str, told: str) -> None:
+    _, purchase = _sold(running, card)
     page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"])
     details = page.locator(f"[id='{purchase}']").get_by_role("button", name="Details")
     await details.click()
     await page.locator("#sale").get_by_label("Reason").fill("moved away")
     await page.get_by_role("button", name="Refund €90.00").click()
-    await expect(page.locator("#notice-text")).to_have_text(refused)
+    await expect(page.locator("#notice-text")).to_have_text(told)
     await details.click()
-    await expect(page.locator("#sale-receipts")).to_contain_text(refused)
+    await expect(page.locator("#sale-receipts")).to_contain_text(told)
 
 
 async def test_a_manager_ends_a_membership_and_gives_back_what_is_unused(running: Product, open_page: OpenPage) -> None:
