@@ -47,8 +47,14 @@ export async function showSale(purchase, client, timeZone, refunds) {
       await look(minor);
       return AGAIN;
     }
+    if (!reason.trim()) throw new Refused("", { fields: { reason: "Please say why." } });
     const { amountMinor, creditsRevoked } = preview;
-    made = await changed(once(`${studioOf(purchase)}/refunds`, { purchase: purchase.name, amountMinor, creditsRevoked, reason }));
+    try {
+      made = await changed(once(`${studioOf(purchase)}/refunds`, { purchase: purchase.name, amountMinor, creditsRevoked, reason }));
+    } catch (error) {
+      if (error.reason === "PREVIEW_OUTDATED") await look(minor);
+      throw error;
+    }
   });
   if (!done) return;
   say(wayOf(made, client));

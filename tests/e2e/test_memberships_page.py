@@ -180,6 +180,8 @@ async def test_what_became_of_a_refund_is_told(running: Product, open_page: Open
     page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"])
     details = page.locator(f"[id='{purchase}']").get_by_role("button", name="Details")
     await details.click()
+    await page.get_by_role("button", name="Refund €90.00").click()
+    await expect(page.get_by_text("Please say why.")).to_be_visible()
     await page.locator("#sale").get_by_label("Reason").fill("moved away")
     await page.get_by_role("button", name="Refund €90.00").click()
     await expect(page.locator("#notice-text")).to_have_text(told)
