@@ -28,6 +28,7 @@ const WORDS = {
   MEMBERSHIP_ENDED: "This membership has ended.",
   MERCHANT_NOT_ACTIVE: "The studio cannot be paid here yet. Please ask it.",
   NO_CREDIT: "You have no credit for this class. Buy a class pack first.",
+  NOT_FOUND: "This does not exist, or not any more.",
   NOT_FULFILLED: "What was paid is on its way still. Please try again in a moment.",
   NOT_PAID: "Nothing was paid that could go back.",
   PAYMENT_DECLINED: "Payment declined. Please try different card.",

@@ -9,6 +9,8 @@ const DECLINED = "Payment declined. Please try different card.";
 
 let provider;
 let form = {};
+// Which card is to pay, and whether it is kept, as our server knows it.
+let wished = { paymentMethod: "", saveCard: false };
 
 export const mounted = () => Boolean(provider);
 
@@ -73,9 +75,10 @@ export function end(title, text) {
 
 onSubmit("payment", async ({ card, keep }) => {
   $("declined").textContent = "";
-  if (card || keep) await form.choose({ paymentMethod: card, saveCard: !card });
-  // What was agreed to stays agreed to for this purchase.
-  if (keep) $("payment").elements.keep.disabled = true;
+  const wish = { paymentMethod: card ?? "", saveCard: !card && Boolean(keep) };
+  // Also what is not wished any more, since the try before.
+  if (wish.paymentMethod !== wished.paymentMethod || wish.saveCard !== wished.saveCard) await form.choose(wish);
+  wished = wish;
   const { error } = await provider.confirm({
     ...(card ? { clientSecret: provider.clientSecret } : { elements: provider.elements }),
     confirmParams: { return_url: location.href },

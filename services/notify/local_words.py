@@ -1,12 +1,12 @@
 """Dates, times and money as people of a language write them. Pure, and independent of the locale of the process."""
 
 from datetime import datetime
-from decimal import Decimal
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
 from babel.dates import format_datetime
-from babel.numbers import format_currency, get_currency_precision
+
+from services.chassis import money as amounts
 
 # Their order never changes: their numbers are in links that were sent.
 LANGUAGES = ("en", "de")
@@ -82,8 +82,7 @@ def wall_time(local: datetime, language: str = "en") -> str:
 
 def money(amount_minor: int, currency: str, language: str = "en") -> str:
     """`€12.50`, from minor units of an ISO 4217 currency."""
-    amount = Decimal(amount_minor).scaleb(-get_currency_precision(currency))
-    return format_currency(amount, currency, locale=spoken(language))
+    return amounts.money(amount_minor, currency, spoken(language))
 
 
 def every(count: int, unit: str, language: str = "en") -> str:

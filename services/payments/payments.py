@@ -94,7 +94,10 @@ async def start(
         raise _PROCESSING
     if not ours:
         raise Unavailable("the payment was started twice; try again", reason="PROVIDER_AWAY", retry_after=1)
-    return await _prepare(resources, tenant, payment, intent, account, wish) if wish != Wish() else intent
+    # What was wished at an earlier try is not wished any more.
+    if wish == Wish() and not intent.saves:
+        return intent
+    return await _prepare(resources, tenant, payment, intent, account, wish)
 
 
 async def charge(resources: Resources, tenant: UUID, purchase_id: UUID, customer: Customer, card: str) -> bool:

@@ -2,15 +2,14 @@
 
 import json
 from collections.abc import Mapping
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import typst
 from babel.dates import format_datetime
-from babel.numbers import format_currency, get_currency_precision
 
+from services.chassis import money as amounts
 from services.payments.letterheads import Issuer
 from services.payments.models import Receipt
 from services.payments.receipts import CREDIT_NOTE, RECEIPT, REVERSAL
@@ -27,6 +26,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "date": "Date",
         "receipt": "About receipt",
         "method": "Paid with",
+        "returned": "Paid back to",
         "tax_number": "Tax number",
         "discount": "Discount",
         "refund": "Refund: {}",
@@ -36,7 +36,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Total",
         "date_form": "d MMMM y, HH:mm",
         "us_bank_account": "Bank account",
-        "gift_card": "Of it by gift card",
+        "gift_card": "Gift card",
+        "gift_part": "Of it by gift card",
     },
     "de": {
         RECEIPT: "Quittung",
@@ -47,6 +48,7 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "date": "Datum",
         "receipt": "Zu Quittung",
         "method": "Bezahlt mit",
+        "returned": "Zurückgezahlt an",
         "tax_number": "Steuernummer",
         "discount": "Rabatt",
         "refund": "Erstattung: {}",
@@ -56,7 +58,8 @@ _WORDS: Mapping[str, Mapping[str, str]] = {
         "total": "Gesamt",
         "date_form": "d. MMMM y, HH:mm",
         "us_bank_account": "Bankkonto",
-        "gift_card": "Davon per Gutschein",
+        "gift_card": "Gutschein",
+        "gift_part": "Davon per Gutschein",
     },
 }
 
@@ -92,17 +95,17 @@ def contents(receipt: Receipt, client: str, language: str) -> dict[str, Any]:
     words, issuer = _WORDS[language], Issuer(**receipt.issuer)
 
     def money(minor: int) -> str:
-        amount = Decimal(minor).scaleb(-get_currency_precision(receipt.currency_code))
-        return format_currency(amount, receipt.currency_code, locale=language)
+        return amounts.money(minor, receipt.currency_code, language)
 
     zone = ZoneInfo(issuer.time_zone)
     written = format_datetime(receipt.create_time.astimezone(zone), words["date_form"], zone, language)
+    method = "gift_card" if receipt.gift_minor and receipt.gift_minor == receipt.total_minor else receipt.payment_method
     facts = [
         (words["number"], number(receipt.number)),
         (words["date"], f"{written} ({issuer.time_zone})"),
         (words["receipt"], number(receipt.receipt_number) if receipt.receipt_number else ""),
-        (words["method"], _method(receipt.payment_method, words)),
-        (words["gift_card"], money(receipt.gift_minor) if receipt.gift_minor else ""),
+        (words["method" if receipt.kind == RECEIPT else "returned"], _method(method, words)),
+        (words["gift_part"], money(receipt.gift_minor) if 0 < receipt.gift_minor < receipt.total_minor else ""),
         (words["tax_number"], issuer.tax_number),
     ]
     said = {RECEIPT: "{}", CREDIT_NOTE: words["refund"], REVERSAL: words["came_back"]}[receipt.kind]

@@ -32,6 +32,7 @@ class Preview:
     # At most.
     rest: int
     credits: int
+    to_gift_card: bool
 
 
 async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left: int) -> Preview:
@@ -41,7 +42,7 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
         raise FailedPrecondition("nothing was paid", reason="NOT_PAID")
     if purchase.state == "PAID":
         raise FailedPrecondition("what was bought is on its way to the client; wait for it", reason="NOT_FULFILLED")
-    rest, _ = await _rest(tx, payment)
+    rest, to_gift_card = await _rest(tx, payment)
     if purchase.kind == kinds.GIFT_CARD:
         rest = min(rest, await gift_cards.balance(tx, await gift_cards.of_purchase(tx, purchase)))
     amount = amount or rest
@@ -59,6 +60,7 @@ async def preview(tx: UnitOfWork, purchase: Purchase, amount: int, credits_left:
         currency=payment.currency_code,
         rest=rest,
         credits=max(0, min(credits, credits_left)),
+        to_gift_card=to_gift_card,
     )
 
 

@@ -234,6 +234,8 @@ def test_operation(operation_id: str, mode: GenerationMode, schema: Any, studio:
         case.validate_response(response, checks=CHECKS)
         if response.status_code >= 400:
             reasons = {each["reason"] for each in response.json()["error"]["details"] if "reason" in each}
+            # The door's, which a fast machine meets anywhere.
+            reasons.discard("RATE_LIMITED")
             met[operation_id].unnamed |= {
                 reason for reason in reasons if f"`{reason}`" not in _descriptions(definition)
             }

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.e2e.buyers import DECLINED, PASSWORD, at_the_studio, card_form, joined, pay_with, signed_in
@@ -135,7 +136,8 @@ async def test_who_has_no_credit_pays_for_the_class_alone(running: Product, open
     await expect(page.locator("#bookings")).to_contain_text("Free to cancel until")
 
 
-async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Product, open_page: OpenPage) -> None:
+def _sold(running: Product, card: str) -> tuple[Visitor, str]:
+    """A pack that somebody has paid; its name."""
     visitor, owner = Visitor(running.url), running.sign_in("owner")
     visitor.post("/v1/accounts:signIn", {"email": joined(running), "password": PASSWORD})
     [client] = visitor.get(f"/v1/{owner.studio}/clients")["clients"]
@@ -143,9 +145,13 @@ async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Produ
     pack = next(option["name"] for option in options if option["displayName"] == "5 classes")
     wanted = {"client": client["name"], "pricingOption": pack, "totalMinor": "9000"}
     purchase = visitor.post(f"/v1/{owner.studio}/purchases", wanted)["name"]
-    confirm(running, visitor.post(f"/v1/{purchase}:pay", {}), "pm_card_visa")
+    confirm(running, visitor.post(f"/v1/{purchase}:pay", {}), card)
     eventually(lambda: visitor.get(f"/v1/{purchase}")["state"] == "FULFILLED", what="the pack is there")
+    return visitor, purchase
 
+
+async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Product, open_page: OpenPage) -> None:
+    visitor, purchase = _sold(running, "pm_card_visa")
     page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"], size=PHONE)
     await page.get_by_role("combobox", name="What").select_option(label="Class packs")
     sale = page.locator(f"[id='{purchase}']")
@@ -160,6 +166,27 @@ async def test_a_manager_finds_a_sale_and_gives_a_part_of_it_back(running: Produ
     await page.get_by_role("button", name="Refund €36.00").click()
     await expect(page.locator("#notice-text")).to_contain_text("€36.00 is on its way back to Nora New.")
     eventually(lambda: visitor.get(f"/v1/{purchase}")["refundedMinor"] == "3600", what="the money is back")
+
+
+@pytest.mark.parametrize(
+    ("card", "told"),
+    [
+        ("pm_card_createDispute", "€90.00 could not be given back: the client's bank disputes the payment."),
+        ("pm_card_pendingRefund", "€90.00 is on its way back to Nora New."),
+    ],
+)
+async def test_what_became_of_a_refund_is_told(running: Product, open_page: OpenPage, card: str, told: str) -> None:
+    _, purchase = _sold(running, card)
+    page = await signed_in(running, open_page, running.demo["logins"][1]["email"], running.demo["password"])
+    details = page.locator(f"[id='{purchase}']").get_by_role("button", name="Details")
+    await details.click()
+    await page.get_by_role("button", name="Refund €90.00").click()
+    await expect(page.get_by_text("Please say why.")).to_be_visible()
+    await page.locator("#sale").get_by_label("Reason").fill("moved away")
+    await page.get_by_role("button", name="Refund €90.00").click()
+    await expect(page.locator("#notice-text")).to_have_text(told)
+    await details.click()
+    await expect(page.locator("#sale-receipts")).to_contain_text(told)
 
 
 async def test_a_manager_ends_a_membership_and_gives_back_what_is_unused(running: Product, open_page: OpenPage) -> None:

@@ -41,6 +41,8 @@ class Intent:
     currency_code: str
     # The latest try, when there was one that was decided.
     charge: Charge | None
+    # The card that pays is kept for later.
+    saves: bool
 
 
 @dataclass(frozen=True)
@@ -175,7 +177,7 @@ class CardGateway(Protocol):
     async def get_intent(self, account: str, intent: str) -> Intent: ...
 
     async def prepare_intent(self, account: str, intent: str, *, customer: str, save: bool, card: str) -> Intent:
-        """Lets an open intent be paid with a saved card of the customer (`card`), or save the one it is paid with."""
+        """Lets an open intent be paid with a saved card of the customer (`card`), or says if a new one is saved."""
         ...
 
     async def charge_intent(self, account: str, intent: str, key: str, *, customer: str, card: str) -> Intent:

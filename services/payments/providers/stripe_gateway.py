@@ -124,8 +124,7 @@ class StripeGateway:
 
     async def prepare_intent(self, account: str, intent: str, *, customer: str, save: bool, card: str) -> Intent:
         changes: Any = {"customer": customer, "expand": ["latest_charge"]}
-        if save:
-            changes["setup_future_usage"] = "off_session"
+        changes["setup_future_usage"] = "off_session" if save else ""
         if card:
             changes["payment_method"] = card
         return self.intent_of(
@@ -302,6 +301,7 @@ class StripeGateway:
             received_minor=from_provider(payload.get("amount_received") or 0, currency),
             currency_code=currency,
             charge=_charge(payload),
+            saves=bool(payload.get("setup_future_usage")),
         )
 
 

@@ -32,6 +32,7 @@ class RefundServicer(RefundServiceServicer):
             rest_minor=shown.rest,
             credits_revoked=shown.credits,
             credits_left=left,
+            to_gift_card=shown.to_gift_card,
         )
 
     async def CreateRefund(self, request: pb.CreateRefundRequest, context: Any) -> pb.Refund:

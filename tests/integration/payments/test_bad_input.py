@@ -67,6 +67,7 @@ ASKED: list[tuple[str, Ask, StatusCode, str]] = [
     ),
     ("a code again", lambda t: t.shop.buy(t.client, t.option, 9900, "ONCE"), REFUSED, "PROMO_CODE_USED_UP"),
     ("a pack for no money and no credits", lambda t: t.shop.sell(0, 0), INVALID, "TERM_MISSING"),
+    ("a pack without a name", lambda t: t.shop.sell(display_name=" "), INVALID, "INVALID_FIELD"),
     ("a negative pack", lambda t: t.shop.sell(-1), INVALID, "INVALID_FIELD"),
     ("foreign currency", lambda t: t.account("USD"), REFUSED, "CURRENCY_MISMATCH"),
     ("three decimals", lambda t: t.account("KWD"), INVALID, "UNKNOWN_CURRENCY"),

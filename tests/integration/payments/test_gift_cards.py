@@ -1,6 +1,7 @@
 """Gift cards: sold, given, paid with in whole or in part, never below zero; refunds go back to where it came from."""
 
 import asyncio
+import re
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from services.chassis.ids import new_id
 from services.payments import gift_cards
 from tests.integration.booking.house import key, outcome, refused
 from tests.integration.payments.house import Shop
+from tests.integration.payments.test_receipts import listed, text_of
 
 NOT_NOW = StatusCode.FAILED_PRECONDITION
 
@@ -105,10 +107,11 @@ async def test_a_refund_goes_to_the_provider_first_and_then_to_the_card(shop: Sh
     await shop.pay(purchase)
     await shop.tell_all()
     shown = await shop.preview(purchase)
-    assert (shown.amount_minor, shown.credits_revoked) == (5000, 5)
+    assert (shown.amount_minor, shown.credits_revoked, shown.to_gift_card) == (5000, 5, False)
     money = await shop.refund(purchase, 5000, 5)
     await shop.work_off()
     assert await left(shop, card) == 0
+    assert (await shop.preview(purchase)).to_gift_card
     to_card = await shop.refund(purchase, 5000, 5)
     await shop.work_off()
     done = await shop.get_refund(to_card)
@@ -116,6 +119,10 @@ async def test_a_refund_goes_to_the_provider_first_and_then_to_the_card(shop: Sh
     assert not (await shop.get_refund(money)).to_gift_card
     assert await left(shop, card) == 5000
     assert sum(event["type"] == "refund.created" for event in await shop.told()) == 1
+    paid, by_card, by_gift = [await text_of(shop, each) for each in await listed(shop, purchase=purchase.name)]
+    assert re.search(r"Paid with\s+Visa •••• 4242\s+Of it by gift card\s+€50.00", paid)
+    assert re.search(r"Paid back to\s+Visa •••• 4242", by_card)
+    assert re.search(r"Paid back to\s+Gift card", by_gift)
     await refused(shop.preview(purchase), NOT_NOW, "ABOVE_REST")
     assert await shop.violations() == {}
     assert list((await shop.reconcile()).differences) == []

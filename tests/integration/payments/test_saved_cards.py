@@ -98,6 +98,17 @@ async def test_a_guardian_pays_for_its_dependant(shop: Shop, clara: tuple[str, A
     assert await shop.cards(child.name, person) == await shop.cards(client, person) != []
 
 
+async def test_who_tries_again_without_the_wish_keeps_no_card(shop: Shop, clara: tuple[str, Any]) -> None:
+    client, person = clara
+    purchase = await shop.buy(client, await shop.sell(), 10_000, stub=person)
+    wished = await person.StartPayment(StartPaymentRequest(name=purchase.name, save_card=True))
+    await shop.confirm(wished, "pm_card_chargeDeclined")
+    await shop.confirm(await shop.start(purchase, person))
+    await shop.tell_all()
+    assert (await shop.get(purchase)).state == Purchase.FULFILLED
+    assert await shop.cards(client, person) == []
+
+
 async def test_a_card_is_saved_with_a_purchase_and_pays_the_next(shop: Shop, clara: tuple[str, Any]) -> None:
     client, person = clara
     option = await shop.sell()
