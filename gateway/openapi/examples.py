@@ -106,6 +106,7 @@ _WORDS: dict[str, Any] = {
     "PricingOption.price_minor": "11900",
     "PricingOption.interval": "INTERVAL_UNSPECIFIED",
     "PricingOption.interval_count": 0,
+    "PricingOption.tax_added": False,
     "ChangePlanRequest.due_minor": "2000",
     "Dunning.attempts": [],
     "Membership.cancel_at_period_end": False,

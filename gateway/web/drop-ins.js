@@ -28,7 +28,8 @@ export async function offerPlace(studio, session, spot, options) {
 
 // An option without a price of its own costs what booking says; which of several fits the class is seen on the next page.
 function priceOf(places, { priceMinor, currencyCode }) {
-  const prices = places.map((option) => Number(option.priceMinor) || Number(priceMinor));
+  const prices = places.map((option) => Number(option.totalMinor) || Number(priceMinor));
   const least = money(Math.min(...prices), currencyCode);
-  return new Set(prices).size > 1 ? `from ${least}` : least;
+  const tax = places.some((option) => option.taxAdded && !Number(option.totalMinor)) ? " plus tax" : "";
+  return `${new Set(prices).size > 1 ? "from " : ""}${least}${tax}`;
 }

@@ -84,7 +84,7 @@ export function standing(membership, timeZone, options = []) {
   if (state !== "ACTIVE") return [];
   if (cancelAtPeriodEnd) return [`It ends on ${until}. Nothing is charged any more.`];
   const next = options.find(({ name }) => name === nextPricingOption);
-  if (nextPricingOption) return [`From ${until} on it is ${next ? `${next.displayName}, for ${money(next.priceMinor, next.currencyCode)}` : "another plan"}.`];
+  if (nextPricingOption) return [`From ${until} on it is ${next ? `${next.displayName}, for ${money(next.totalMinor, next.currencyCode)}` : "another plan"}.`];
   return [`Next charge: ${money(quote.totalMinor, quote.currencyCode)} on ${until}.`];
 }
 

@@ -24,7 +24,7 @@ export function termsOf(option) {
 }
 
 export function priceOf(option) {
-  const price = money(option.priceMinor, option.currencyCode);
+  const price = money(option.totalMinor, option.currencyCode);
   return isMembership(option) ? `${price} ${everyOf(option)}` : price;
 }
 

@@ -5,14 +5,17 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import select, tuple_
+from sqlalchemy.orm.attributes import set_committed_value
 
 from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, NotFound, check_etag
 from services.chassis.ids import new_id
 from services.payments import kinds, merchants, quotes
-from services.payments.models import PricingOption, TaxRate, Terms
-from services.payments.providers.smallest_amounts import require_chargeable
+from services.payments.buyers import Place
+from services.payments.models import PricingOption, PromoCode, TaxRate, Terms
+from services.payments.providers.chargeable_amounts import require_chargeable
+from services.payments.quotes import Quote
 
 MUTABLE = (
     *("display_name", "price_minor", "credits", "valid_days", "starts_on_first_use", "class_types", "tax_rate"),
@@ -24,7 +27,8 @@ Sold = tuple[PricingOption, Terms]
 async def create(tx: UnitOfWork, kind: str, terms: dict[str, Any]) -> Sold:
     """Puts something up for sale, in the studio's currency.
 
-    Raises as `kinds.check_terms`, NotFound for the tax rate, FailedPrecondition with NOT_A_MERCHANT, AMOUNT_TOO_SMALL.
+    Raises as `kinds.check_terms`, NotFound for the tax rate, FailedPrecondition with NOT_A_MERCHANT, and as
+    `require_chargeable`.
     """
     option = PricingOption(
         tenant_id=tx.tenant, id=new_id(), kind=kind, terms_version=0, create_time=tx.now(), update_time=tx.now()
@@ -38,8 +42,8 @@ async def create(tx: UnitOfWork, kind: str, terms: dict[str, Any]) -> Sold:
 async def update(tx: UnitOfWork, option_id: UUID, etag: str, changes: dict[str, Any]) -> Sold:
     """Other terms for sales to come.
 
-    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition with ARCHIVED, AMOUNT_TOO_SMALL, and as
-    `kinds.check_terms`.
+    Raises NotFound, Aborted/ETAG_MISMATCH, FailedPrecondition/ARCHIVED, and as `kinds.check_terms` and
+    `require_chargeable`.
     """
     option = await _locked(tx, option_id, etag)
     _require_sold(option)
@@ -110,6 +114,19 @@ async def terms_of_all(tx: UnitOfWork, versions: Collection[tuple[UUID, int]]) -
     return {(row.pricing_option_id, row.version): row for row in await tx.session.scalars(query)}
 
 
+def quote_of(terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
+    """What these terms cost, for a place when they are a drop-in's."""
+    rate = terms.tax_rate
+    return quotes.quote(
+        # What has no price of its own costs what booking said when it was booked.
+        terms.price_minor or (place.price_minor if place else 0),
+        off_ppm=promo.off_ppm if promo else 0,
+        off=promo.off_minor if promo else 0,
+        tax_ppm=rate.rate_ppm if rate else 0,
+        tax_inclusive=bool(rate and rate.inclusive),
+    )
+
+
 async def create_tax_rate(tx: UnitOfWork, display_name: str, rate_ppm: int, *, inclusive: bool) -> TaxRate:
     rate = TaxRate(
         tenant_id=tx.tenant,
@@ -143,22 +160,22 @@ async def list_tax_rates(tx: UnitOfWork, page: Page) -> Sequence[TaxRate]:
 
 async def write_fee_terms(tx: UnitOfWork, option_id: UUID, display_name: str) -> None:
     """The first terms of an option that a fee made, whose price booking says."""
-    tx.session.add(
-        Terms(
-            tenant_id=tx.tenant,
-            pricing_option_id=option_id,
-            version=1,
-            display_name=display_name,
-            price_minor=0,
-            currency_code=await merchants.currency(tx),
-            credits=0,
-            valid_days=0,
-            starts_on_first_use=False,
-            class_type_ids=[],
-            intro_offer=False,
-            create_time=tx.now(),
-        )
+    terms = Terms(
+        tenant_id=tx.tenant,
+        pricing_option_id=option_id,
+        version=1,
+        display_name=display_name,
+        price_minor=0,
+        currency_code=await merchants.currency(tx),
+        credits=0,
+        valid_days=0,
+        starts_on_first_use=False,
+        class_type_ids=[],
+        intro_offer=False,
+        create_time=tx.now(),
     )
+    set_committed_value(terms, "tax_rate", None)
+    tx.session.add(terms)
     await tx.session.flush()
 
 
@@ -181,12 +198,10 @@ def _with_terms() -> Any:
 async def _write(tx: UnitOfWork, option: PricingOption, terms: dict[str, Any]) -> Terms:
     kinds.check_terms(option.kind, terms)
     rate = await get_tax_rate(tx, terms["tax_rate_id"]) if terms["tax_rate_id"] is not None else None
-    quote = quotes.quote(
-        terms["price_minor"], tax_ppm=rate.rate_ppm if rate else 0, tax_inclusive=bool(rate and rate.inclusive)
-    )
-    require_chargeable(quote.total, terms["currency_code"], "pricing_option.price_minor")
     version = option.terms_version + 1
     row = Terms(tenant_id=tx.tenant, pricing_option_id=option.id, version=version, create_time=tx.now(), **terms)
+    set_committed_value(row, "tax_rate", rate)
+    require_chargeable(quote_of(row).total, row.currency_code, "pricing_option.price_minor")
     tx.session.add(row)
     if version > 1:
         option.touch(tx.now())

@@ -85,8 +85,8 @@ async def _bill(tx: UnitOfWork, fee: Fee, buyer: Buyer) -> None:
     if await merchants.currency(tx) != fee.currency_code:
         raise FailedPrecondition("the studio is paid in another currency", reason="CURRENCY_MISMATCH")
     option, terms = await _option(tx, fee.kind)
-    rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
-    quote = quotes.quote(fee.amount_minor, tax_ppm=rate.rate_ppm if rate else 0, tax_inclusive=True)
+    tax_ppm = terms.tax_rate.rate_ppm if terms.tax_rate else 0
+    quote = quotes.quote(fee.amount_minor, tax_ppm=tax_ppm, tax_inclusive=True)
     bill = purchases.row(tx, buyer, option, terms, quote)
     made = insert(Purchase).values(bill | {"booking_id": fee.booking_id, "fee_id": fee.id})
     once = made.on_conflict_do_nothing(

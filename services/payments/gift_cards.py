@@ -23,7 +23,7 @@ from services.payments import ledger, quotes
 from services.payments.gift_card_codes import Codes, hash_of
 from services.payments.ledger import Move
 from services.payments.models import GiftCard, GiftCardGuesses, LedgerAccount, Purchase, Terms
-from services.payments.providers.smallest_amounts import smallest
+from services.payments.providers.chargeable_amounts import smallest
 
 # Unknown codes of one client in a while, in real time.
 MOST_GUESSES, WHILE = 10, timedelta(hours=1)

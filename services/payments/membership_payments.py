@@ -9,7 +9,7 @@ from services.chassis.crashpoints import crashpoint
 from services.chassis.errors import FailedPrecondition, Unavailable
 from services.chassis.ids import derived_id, new_id
 from services.chassis.resources import Resources
-from services.payments import cards, catalogue, membership_periods, memberships, promo_codes, purchases
+from services.payments import cards, catalogue, membership_periods, memberships, promo_codes
 from services.payments.gateways import gateway_of, memberships_of
 from services.payments.models import Membership, MembershipPrice
 from services.payments.payments import KEY_LIFETIME
@@ -121,7 +121,7 @@ async def price_of(resources: Resources, tenant: UUID, account: str, option_id: 
     async with resources.database.transaction(tenant) as tx:
         known = await tx.session.get(MembershipPrice, (tenant, option_id, version))
         terms = await catalogue.terms_of(tx, option_id, version)
-        quote = await purchases.quote_of(tx, terms)
+        quote = catalogue.quote_of(terms)
     if known is not None:
         return known.external_id
     # Twice made is no harm: it is what is written here that is used.
@@ -172,7 +172,7 @@ async def _coupon_of(resources: Resources, membership: Membership) -> str:
         return ""
     async with resources.database.transaction(membership.tenant_id) as tx:
         terms = await catalogue.terms_of(tx, membership.pricing_option_id, membership.terms_version)
-        total = (await purchases.quote_of(tx, terms)).total
+        total = catalogue.quote_of(terms).total
         promo = await promo_codes.get(tx, membership.promo_code_id)
     if total == membership.first_total_minor:
         # Less than half a unit.

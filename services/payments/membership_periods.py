@@ -74,7 +74,7 @@ async def _sell(tx: UnitOfWork, membership: Membership, invoice: Invoice, purcha
         raise payments.Mismatch(f"{invoice.external_id} is for a price that is none of ours")
     terms = await catalogue.terms_of(tx, *plan)
     code = membership.promo_code_id if invoice.first else None
-    quote = await purchases.quote_of(tx, terms, await promo_codes.get(tx, code) if code else None)
+    quote = catalogue.quote_of(terms, await promo_codes.get(tx, code) if code else None)
     credits = await _credits(tx, invoice, terms, quote)
     if invoice.old_price:
         # A share of the interval, with as large a share of its tax.
@@ -138,7 +138,7 @@ async def _credits(tx: UnitOfWork, invoice: Invoice, terms: Terms, quote: Quote)
     if before is None:
         raise payments.Mismatch(f"{invoice.external_id} takes back what is none of ours")
     old = await catalogue.terms_of(tx, *before)
-    dearer = quote.total - (await purchases.quote_of(tx, old)).total
+    dearer = quote.total - catalogue.quote_of(old).total
     return quotes.credits_in_refund(terms.credits - old.credits, dearer, invoice.total_minor)
 
 

@@ -25,7 +25,7 @@ from services.payments.gateways import gateway_of
 from services.payments.ledger import Move
 from services.payments.models import Customer, Payment, PaymentAttempt, Purchase
 from services.payments.providers.card_gateway import Away, Charge, Intent, ProviderError, Refused
-from services.payments.providers.smallest_amounts import require_chargeable
+from services.payments.providers.chargeable_amounts import require_chargeable
 
 # Who never got the answer never got the client secret either, so an intent without an id can be paid by nobody and a
 # new key is safe. It is needed: what the provider answered once, an error of its own too, it answers that key again.

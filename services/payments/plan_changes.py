@@ -27,8 +27,8 @@ from services.payments.gateways import memberships_of
 from services.payments.membership_changes import NOT_ACTIVE, asked, subscription_of
 from services.payments.models import Membership, Terms
 from services.payments.providers.card_gateway import Away, Refused
+from services.payments.providers.chargeable_amounts import smallest
 from services.payments.providers.membership_gateway import Subscription
-from services.payments.providers.smallest_amounts import smallest
 from services.payments.quotes import Quote
 
 # How long what was shown is good.
@@ -134,9 +134,9 @@ async def _compare(tx: UnitOfWork, membership: Membership, option_id: UUID, term
     old = await catalogue.terms_of(tx, membership.pricing_option_id, membership.terms_version)
     if (old.interval, old.interval_count) != (terms.interval, terms.interval_count):
         raise FailedPrecondition("it is paid for another interval", reason="INTERVAL_DIFFERS")
-    quote = await purchases.quote_of(tx, terms)
+    quote = catalogue.quote_of(terms)
     more = terms.credits - old.credits
-    dearer = quote.total - (await purchases.quote_of(tx, old)).total
+    dearer = quote.total - catalogue.quote_of(old).total
     gives_more = terms.unlimited or (more > 0 and not old.unlimited)
     # What is given back of a cheaper interval is less than its share of the price.
     cheaper = await membership_periods.runs_cheaper(tx, membership)

@@ -17,11 +17,11 @@ from services.chassis.db.paging import Page
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.errors import FailedPrecondition, InvalidArgument, NotFound, PermissionDenied
 from services.chassis.ids import new_id
-from services.payments import catalogue, client_merges, gift_cards, kinds, merchants, promo_codes, quotes
+from services.payments import catalogue, client_merges, gift_cards, kinds, merchants, promo_codes
 from services.payments.buyers import Buyer, Place
 from services.payments.gift_cards import Paying
 from services.payments.models import Membership, MembershipPeriod, PricingOption, PromoCode, Purchase, Terms
-from services.payments.providers.smallest_amounts import require_chargeable, smallest
+from services.payments.providers.chargeable_amounts import require_chargeable, smallest
 from services.payments.quotes import Quote
 
 FULFIL_JOB, EXPIRE_JOB, CHARGE_JOB = "fulfil_purchase", "expire_purchase", "charge_fee"
@@ -70,7 +70,7 @@ async def offer(
     """What it would cost this client now; `lock` for who is about to buy. `place` is what a drop-in is for.
 
     Raises NotFound, FailedPrecondition with ARCHIVED, FOR_STAFF_ONLY, INTRO_OFFER_USED, GIFT_CARD_NOT_FOR_THIS,
-    AMOUNT_TOO_SMALL, as `promo_codes.find`, `gift_cards.paying` and `_require_place` do.
+    and as `require_chargeable`, `promo_codes.find`, `gift_cards.paying` and `_require_place`.
     """
     option, terms = await catalogue.get_on_sale(tx, option_id)
     if kinds.KINDS[option.kind].for_staff_only and not buyer.by_staff:
@@ -79,9 +79,9 @@ async def offer(
     if terms.intro_offer:
         await _require_newcomer(tx, buyer.client_id, lock=lock)
     promo = await promo_codes.find(tx, code, buyer.client_id, option_id, lock=lock) if code.strip() else None
-    quote, gift, renewal_minor = await quote_of(tx, terms, promo, place), None, 0
+    quote, gift, renewal_minor = catalogue.quote_of(terms, promo, place), None, 0
     if option.kind == kinds.MEMBERSHIP:
-        renewal_minor = (await quote_of(tx, terms)).total
+        renewal_minor = catalogue.quote_of(terms).total
     if gift_card_id is not None and quote.total:
         if option.kind == kinds.GIFT_CARD:
             raise FailedPrecondition("no gift card pays for another", reason="GIFT_CARD_NOT_FOR_THIS")
@@ -89,19 +89,6 @@ async def offer(
     sold = Offer(option, terms, promo, quote, gift, renewal_minor)
     require_chargeable(quote.total - sold.gift_minor, terms.currency_code, "code" if promo else "pricing_option")
     return sold
-
-
-async def quote_of(tx: UnitOfWork, terms: Terms, promo: PromoCode | None = None, place: Place | None = None) -> Quote:
-    """What these terms cost, for a place when they are a drop-in's."""
-    rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
-    return quotes.quote(
-        # What has no price of its own costs what booking said when it was booked.
-        terms.price_minor or (place.price_minor if place else 0),
-        off_ppm=promo.off_ppm if promo else 0,
-        off=promo.off_minor if promo else 0,
-        tax_ppm=rate.rate_ppm if rate else 0,
-        tax_inclusive=bool(rate and rate.inclusive),
-    )
 
 
 def require_price(sold: Offer, total_minor: int, gift_minor: int = 0) -> None:

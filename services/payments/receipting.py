@@ -46,7 +46,6 @@ async def _payment_method(work: Resources, tenant: UUID, purchase_id: UUID) -> s
 
 async def _receipt(tx: UnitOfWork, purchase: Purchase, method: str) -> Receipt:
     terms = await catalogue.terms_of(tx, purchase.pricing_option_id, purchase.terms_version)
-    rate = await catalogue.get_tax_rate(tx, terms.tax_rate_id) if terms.tax_rate_id else None
     return Receipt(
         kind=RECEIPT,
         purchase_id=purchase.id,
@@ -61,7 +60,7 @@ async def _receipt(tx: UnitOfWork, purchase: Purchase, method: str) -> Receipt:
         total_minor=purchase.total_minor,
         gift_minor=purchase.gift_minor,
         currency_code=purchase.currency_code,
-        tax_display_name=rate.display_name if rate else "",
+        tax_display_name=terms.tax_rate.display_name if terms.tax_rate else "",
         payment_method=method,
         receipt_number=0,
         issuer=asdict(await letterheads.issuer(tx)),

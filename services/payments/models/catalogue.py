@@ -3,8 +3,8 @@
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import BigInteger
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, and_
+from sqlalchemy.orm import Mapped, foreign, mapped_column, relationship
 
 from services.chassis.db.models import Tenanted, Versioned
 from services.payments.models.base import Base
@@ -55,6 +55,13 @@ class Terms(Base):
     interval_count: Mapped[int] = mapped_column(server_default="0")
     unlimited: Mapped[bool] = mapped_column(server_default="false")
     create_time: Mapped[datetime]
+    tax_rate: Mapped[TaxRate | None] = relationship(
+        primaryjoin=lambda: and_(
+            TaxRate.tenant_id == foreign(Terms.tenant_id), TaxRate.id == foreign(Terms.tax_rate_id)
+        ),
+        lazy="joined",
+        viewonly=True,
+    )
 
 
 class PromoCode(Tenanted, Versioned, Base):

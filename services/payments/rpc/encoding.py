@@ -6,7 +6,7 @@ from uuid import UUID
 from powerhouse.payments.v1 import catalogue_pb2, merchant_service_pb2, purchase_service_pb2
 from services.chassis.rpc.codec import to_timestamp
 from services.chassis.settings import ServiceSettings
-from services.payments import gift_cards, kinds, purchases
+from services.payments import catalogue, gift_cards, kinds, purchases
 from services.payments.catalogue import Sold
 from services.payments.models import MerchantAccount, Payment, PaymentAttempt, PromoCode, Purchase, TaxRate, Terms
 from services.payments.purchases import Offer
@@ -52,6 +52,8 @@ def encode_option(sold: Sold) -> catalogue_pb2.PricingOption:
         interval=encode_interval(terms),
         interval_count=terms.interval_count,
         unlimited=terms.unlimited,
+        total_minor=catalogue.quote_of(terms).total,
+        tax_added=bool(terms.tax_rate and not terms.tax_rate.inclusive),
         terms_version=terms.version,
         etag=option.etag,
         create_time=to_timestamp(option.create_time),

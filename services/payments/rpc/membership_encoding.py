@@ -7,7 +7,7 @@ from powerhouse.payments.v1 import membership_pb2, membership_service_pb2, purch
 from services.chassis.db.unit_of_work import UnitOfWork
 from services.chassis.rpc.call import current_call
 from services.chassis.rpc.codec import to_timestamp
-from services.payments import catalogue, client_merges, memberships, purchases
+from services.payments import catalogue, client_merges, memberships
 from services.payments.membership_refunds import Unused
 from services.payments.models import Membership, MembershipAttempt, Terms
 from services.payments.plan_changes import Change
@@ -23,7 +23,7 @@ async def encode_membership(tx: UnitOfWork, row: Membership) -> membership_pb2.M
 
 async def encode_memberships(tx: UnitOfWork, rows: Sequence[Membership]) -> list[membership_pb2.Membership]:
     terms = await catalogue.terms_of_all(tx, {(row.pricing_option_id, row.terms_version) for row in rows})
-    costs = {plan: await purchases.quote_of(tx, agreed) for plan, agreed in terms.items()}
+    costs = {plan: catalogue.quote_of(agreed) for plan, agreed in terms.items()}
     clients = await client_merges.current(tx, {each for row in rows for each in (row.client_id, row.payer_id)})
     tries = await memberships.attempts(tx, rows)
     return [

@@ -9,7 +9,7 @@ from grpc import StatusCode
 
 from powerhouse.booking.v1.client_pb2 import Client
 from powerhouse.payments.v1.catalogue_pb2 import PricingOption
-from powerhouse.payments.v1.catalogue_service_pb2 import UpdatePricingOptionRequest
+from powerhouse.payments.v1.catalogue_service_pb2 import GetPricingOptionRequest, UpdatePricingOptionRequest
 from powerhouse.payments.v1.purchase_service_pb2 import ListPurchasesRequest, Purchase
 from powerhouse.policy.v1.policy_pb2 import Role
 from services.chassis.ids import new_id
@@ -81,8 +81,12 @@ async def test_a_price_costs_nothing_or_can_be_charged(shop: Shop) -> None:
         await too_small(shop.sell(49, int(kind == PricingOption.CLASS_PACK), kind=kind))
     await too_small(plan(shop, 49))
     await shop.sell(0)
+    # With its tax it is too much.
+    await refused(shop.sell(99_999_999, tax_rate=await shop.tax()), NOT_NOW, "AMOUNT_TOO_LARGE")
     # With its tax it is enough, as long as that is not in the price.
     option = await shop.sell(45, tax_rate=await shop.tax())
+    sold = await shop.staff.GetPricingOption(GetPricingOptionRequest(name=option))
+    assert (sold.price_minor, sold.total_minor, sold.tax_added) == (45, 54, True)
     for terms in ({"price_minor": 40}, {"tax_rate": await shop.tax(inclusive=True)}):
         wanted = UpdatePricingOptionRequest(
             pricing_option=PricingOption(name=option, **terms), update_mask={"paths": list(terms)}, request_id=key()

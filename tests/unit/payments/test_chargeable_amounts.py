@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from embedded.sandboxes.stripe import money
 from services.chassis.errors import FailedPrecondition
+from services.payments.providers.chargeable_amounts import require_chargeable, smallest
 from services.payments.providers.currencies import to_provider
-from services.payments.providers.smallest_amounts import require_chargeable, smallest
 from services.payments.quotes import gift_share, quote
 
 NEAR = st.integers(0, 300)

@@ -1,4 +1,4 @@
-"""The smallest amounts that Stripe charges: what is sold costs nothing, or at least as much.
+"""The smallest and largest amounts that Stripe charges: what is sold costs nothing, or something between.
 
 The table is https://docs.stripe.com/currencies#minimum-and-maximum-charge-amounts. Stripe goes by the currency that an
 account is settled in, which is that of the studio as a rule; where it is another one, what is refused is refused later.
@@ -25,6 +25,8 @@ _SMALLEST = {
     "THB": 1000,
 }
 _USUAL = 50
+# Eight digits, in any currency.
+_LARGEST = 99_999_999
 
 
 def smallest(currency: str) -> int:
@@ -33,7 +35,7 @@ def smallest(currency: str) -> int:
 
 
 def require_chargeable(minor: int, currency: str, field: str | None = None) -> None:
-    """Raises FailedPrecondition/AMOUNT_TOO_SMALL for what is neither nothing nor enough."""
+    """Raises FailedPrecondition with AMOUNT_TOO_SMALL for what is neither nothing nor enough, AMOUNT_TOO_LARGE."""
     least = smallest(currency)
     if 0 < minor < least:
         raise FailedPrecondition(
@@ -41,4 +43,12 @@ def require_chargeable(minor: int, currency: str, field: str | None = None) -> N
             reason="AMOUNT_TOO_SMALL",
             field=field,
             metadata={"smallest_minor": str(least), "currency_code": currency},
+        )
+    if to_provider(minor, currency) > _LARGEST:
+        largest = _LARGEST // to_provider(1, currency)
+        raise FailedPrecondition(
+            "it is more than can be charged at once",
+            reason="AMOUNT_TOO_LARGE",
+            field=field,
+            metadata={"largest_minor": str(largest), "currency_code": currency},
         )
