@@ -1,6 +1,6 @@
 // A purchase that is being paid, and what became of it: told by our server as it happens, wherever it came from.
 
-import { all, get, now, once, send } from "/api.js";
+import { all, get, now, once, Refused, send } from "/api.js";
 import { asked, moveTo } from "/address.js";
 import { isUnlimited } from "/credits.js";
 import { $, make, say } from "/dom.js";
@@ -64,9 +64,27 @@ function hold(booking) {
 function listen(name) {
   watch?.close();
   watch = new EventSource(`/v1/${name}:watch`);
-  watch.onmessage = (event) => tell(JSON.parse(event.data));
+  watch.onmessage = (event) => tell(JSON.parse(event.data)).catch(lost);
   // It comes back by itself after an end; not after a refusal.
-  watch.onerror = () => watch.readyState === EventSource.CLOSED && setTimeout(() => listen(name), LATER);
+  watch.onerror = () => watch.readyState === EventSource.CLOSED && setTimeout(() => listenAgain(name), LATER);
+}
+
+// What was refused may be the session.
+async function listenAgain(name) {
+  try {
+    await get(name);
+  } catch (error) {
+    if (error.signedOut) return lost(error);
+  }
+  listen(name);
+}
+
+// Nobody pressed anything that could show what is wrong.
+function lost(error) {
+  if (!(error instanceof Refused)) throw error;
+  shown = "";
+  if (error.signedOut) document.dispatchEvent(new Event("signed-out"));
+  else say(error.message, true);
 }
 
 async function tell(purchase) {

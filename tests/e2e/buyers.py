@@ -47,12 +47,16 @@ async def signed_in(
     address = f"{running.url}/?studio={studio.split('/')[1]}"
     # Not signed in yet; a code that is none, a card that is declined.
     page = await open_page(address, color_scheme=color_scheme, size=size, refusals=(401, 400, 402))
+    await sign_in(page, email, password)
+    return page
+
+
+async def sign_in(page: Page, email: str, password: str) -> None:
     form = page.locator("#sign-in")
     await form.get_by_label("E-mail").fill(email)
     await form.get_by_label("Password").fill(password)
     await page.keyboard.press("Enter")
     await expect(page.locator("#studio-name")).to_be_visible()
-    return page
 
 
 def card_form(page: Page) -> FrameLocator:

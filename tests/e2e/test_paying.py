@@ -8,7 +8,7 @@ import pytest
 from playwright.async_api import Page, expect
 from pypdf import PdfReader
 
-from tests.e2e.buyers import DECLINED, at_the_studio, card_form, pay_with
+from tests.e2e.buyers import DECLINED, PASSWORD, at_the_studio, card_form, pay_with, sign_in
 from tests.support.browser import DESKTOP, PHONE, ColorScheme, OpenPage, overflows, weak_texts
 from tests.support.product import Product, eventually
 
@@ -109,6 +109,17 @@ async def test_a_card_is_kept_and_pays_the_next_time_by_one_click(running: Produ
     assert await weak_texts(page) == []
     await page.get_by_role("button", name="Pay €90.00").click()
     await expect(page.locator("#outcome-text")).to_contain_text("you have 5 credits")
+
+
+async def test_who_is_signed_out_while_paying_signs_in_and_has_it(running: Product, open_page: OpenPage) -> None:
+    page, email = await at_the_studio(running, open_page)
+    await _ordering(page, "5 classes")
+    await page.get_by_role("button", name="Continue to payment").click()
+    await expect(card_form(page).get_by_role("radio", name="Visa, succeeds").first).to_be_visible()
+    await page.context.clear_cookies()
+    await pay_with(page, "Visa, succeeds")
+    await sign_in(page, email, PASSWORD)
+    await expect(page.locator("#credits")).to_contain_text("5 credits left")
 
 
 async def test_a_wallet_pays(running: Product, open_page: OpenPage) -> None:
