@@ -123,6 +123,8 @@ def _setup_logging(service: str, process: str) -> None:
     root.setLevel(logging.INFO)
     for noisy in ("httpx", "celery.worker.strategy", "celery.app.trace", "uvicorn.access", "kombu", "amqp"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+    # The span of a stream whose reader has left is ended in another task, which it takes for an error.
+    logging.getLogger("opentelemetry.context").setLevel(logging.CRITICAL)
 
 
 def _add_origin(service: str, process: str) -> structlog.typing.Processor:
