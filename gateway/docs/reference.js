@@ -6,6 +6,8 @@ import { recallSession, wireSignIn } from "./session.js";
 import { form, rememberStudio } from "./trial.js";
 
 let spec;
+// Enter was pressed while the contract was on its way.
+let entered = false;
 // operationId → {method, path, operation}
 const operations = new Map();
 
@@ -37,6 +39,13 @@ function search() {
   }
   $("#contents .nothing").hidden = Boolean($("#contents li:not([hidden])"));
   toggleContents(words.length > 0);
+}
+
+// What bears the name goes before what only speaks of it.
+function openFound() {
+  const links = [...document.querySelectorAll("#contents li:not([hidden]) a")];
+  const wanted = $("#search").value.trim().toLowerCase();
+  (links.find((link) => link.hash.slice(1).toLowerCase().startsWith(wanted)) ?? links[0])?.click();
 }
 
 function toggleContents(open) {
@@ -118,9 +127,8 @@ function wireKeys() {
       const next = at + (event.key === "ArrowDown" ? 1 : -1);
       (next < 0 ? $("#search") : links[Math.min(next, links.length - 1)])?.focus();
     } else if (event.key === "Enter" && event.target === $("#search")) {
-      // What bears the name goes before what only speaks of it.
-      const wanted = $("#search").value.trim().toLowerCase();
-      (links.find((link) => link.hash.slice(1).toLowerCase().startsWith(wanted)) ?? links[0])?.click();
+      entered = !spec;
+      openFound();
     } else if (event.key === "Escape") {
       $("#search").value = "";
       search();
@@ -145,11 +153,11 @@ async function start() {
   }
   contents();
   addEventListener("hashchange", route);
+  const searching = document.activeElement === $("#search");
   route();
-  if ($("#search").value) {
-    $("#search").focus();
-    search();
-  }
+  if (searching) $("#search").focus();
+  search();
+  if (entered) openFound();
   await recallSession();
 }
 

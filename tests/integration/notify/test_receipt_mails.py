@@ -57,7 +57,7 @@ async def test_who_paid_reads_a_receipt_and_who_got_money_back_a_credit_note(til
     assert mail["subject"].startswith("Quittung 000002: 100,00")
     assert await attached(till, mail, "quittung-000002.pdf") >= {"Quittung 000002", "Ann Adler"}
     assert note["subject"].startswith("Gutschrift 000003: 50,00")
-    assert "auf dem Weg zurück zu dir" in note["text"]
+    assert "dein Geld geht auf dem Weg zurück, auf dem es gekommen ist." in note["text"]
     assert await attached(till, note, "gutschrift-000003.pdf") >= {"Gutschrift 000003"}
 
 
