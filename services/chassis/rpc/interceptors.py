@@ -188,8 +188,13 @@ def _validate(request: Message) -> None:
     ]
     if violations:
         raise InvalidArgument.of_fields(
-            [(_field_path(violation.proto.field), violation.proto.message) for violation in violations]
+            [(_field_path(violation.proto.field), _said(violation)) for violation in violations]
         )
+
+
+def _said(violation: Any) -> str:
+    """What is wrong, in words where the rule is a pattern for texts that say anything at all."""
+    return "must not be blank" if violation.rule_value == r"\S" else str(violation.proto.message)
 
 
 def _is_in_force(path: Any, request: Message) -> bool:

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import grpc
 import pytest
 from google.protobuf.field_mask_pb2 import FieldMask
 from grpc import StatusCode
@@ -170,3 +171,9 @@ async def test_who_may_change_the_catalogue(shop: Shop) -> None:
     option = catalogue_pb2.PricingOption(display_name="x", price_minor=1, credits=1)
     wanted = pb.CreatePricingOptionRequest(parent=shop.name, pricing_option=option, request_id=key())
     await refused(desk.CreatePricingOption(wanted), StatusCode.PERMISSION_DENIED, "ROLE_REQUIRED")
+
+
+async def test_a_name_says_something(shop: Shop) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as refusal:
+        await shop.sell(display_name=" ")
+    assert refusal.value.details() == "pricing_option.display_name: must not be blank"
