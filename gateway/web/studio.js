@@ -1,6 +1,6 @@
 // A studio as one person sees it: clients book and cancel, people who work there see the week and its rosters.
 
-import { all, get, once, Refused } from "/api.js";
+import { all, get, now, once, Refused } from "/api.js";
 import { bookingList, isHeld } from "/bookings.js";
 import { showCards } from "/cards.js";
 import { keepPlace, onChange, place } from "/changes.js";
@@ -20,6 +20,8 @@ const STUDIO = /studios?[=/]([0-9a-f-]{36})|^([0-9a-f-]{36})$/;
 const WHOLE_STUDIO = ["ROLE_OWNER", "ROLE_MANAGER", "ROLE_FRONT_DESK"];
 // Milliseconds that the page waits for what was sold, before it goes on without.
 const PATIENCE = 2000;
+// Of what is asked for without a bound.
+const DAYS_AHEAD = 7;
 const REFUNDS = ["ROLE_OWNER", "ROLE_MANAGER"];
 export const ROLES = {
   ROLE_OWNER: "owner",
@@ -67,6 +69,12 @@ export async function showStudios(person) {
 
 export const nameOf = (studio) => studios.find(({ name }) => name === studio)?.displayName;
 
+// Who works there sees what is over of today too, and as far ahead as clients do.
+const sinceMorning = ({ timeZone }) => ({
+  startTime: startOfToday(timeZone).toISOString(),
+  endTime: new Date(now().getTime() + DAYS_AHEAD * 24 * 60 * 60 * 1000).toISOString(),
+});
+
 async function showStudio() {
   const mine = ++turn;
   const studio = studios.find(({ name }) => name === chosen());
@@ -79,7 +87,7 @@ async function showStudio() {
   const own = (path, field) => (visits ? all(`${studio.name}/${path}`, field) : []);
   const sold = visits ? soldBy(studio) : Promise.resolve({});
   const [sessions, bookings, clients, packages] = await Promise.all([
-    all(`${studio.name}/bookableSessions`, "bookableSessions", works ? { startTime: startOfToday(studio.timeZone).toISOString() } : {}),
+    all(`${studio.name}/bookableSessions`, "bookableSessions", works ? sinceMorning(studio) : {}),
     // Latest class first: what is to come is on the first page.
     visits ? get(`${studio.name}/bookings?activeOnly=true&pageSize=200`).then((page) => page.bookings) : [],
     own("clients", "clients"),
