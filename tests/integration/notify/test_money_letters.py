@@ -164,7 +164,7 @@ async def test_of_a_fee_that_is_let_go_or_paid_meanwhile_nothing_is_written(till
     await till.shop.confirm(await till.shop.start(owed[1], paid.person))
     await till.shop.tell_all()
     await till.post.work_off()
-    assert await till.skipped("fee_declined") == ["the fee is waived", "the fee is fulfilled"]
+    assert sorted(await till.skipped("fee_declined")) == ["the fee is fulfilled", "the fee is waived"]
 
 
 async def test_a_fee_that_staff_sold_is_for_no_class(till: Till) -> None:
